@@ -1,0 +1,114 @@
+# Everything a person does in a clone. Nothing outside the clone is written, but for the installer's download cache.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+ARGS ?=
+
+# A caller without a home (cron, `env -i`) gets one inside the clone.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/.tmp/home
+endif
+
+# The caller's own Airflow, Python and virtual environment stay out of it.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONWARNINGS $(filter AIRFLOW_%,$(.VARIABLES))
+export PYTHONUTF8 := 1
+export PYTHONDONTWRITEBYTECODE := 1
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+export UV_SYSTEM_CERTS := 1
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_CONFIG := 1
+
+TOOLS := .venv/tools
+UV := $(TOOLS)/bin/uv
+ENV3 := .venv/airflow3
+ENV2 := .venv/airflow2
+PACKAGE_METADATA := setup.cfg pyproject.toml airflow_provider_helpcrunch/__init__.py
+EXTRAS := --extra dev --extra parquet --extra s3 --extra sandbox
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --upgrade --custom-compile-command "make locks"
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## What the package does
+
+.PHONY: demo
+demo: $(ENV3)/.stamp ## list the agents of a local HelpCrunch into XCom and a file, as two DAGs on the newest Airflow
+	@$(ENV3)/bin/python scripts/demo.py $(ARGS)
+
+.PHONY: airflow
+airflow: $(ENV3)/.stamp ## open the real Airflow UI with a local HelpCrunch, the example DAGs and the connection ready
+	@exec $(ENV3)/bin/python scripts/airflow_ui.py $(ARGS)
+
+.PHONY: bench
+bench: $(ENV3)/.stamp ## measure against the alternatives, each installed into an environment of its own
+	@$(ENV3)/bin/python benchmarks/run.py $(ARGS)
+
+## Proof
+
+.PHONY: test
+test: $(ENV3)/.stamp ## run all tests on the newest Airflow 3; ARGS="-k paging" picks some
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-airflow2
+test-airflow2: $(ENV2)/.stamp ## run all tests on Airflow 2.11
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow2 $(ENV2)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-packaging
+test-packaging: $(ENV3)/.stamp ## build the wheel, install it beside both Airflows and test a connection there
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python -m pytest -m packaging tests/packaging $(ARGS)
+
+.PHONY: lint
+lint: $(ENV3)/.stamp ## check style, types and which module may import which
+	@mkdir -p .tmp
+	@$(ENV3)/bin/ruff check --quiet .
+	@$(ENV3)/bin/ruff format --quiet --check .
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/mypy --no-error-summary
+	@$(ENV3)/bin/lint-imports --no-logo > .tmp/lint-imports.txt || { cat .tmp/lint-imports.txt; exit 1; }
+	@echo "lint: clean"
+
+.PHONY: format
+format: $(ENV3)/.stamp ## sort imports and lay out the code
+	@$(ENV3)/bin/ruff check --quiet --fix-only .
+	@$(ENV3)/bin/ruff format --quiet .
+
+## Upkeep
+
+.PHONY: build
+build: $(ENV3)/.stamp ## build the wheel and the source distribution into dist/
+	@rm -rf build dist
+	@mkdir -p .tmp
+	@$(ENV3)/bin/python -m build --no-isolation > .tmp/build.txt 2>&1 || { cat .tmp/build.txt; exit 1; }
+	@rm -rf build
+	@ls dist/*
+
+.PHONY: locks
+locks: $(TOOLS)/.stamp ## compile requirements/*.txt anew with the newest releases that fit
+	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) $(EXTRAS) requirements/airflow3.in setup.cfg -o requirements/airflow3.txt
+	@$(COMPILE) $(EXTRAS) requirements/airflow2.in setup.cfg -o requirements/airflow2.txt
+
+.PHONY: clean
+clean: ## remove all that these targets made, the environments too
+	@rm -rf .venv .tmp build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environments. A stamp is newer than the files it was made from, so an unchanged clone installs nothing.
+
+$(TOOLS)/.stamp: requirements/uv.txt
+	@scripts/environment.sh tools "$(PYTHON)" && touch $@
+
+$(ENV3)/.stamp: requirements/airflow3.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
+	@scripts/environment.sh airflow3 "$(PYTHON)" && touch $@
+
+$(ENV2)/.stamp: requirements/airflow2.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
+	@scripts/environment.sh airflow2 "$(PYTHON)" && touch $@
