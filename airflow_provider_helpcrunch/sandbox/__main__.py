@@ -1,0 +1,141 @@
+"""The sandbox on a command line: ``python -m airflow_provider_helpcrunch.sandbox``."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import shlex
+import signal
+import sys
+import threading
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.sandbox.control import PATHS, PREFIX
+from airflow_provider_helpcrunch.sandbox.faults import KINDS, Fault
+from airflow_provider_helpcrunch.sandbox.sandbox import Sandbox
+from airflow_provider_helpcrunch.sandbox.settings import TOTAL_STYLES, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_PORT = 8080
+
+
+def _limit(text: str) -> int | None:
+    return None if text == "none" else int(text)
+
+
+def _total(text: str) -> Any:
+    return text if text in TOTAL_STYLES else int(text)
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault.parse(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from wrong
+
+
+_FLAGS: tuple[tuple[str, Any, str], ...] = (
+    ("port", int, "port on 127.0.0.1, 0 for a free one"),
+    ("agents", int, "agents the account starts with"),
+    ("departments", int, "departments it has"),
+    ("key", str, "API key"),
+    ("seed", int, "the same seed gives the same account"),
+    ("rate_limit", _limit, "requests in any rolling window, or none for no limit"),
+    ("window", float, "length of that window, in seconds"),
+    ("retry_after", bool, "send Retry-After with a 429"),
+    ("latency", float, "delay of each answer, in seconds"),
+    ("page_cap", int, "most rows a page ever has"),
+    ("max_limit", int, "a greater limit is answered 400"),
+    ("total", _total, f"how a list tells its total: {', '.join(TOTAL_STYLES)}, or a number to add to it"),
+    ("ignore_offset", bool, "every page is the first one"),
+    ("errors", str, "error bodies: new or old documentation"),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; each argument of the sandbox is a flag."""
+    made = argparse.ArgumentParser(
+        prog="python -m airflow_provider_helpcrunch.sandbox",
+        description="A HelpCrunch account on 127.0.0.1, with faults on request. Stops on Ctrl-C.",
+    )
+    defaults = {field.name: field.default for field in fields(Settings)} | {"port": DEFAULT_PORT}
+    for name, kind, text in _FLAGS:
+        flag, default = "--" + name.replace("_", "-"), defaults[name]
+        if kind is bool:
+            made.add_argument(flag, action="store_true", help=text)
+        else:
+            text += f" (default: {default})"
+            made.add_argument(flag, type=kind, default=default, help=text, metavar="VALUE")
+    made.add_argument(
+        "--fault",
+        dest="faults",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="KIND[,name=value...]",
+        help=f"repeatable; such as status,status=503,path=/v1/agents,nth=4; kinds: {', '.join(KINDS)}",
+    )
+    made.add_argument("--port-file", type=Path, metavar="FILE", help="write the port there once it serves")
+    return made
+
+
+def welcome(sandbox: Sandbox) -> str:
+    """Return what a person needs to use a sandbox that serves."""
+    bearer = shlex.quote(f"Authorization: Bearer {sandbox.key}")
+    control = sandbox.url.removesuffix("/v1") + PREFIX
+    return f"""HelpCrunch sandbox
+
+  URL  {sandbox.url}
+  key  {sandbox.key}
+
+Point Airflow at it:
+  export AIRFLOW_CONN_HELPCRUNCH_DEFAULT={shlex.quote(sandbox.connection())}
+
+Try it:
+  curl -H {bearer} {shlex.quote(sandbox.url + "/agents?limit=2")}
+
+Look inside ({PATHS}):
+  curl {control}summary
+
+Ctrl-C stops it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Serve until SIGINT or SIGTERM.
+
+    :param arguments: the command line, by default that of the process
+    :return: the exit code: 1 when it cannot start
+    """
+    options = vars(parser().parse_args(arguments))
+    port_file: Path | None = options.pop("port_file")
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        sandbox = Sandbox(**options).start()
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(_reason(error, options["port"]), file=sys.stderr)
+        return 1
+    try:
+        if port_file:
+            port_file.write_text(f"{sandbox.port}\n")
+        print(welcome(sandbox), flush=True)
+        stopping.wait()
+    finally:
+        sandbox.stop()
+    return 0
+
+
+def _reason(error: Exception, port: int) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"Port {port} is taken: choose another one with --port, or any free one with --port 0"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

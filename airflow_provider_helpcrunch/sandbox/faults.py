@@ -1,0 +1,182 @@
+"""The grammar of faults: what goes wrong, with which requests, how often."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_helpcrunch.sandbox.journal import Request
+
+DATA_KINDS = ("insert", "delete")
+READ_KINDS = ("shuffle", "ignore_offset")
+ANSWER_KINDS = (
+    *("status", "echo_key", "redirect", "html", "errors", "garbage", "no_data", "data_null", "data_object"),
+    *("no_ids", "empty_page", "short_page", "duplicate_rows"),
+)
+WIRE_KINDS = ("reset", "close", "truncate", "hang", "drip")
+KINDS = (*DATA_KINDS, "latency", *READ_KINDS, *ANSWER_KINDS, *WIRE_KINDS)
+
+Body = Literal["documented", "html", "empty"]
+Place = Literal["front", "end", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    One way to misbehave, and the requests it hits, out of those the account accepts (key right, limit not
+    reached).
+
+    Several faults may hit one request: all data changes are made first, then all latencies waited for, then
+    the first of the others shapes the answer.
+
+    =========================================== ===========================================================
+    kind (parameters)                           what happens
+    =========================================== ===========================================================
+    ``insert``, ``delete`` (rows, at)           the account's agents change just before the answer
+    ``latency`` (seconds)                       the answer is late
+    ``status`` (status=500, body, retry_after)  an error answer
+    ``echo_key`` (status=401)                   an error whose message holds the whole Authorization header
+    ``redirect`` (location)                     302, by default to this server by its name localhost
+    ``html``, ``garbage``                       200 with an HTML page, or with what is no JSON
+    ``errors``, ``no_data``                     200 with ``errors`` or ``meta`` alone
+    ``data_null``, ``data_object``, ``no_ids``  200 where ``data`` is null, an object, or records without id
+    ``empty_page``, ``short_page`` (rows)       no rows, or only the first ones, under the true total
+    ``duplicate_rows``                          every row of the page twice
+    ``shuffle``, ``ignore_offset``              the page is read from an order drawn anew, or from the start
+    ``reset``, ``close``                        the connection ends by RST, or by FIN, without an answer
+    ``truncate``                                the full Content-Length, half the body, the connection ends
+    ``drip`` (seconds)                          the headers, then one byte of the body every ``seconds``
+    ``hang``                                    never an answer
+    =========================================== ===========================================================
+
+    :param kind: see above
+    :param method: only requests with this method; ``*`` any
+    :param path: only requests whose path matches this shell pattern (``/v1/agents``, ``/v1/*``)
+    :param nth: the first matching request that is hit, from 1
+    :param times: how many matching requests in a row are hit; 0 for ever
+    :param offset: only requests with this ``offset`` in the query
+    :param status: the HTTP status of ``status`` (500) and ``echo_key`` (401)
+    :param body: the body of ``status``: ``documented``, ``html`` or ``empty``
+    :param retry_after: the ``Retry-After`` header of ``status``, verbatim
+    :param seconds: the delay of ``latency`` (before the answer) and of ``drip`` (before each byte)
+    :param rows: the rows of ``insert``, ``delete`` and ``short_page``
+    :param at: where ``insert`` and ``delete`` strike: ``front``, ``end`` or ``random``
+    :param location: the target of ``redirect``
+    :raises ValueError: there is no such kind, or a value is out of its range
+    """
+
+    kind: str
+    method: str = "*"
+    path: str = "*"
+    nth: int = 1
+    times: int = 1
+    offset: int | None = None
+    status: int | None = None
+    body: Body = "documented"
+    retry_after: str | None = None
+    seconds: float = 1.0
+    rows: int = 50
+    at: Place = "front"
+    location: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a fault that could never happen."""
+        for name, allowed in (("kind", KINDS), ("body", get_args(Body)), ("at", get_args(Place))):
+            if getattr(self, name) not in allowed:
+                message = f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
+                raise ValueError(message)
+        for name, least in (("nth", 1), ("times", 0), ("rows", 0), ("seconds", 0), ("status", 200)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                message = f"{name} must be at least {least}, not {value}"
+                raise ValueError(message)
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """
+        Read a fault from a command line: ``status,status=503,path=/v1/agents,nth=4,times=2``.
+
+        :raises ValueError: the text is not a fault
+        """
+        # A comma inside a value (an HTTP date) is no separator: no "name=" follows it.
+        kind, *parameters = re.split(r",(?=\s*\w+=)", text)
+        pairs = (parameter.partition("=") for parameter in parameters)
+        return cls.from_dict({"kind": kind.strip(), **{name.strip(): value for name, _, value in pairs}})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Fault:
+        """
+        Make a fault from named values, numbers may be strings.
+
+        :raises ValueError: a name or a value is wrong
+        """
+        known = {field.name for field in fields(cls)}
+        if "kind" not in values or not known.issuperset(values):
+            others = ", ".join(sorted(known - {"kind"}))
+            message = f"a fault has a kind and any of {others}; this one has {', '.join(values)}"
+            raise ValueError(message)
+        return cls(**{name: _convert(name, value) for name, value in values.items()})
+
+    def matches(self, request: Request) -> bool:
+        """Say whether the request is one of those that this fault counts."""
+        return (
+            self.method in ("*", request.method)
+            and fnmatchcase(request.path, self.path)
+            and (self.offset is None or request.query.get("offset", "0") == str(self.offset))
+        )
+
+
+_NUMBERS: dict[str, type[int] | type[float]] = {
+    **dict.fromkeys(("nth", "times", "offset", "status", "rows"), int),
+    "seconds": float,
+}
+
+
+def _convert(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        return _NUMBERS.get(name, str)(value)
+    except (TypeError, ValueError):
+        message = f"{name} must be a number, not {value!r}"
+        raise ValueError(message) from None
+
+
+class FaultPlan:
+    """
+    The faults of a sandbox, each with its own count of matching requests.
+
+    Threads may add to it while the server asks.
+    """
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._lock = threading.Lock()
+        self._counted: list[tuple[Fault, list[int]]] = []
+        self.replace(faults)
+
+    def add(self, fault: Fault) -> None:
+        """Add a fault; it counts requests from now on."""
+        with self._lock:
+            self._counted.append((fault, [0]))
+
+    def replace(self, faults: Iterable[Fault]) -> None:
+        """Drop all faults and take these, with fresh counts."""
+        with self._lock:
+            self._counted = [(fault, [0]) for fault in faults]
+
+    def hits(self, request: Request) -> list[Fault]:
+        """Count the request and return the faults that hit it."""
+        hit = []
+        with self._lock:
+            for fault, seen in self._counted:
+                if fault.matches(request):
+                    seen[0] += 1
+                    if seen[0] >= fault.nth and (not fault.times or seen[0] < fault.nth + fault.times):
+                        hit.append(fault)
+        return hit

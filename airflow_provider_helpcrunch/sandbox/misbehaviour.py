@@ -1,0 +1,122 @@
+"""What a fault makes of an answer, up to the wire: pure functions from answer to answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow_provider_helpcrunch.sandbox.answers import HTML, HTML_PAGE, Answer, encode, error
+from airflow_provider_helpcrunch.sandbox.faults import Fault
+
+if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.sandbox.settings import Errors
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    What the faults may use of the request and the server.
+
+    :param errors: the generation of error bodies
+    :param authorization: the whole ``Authorization`` header
+    :param port: the server's port
+    """
+
+    errors: Errors
+    authorization: str
+    port: int
+
+
+Shape: TypeAlias = Callable[[Fault, Answer, Scene], Answer]
+Payload: TypeAlias = dict[str, Any]
+
+
+def shape(fault: Fault, answer: Answer, scene: Scene) -> Answer:
+    """Return the answer as the fault distorts it; kinds that work elsewhere leave it as it is."""
+    if fault.kind in _PAYLOADS:
+        payload = json.loads(answer.body)
+        change = _PAYLOADS[fault.kind] if "data" in payload else _unchanged
+        return replace(answer, body=encode(change(fault, payload)))
+    shaper = _SHAPES.get(fault.kind)
+    return shaper(fault, answer, scene) if shaper else answer
+
+
+def _status(fault: Fault, answer: Answer, scene: Scene) -> Answer:
+    status = fault.status or 500
+    shaped = {
+        "documented": error(status, scene.errors),
+        "html": Answer(status, HTML_PAGE, HTML),
+        "empty": Answer(status, b""),
+    }[fault.body]
+    return replace(shaped, headers={} if fault.retry_after is None else {"Retry-After": fault.retry_after})
+
+
+def _echo_key(fault: Fault, answer: Answer, scene: Scene) -> Answer:
+    status = fault.status or 401
+    code = "invalid_token" if scene.errors == "old" else "unauthorized"
+    return error(status, scene.errors, {code: f'Token "{scene.authorization}" was refused'})
+
+
+def _redirect(fault: Fault, answer: Answer, scene: Scene) -> Answer:
+    # Another name of this same server: a client that follows, and what it takes along, shows in the journal.
+    location = fault.location or f"http://localhost:{scene.port}/v1/redirected"
+    return Answer(302, b"", headers={"Location": location})
+
+
+def _html(fault: Fault, answer: Answer, scene: Scene) -> Answer:
+    return Answer(200, HTML_PAGE, HTML)
+
+
+def _errors(fault: Fault, answer: Answer, scene: Scene) -> Answer:
+    return replace(error(500, scene.errors), status=200)
+
+
+def _garbage(fault: Fault, answer: Answer, scene: Scene) -> Answer:
+    return Answer(200, b'{"data":[{"id":1001,"na\x00\xff')
+
+
+_SHAPES: dict[str, Shape] = {
+    "status": _status,
+    "echo_key": _echo_key,
+    "redirect": _redirect,
+    "html": _html,
+    "errors": _errors,
+    "garbage": _garbage,
+}
+
+
+def _rows(change: Callable[[Fault, list[Any]], list[Any]]) -> Callable[[Fault, Payload], Payload]:
+    """Return a change of the whole payload from one of its rows; a payload without rows stays as it is."""
+
+    def changed(fault: Fault, payload: Payload) -> Payload:
+        rows = payload["data"]
+        return {**payload, "data": change(fault, rows)} if isinstance(rows, list) else payload
+
+    return changed
+
+
+def _unchanged(fault: Fault, payload: Payload) -> Payload:
+    return payload
+
+
+def _without_ids(fault: Fault, rows: list[Any]) -> list[Any]:
+    return [{name: value for name, value in row.items() if name != "id"} for row in rows]
+
+
+def _as_object(fault: Fault, payload: Payload) -> Payload:
+    # The way PHP encodes a list whose keys have a gap. What is an object already stays one.
+    rows = payload["data"]
+    return {**payload, "data": dict(enumerate(rows))} if isinstance(rows, list) else payload
+
+
+_PAYLOADS: dict[str, Callable[[Fault, Payload], Payload]] = {
+    "no_data": lambda fault, payload: {name: value for name, value in payload.items() if name != "data"},
+    "data_null": lambda fault, payload: {**payload, "data": None},
+    "data_object": _as_object,
+    "no_ids": _rows(_without_ids),
+    "empty_page": _rows(lambda fault, rows: []),
+    "short_page": _rows(lambda fault, rows: rows[: fault.rows]),
+    "duplicate_rows": _rows(lambda fault, rows: [row for row in rows for _ in range(2)]),
+}

@@ -1,0 +1,227 @@
+"""The sandbox as its users hold it: an object that serves from a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_helpcrunch.sandbox.journal import Request, busiest_window
+from airflow_provider_helpcrunch.sandbox.settings import Errors, Settings, Total
+from airflow_provider_helpcrunch.sandbox.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from airflow_provider_helpcrunch.sandbox.account import Position, Record
+    from airflow_provider_helpcrunch.sandbox.faults import Fault
+
+MISSING_AIOHTTP = "The sandbox needs aiohttp: pip install 'airflow-provider-helpcrunch[sandbox]'"
+
+
+class Sandbox:
+    """
+    A HelpCrunch account on 127.0.0.1, served from :meth:`start` to :meth:`stop` or inside a ``with`` block.
+
+    All methods may be called from any thread, while clients read.
+
+    :param agents: how many agents the account starts with
+    :param departments: how many departments it has
+    :param key: the API key; anything else is answered 401
+    :param port: the port, 0 for a free one
+    :param seed: the same seed gives the same account
+    :param rate_limit: requests accepted in any rolling ``window``, ``None`` for no limit; more get a 429
+    :param window: length of that window, in seconds
+    :param retry_after: send ``Retry-After`` with a 429, in whole seconds; HelpCrunch documents no such header
+    :param latency: delay of each answer, in seconds
+    :param page_cap: the server never returns more rows a page, whatever ``limit`` it accepts
+    :param max_limit: a greater ``limit`` is answered 400
+    :param total: how a list tells its total: ``exact``, ``missing`` (no ``meta``), ``zero``, ``string``,
+        ``low`` (half), ``high`` (one and a half), ``root`` (beside ``data``), or a number to add to it
+    :param ignore_offset: every page is the first one
+    :param errors: error bodies of the ``new`` or the ``old`` documentation
+    :param faults: what goes wrong; more can be added later
+    :raises ValueError: a value is out of its range
+    """
+
+    def __init__(
+        self,
+        *,
+        agents: int = 250,
+        departments: int = 5,
+        key: str = "sandbox-key",
+        port: int = 0,
+        seed: int = 1,
+        rate_limit: int | None = 120,
+        window: float = 60.0,
+        retry_after: bool = False,
+        latency: float = 0.0,
+        page_cap: int = 100,
+        max_limit: int = 100,
+        total: Total = "exact",
+        ignore_offset: bool = False,
+        errors: Errors = "new",
+        faults: Iterable[Fault] = (),
+    ) -> None:
+        self._settings = Settings(
+            agents=agents,
+            departments=departments,
+            key=key,
+            port=port,
+            seed=seed,
+            rate_limit=rate_limit,
+            window=window,
+            retry_after=retry_after,
+            latency=latency,
+            page_cap=page_cap,
+            max_limit=max_limit,
+            total=total,
+            ignore_offset=ignore_offset,
+            errors=errors,
+        )
+        self._state = State(self._settings, faults)
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._port: int | None = None
+
+    def start(self) -> Self:
+        """
+        Start to serve; a sandbox that runs already goes on.
+
+        :raises OSError: the port is taken
+        :raises ModuleNotFoundError: aiohttp is not installed; the message says how to
+        """
+        if self._thread is None:
+            ready: Future[int] = Future()
+            thread = threading.Thread(target=self._run, args=(ready,), name="helpcrunch-sandbox", daemon=True)
+            thread.start()
+            try:
+                self._port = ready.result()
+            except BaseException:
+                thread.join()
+                raise
+            self._thread = thread
+        return self
+
+    def stop(self) -> None:
+        """Stop at once, late and hanging answers included; the journal and the data stay readable."""
+        if self._thread and self._loop and self._stopping:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+        self._thread = self._loop = self._stopping = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _run(self, ready: Future[int]) -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    async def _serve(self, ready: Future[int]) -> None:
+        try:
+            # Here, not above: without aiohttp the package can still be imported, and say what is missing.
+            from airflow_provider_helpcrunch.sandbox.server import serving
+        except ModuleNotFoundError as missing:
+            raise ModuleNotFoundError(MISSING_AIOHTTP, name=missing.name) from missing
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(self._state, self._settings.port) as port:
+            ready.set_result(port)
+            await self._stopping.wait()
+
+    @property
+    def port(self) -> int:
+        """
+        The port it serves on, or did last.
+
+        :raises RuntimeError: it was never started
+        """
+        if self._port is None:
+            message = "The sandbox has no port yet: call start() or use it in a with block"
+            raise RuntimeError(message)
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The base URL: ``http://127.0.0.1:PORT/v1``."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def key(self) -> str:
+        """The API key."""
+        return self._settings.key
+
+    def connection(self, **extra: Any) -> str:
+        """
+        Return the Airflow connection to this sandbox as JSON, for ``AIRFLOW_CONN_HELPCRUNCH_DEFAULT``.
+
+        :param extra: the connection's extra fields, such as ``requests_per_minute``
+        """
+        fields: dict[str, Any] = {"conn_type": "helpcrunch", "password": self.key, "host": self.url}
+        return json.dumps({**fields, "extra": extra} if extra else fields)
+
+    @property
+    def agents(self) -> list[Record]:
+        """A copy of the agents the account has now, in the server's order."""
+        return self._state.account.agents.all()
+
+    @property
+    def departments(self) -> list[Record]:
+        """A copy of the departments, each with its agents of now."""
+        return self._state.account.departments.all()
+
+    def insert_agents(self, n: int, at: Position = "front") -> list[Record]:
+        """
+        Add agents with fresh ids and return them.
+
+        :param n: how many
+        :param at: ``front``, ``end``, ``random`` (each at a place of its own) or an index
+        """
+        return self._state.account.agents.insert(n, at)
+
+    def delete_agents(self, n: int, at: Position = "front") -> list[Record]:
+        """Remove up to ``n`` agents and return them; ``at`` as in :meth:`insert_agents`."""
+        return self._state.account.agents.delete(n, at)
+
+    @property
+    def journal(self) -> list[Request]:
+        """Every request that reached the server so far, refused ones included."""
+        return self._state.journal.entries()
+
+    def requests(self, path: str | None = None, method: str | None = None) -> list[Request]:
+        """Return the journal's entries with this path and method; ``None`` means any."""
+        return [e for e in self.journal if path in (None, e.path) and method in (None, e.method)]
+
+    def count(self, status: int | None) -> int:
+        """Return how many requests were answered with this status; ``None``: got no complete answer."""
+        return sum(entry.status == status for entry in self.journal)
+
+    def busiest_window(self, seconds: float) -> int:
+        """Return the most requests, 429s aside, that arrived in any half-open window of this length."""
+        return busiest_window(self.journal, seconds)
+
+    def add_fault(self, fault: Fault) -> None:
+        """Add a fault; it counts requests from now on."""
+        self._state.faults.add(fault)
+
+    def clear_faults(self) -> None:
+        """Drop all faults."""
+        self._state.faults.replace(())
+
+    def reset(self) -> None:
+        """Go back to the start: the data of the seed, the first faults, an empty window, an empty journal."""
+        self._state.reset()

@@ -1,0 +1,153 @@
+"""The HTTP server: the key, the rate limit, the faults, and then an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from airflow_provider_helpcrunch.sandbox import control, endpoints, wire
+from airflow_provider_helpcrunch.sandbox.answers import Answer, error
+from airflow_provider_helpcrunch.sandbox.faults import DATA_KINDS, WIRE_KINDS, Fault
+from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.misbehaviour import Scene, shape
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airflow_provider_helpcrunch.sandbox.state import State
+
+HOST = "127.0.0.1"
+# Handlers that are still busy then (late or hanging answers) are cancelled.
+SHUTDOWN_SECONDS = 0.05
+
+
+@asynccontextmanager
+async def serving(state: State, port: int) -> AsyncIterator[int]:
+    """
+    Serve a sandbox on the loopback interface for the time of the block.
+
+    :param state: the sandbox
+    :param port: where, 0 for a free port
+    :return: the port
+    :raises OSError: the port is taken
+    """
+    # Cancelling a handler whose client has gone keeps hanging requests from piling up.
+    server = web.Server(Handler(state).handle, access_log=None, handler_cancellation=True)
+    runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+class Handler:
+    """Answers the requests of one sandbox."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request: enter it in the journal, judge it, and answer unless a fault forbids."""
+        arrived = time.monotonic()
+        body = await _body(request)
+        state = self._state
+        if request.path.startswith(control.PREFIX):
+            return wire.response(control.answer(state, request.method, request.path, body))
+        entry = self._entry(request, arrived, body)
+        refusal, faults = self._verdict(entry)
+        ticket = state.journal.open(replace(entry, fault="+".join(fault.kind for fault in faults) or None))
+        response = await self._response(request, entry, refusal, faults)
+        if response is None:
+            return web.Response()  # goes nowhere: the connection is closed
+        # Before the last byte leaves: whoever has an answer finds it in the journal.
+        state.journal.answered(ticket, response.status)
+        return response
+
+    def _entry(self, request: web.BaseRequest, arrived: float, body: Any) -> Request:
+        host, port = (request.transport and request.transport.get_extra_info("peername")) or ("", 0)
+        sent, right = request.headers.get("Authorization", ""), f"Bearer {self._state.settings.key}"
+        return Request(
+            at=arrived,
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            body=body,
+            status=None,
+            peer=f"{host}:{port}",
+            user_agent=request.headers.get("User-Agent", ""),
+            authorized=sent == right,
+        )
+
+    def _verdict(self, entry: Request) -> tuple[Answer | None, list[Fault]]:
+        """Return why the account refuses the request, or the faults that hit it; an accepted one spends."""
+        settings, limit = self._state.settings, self._state.limit
+        if not entry.authorized:
+            return error(401, settings.errors), []
+        wait = limit.wait(entry.at)
+        if wait > 0:
+            headers = {"Retry-After": str(math.ceil(wait))} if settings.retry_after else {}
+            return replace(error(429, settings.errors), headers=headers), []
+        faults = self._state.faults.hits(entry)
+        shaping = _shaping(faults)
+        # A 429 by fault is a refusal too: somebody else has spent from the account.
+        if not (shaping and shaping.kind == "status" and shaping.status == 429):
+            limit.spend(entry.at)
+        return None, faults
+
+    async def _response(
+        self, request: web.BaseRequest, entry: Request, refusal: Answer | None, faults: list[Fault]
+    ) -> web.StreamResponse | None:
+        self._change(faults)
+        lags = [fault.seconds for fault in faults if fault.kind == "latency"]
+        late = sum(lags, self._state.settings.latency)
+        if late:
+            await asyncio.sleep(late)
+        if refusal:
+            return wire.response(refusal)
+        fault = _shaping(faults)
+        answer = self._answer(request, entry, fault)
+        if fault and fault.kind in WIRE_KINDS:
+            return await wire.deliver(fault, answer, request)
+        return wire.response(answer)
+
+    def _change(self, faults: list[Fault]) -> None:
+        agents = self._state.account.agents
+        for fault in faults:
+            if fault.kind in DATA_KINDS:
+                (agents.insert if fault.kind == "insert" else agents.delete)(fault.rows, fault.at)
+
+    def _answer(self, request: web.BaseRequest, entry: Request, fault: Fault | None) -> Answer:
+        account, settings = self._state.account, self._state.settings
+        if fault is None:
+            return endpoints.answer(account, settings, entry)
+        if fault.kind == "shuffle":
+            settings = replace(settings, shuffle=True)
+        elif fault.kind == "ignore_offset":
+            settings = replace(settings, ignore_offset=True)
+        port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
+        scene = Scene(settings.errors, request.headers.get("Authorization", ""), port)
+        return shape(fault, endpoints.answer(account, settings, entry), scene)
+
+
+def _shaping(faults: list[Fault]) -> Fault | None:
+    return next((fault for fault in faults if fault.kind not in (*DATA_KINDS, "latency")), None)
+
+
+async def _body(request: web.BaseRequest) -> Any:
+    """Return the JSON body whatever its content type says, as HelpCrunch does; what is no JSON, as text."""
+    if not request.can_read_body:
+        return None
+    text = (await request.read()).decode(errors="replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
