@@ -1,0 +1,157 @@
+"""An HTTP answer of HelpCrunch becomes a value or a typed error."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from airflow_provider_helpcrunch.exceptions import (
+    ApiErrorDetail,
+    HelpCrunchApiError,
+    HelpCrunchAuthError,
+    HelpCrunchBadRequestError,
+    HelpCrunchNotFoundError,
+    HelpCrunchRateLimitError,
+    HelpCrunchResponseError,
+    HelpCrunchServerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_helpcrunch.client.redaction import Redactor
+
+T = TypeVar("T")
+
+ADVICE = {
+    401: "Check the API key (Settings → Developers → Public API in HelpCrunch).",
+    403: "Check the API key (Settings → Developers → Public API in HelpCrunch).",
+    404: "If nothing at all is found, check the API URL: it ends in /v1.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    One complete HTTP answer and the request it belongs to.
+
+    :param method: HTTP method of the request
+    :param path: path of the request below the base URL
+    :param attempts: how many times the request has been sent so far
+    :param status: HTTP status
+    :param headers: HTTP headers, case-insensitive
+    :param body: decompressed body
+    :param redact: takes the API key out of texts
+    """
+
+    method: str
+    path: str
+    attempts: int
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    redact: Redactor
+
+    def parsed(self, parse: Callable[[Any], T]) -> T:
+        """
+        Return what ``parse`` makes of the decoded JSON body.
+
+        :param parse: checks and converts the body; a ``ValueError`` says what is wrong with it
+        :raises HelpCrunchApiError: the status is not 2xx
+        :raises HelpCrunchResponseError: the body is not JSON, or ``parse`` refused it
+        """
+        if not 200 <= self.status < 300:
+            raise self._status_error()
+        problem = ""
+        try:
+            return parse(msgspec.json.decode(self.body.removeprefix(b"\xef\xbb\xbf")))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            problem = f"with {self._kind()}, not JSON"
+        except ValueError as error:
+            problem = self.redact(error)
+        # Raised here, outside the handlers, so that no library error with a piece of the body is chained to it.
+        msg = f"{self.method} {self.path}: HelpCrunch answered {self.status}, but {problem}."
+        raise HelpCrunchResponseError(msg, method=self.method, path=self.path, attempts=self.attempts)
+
+    def _status_error(self) -> HelpCrunchApiError:
+        errors = self._errors()
+        said = "; ".join(str(detail) for detail in errors[:5]) or f"with {self._kind()}"
+        if 300 <= self.status < 400:
+            said = f"with a redirect to {self.redact(self.headers.get('Location', 'nowhere'))}, which is not followed"
+        msg = " ".join(
+            [
+                f"{self.method} {self.path}: HelpCrunch answered {self.status}: {said}.",
+                ADVICE.get(self.status, ""),
+            ]
+        ).rstrip()
+        if self.status == 429:
+            return HelpCrunchRateLimitError(
+                msg, waited=0.0, retry_after=self.retry_after(), errors=errors, **self._place()
+            )
+        return _error_class(self.status)(msg, status_code=self.status, errors=errors, **self._place())
+
+    def _place(self) -> dict[str, Any]:
+        return {"method": self.method, "path": self.path, "attempts": self.attempts}
+
+    def _errors(self) -> tuple[ApiErrorDetail, ...]:
+        """Every element of the documented envelope; old and new generation look alike here."""
+        try:
+            body = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return ()
+        return error_details(body, self.redact)
+
+    def _kind(self) -> str:
+        content_type = self.headers.get("Content-Type", "").split(";")[0] or "no content type"
+        return f"{len(self.body)} bytes of {self.redact(content_type)}" if self.body else "an empty body"
+
+    def retry_after(self) -> float | None:
+        """Return the seconds of a usable ``Retry-After`` header, a number or an HTTP date; else ``None``."""
+        value = self.headers.get("Retry-After", "").strip()
+        try:
+            seconds = float(value)
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(value).timestamp() - self._server_time()
+            except ValueError:
+                return None
+        return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+    def _server_time(self) -> float:
+        try:
+            return parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
+        except ValueError:
+            return time.time()
+
+
+def error_details(body: Any, redact: Callable[[object], str]) -> tuple[ApiErrorDetail, ...]:
+    """
+    Read the documented error envelope ``{"errors": [{"code", "message"}, …]}``.
+
+    :param body: decoded JSON of any shape
+    :param redact: takes the API key out of texts
+    :return: all elements in order; empty when there is no such envelope
+    """
+    errors = body.get("errors") if isinstance(body, dict) else None
+    elements = errors if isinstance(errors, list) else [errors] if errors else []
+    return tuple(
+        ApiErrorDetail(redact(element.get("code", "")), redact(element.get("message", "")))
+        if isinstance(element, dict)
+        else ApiErrorDetail("", redact(element))
+        for element in elements
+    )
+
+
+def _error_class(status: int) -> type[HelpCrunchApiError]:
+    if status in (401, 403):
+        return HelpCrunchAuthError
+    if status == 404:
+        return HelpCrunchNotFoundError
+    if status >= 500 or status == 408:
+        return HelpCrunchServerError
+    return HelpCrunchBadRequestError if 400 <= status < 500 else HelpCrunchApiError

@@ -1,0 +1,230 @@
+"""The HelpCrunch REST API v1: one method an endpoint, named after the resource."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from airflow_provider_helpcrunch.client.pages import Page, parse_page
+from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE, Check, Listing
+from airflow_provider_helpcrunch.client.rate_limit import (
+    DEFAULT_REQUESTS_PER_MINUTE,
+    DEFAULT_STORE,
+    Budget,
+    open_budget,
+)
+from airflow_provider_helpcrunch.client.redaction import Redactor
+from airflow_provider_helpcrunch.client.retry import RetryPolicy
+from airflow_provider_helpcrunch.client.transport import IN_FLIGHT, Transport, Usage
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+if TYPE_CHECKING:
+    import threading
+
+    from airflow_provider_helpcrunch.client.records import Agent, Department, Organization
+
+DEFAULT_BASE_URL = "https://api.helpcrunch.com/v1"
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 20.0
+
+
+class HelpCrunchClient:
+    """
+    A HelpCrunch account, through its REST API v1.
+
+    .. code-block:: python
+
+        with HelpCrunchClient(api_key) as client:
+            for agent in client.iter_agents():
+                print(agent["id"], agent["name"])
+
+    :param api_key: the key of *Settings → Developers → Public API*
+    :param base_url: address of the API; ``http`` is refused except on this machine. Default:
+        ``https://api.helpcrunch.com/v1``
+    :param requests_per_minute: the account's limit (120), of which this client never uses more together with all
+        others that share ``rate_limit_store``
+    :param rate_limit_store: ``sqlite://`` (default: every process of this user on this machine),
+        ``sqlite:///absolute/directory`` or ``memory://`` (this process)
+    :param connect_timeout: seconds to wait for a connection (10)
+    :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete (20)
+    :param retry: how often and how long a failed request is repeated
+    :param budget: a budget of your own instead of ``requests_per_minute`` and ``rate_limit_store``
+    :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
+
+    API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
+        rate_limit_store: str = DEFAULT_STORE,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+        retry: RetryPolicy | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        check_api_key(api_key)
+        self.base_url = check_base_url(base_url)
+        for name, seconds in (("connect_timeout", connect_timeout), ("read_timeout", read_timeout)):
+            if not 0 < seconds <= 3600:
+                msg = f"{name} must be a number of seconds above 0 and at most 3600, not {seconds}."
+                raise HelpCrunchConfigurationError(msg)
+        self._redact = Redactor(api_key)
+        self._transport = Transport(
+            api_key,
+            base_url=self.base_url,
+            budget=budget
+            or open_budget(
+                rate_limit_store,
+                api_key=api_key,
+                base_url=self.base_url,
+                requests_per_minute=requests_per_minute,
+            ),
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retry=retry or RetryPolicy(),
+            environment=not _is_loopback(self.base_url),
+        )
+
+    def __repr__(self) -> str:
+        """Show where it points, and no key."""
+        return f"HelpCrunchClient({self.base_url!r})"
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the client."""
+        self.close()
+
+    def close(self) -> None:
+        """Close connections and the budget's store. The client cannot be used afterwards."""
+        self._transport.close()
+
+    @property
+    def usage(self) -> Usage:
+        """Requests, retries and seconds waited for the budget, so far."""
+        return self._transport.usage
+
+    def iter_agents(self, *, page_size: int = LARGEST_PAGE) -> Listing[Agent]:
+        """
+        Yield every agent (team member) of the account exactly once, page by page.
+
+        :param page_size: records a page, 1 to 100 (100)
+        :return: an iterator with ``pages``, ``total`` and ``warnings``; close it when you stop early
+        :raises HelpCrunchPaginationError: while iterating, when completeness cannot be promised
+        :raises HelpCrunchError: while iterating, when a request fails for good
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-agents-v1
+        """
+        return self._listing("/agents", page_size)
+
+    def list_agents(self, *, page_size: int = LARGEST_PAGE) -> list[Agent]:
+        """Return :meth:`iter_agents` as a list."""
+        return list(self.iter_agents(page_size=page_size))
+
+    def iter_departments(self, *, page_size: int = LARGEST_PAGE) -> Listing[Department]:
+        """
+        Yield every department, with its agents, exactly once; otherwise as :meth:`iter_agents`.
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-departments-v1
+        """
+        return self._listing("/departments", page_size)
+
+    def list_departments(self, *, page_size: int = LARGEST_PAGE) -> list[Department]:
+        """Return :meth:`iter_departments` as a list."""
+        return list(self.iter_departments(page_size=page_size))
+
+    def get_organization(self) -> Organization:
+        """
+        Return the account itself: ``id``, ``domain``, ``teamOnline`` and ``chatEnabled``. One request.
+
+        :raises HelpCrunchError: the request failed for good
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-organization-v1
+        """
+        return self._transport.call("GET", "/organization", _organization_of)
+
+    def _listing(self, path: str, page_size: int) -> Listing[Any]:
+        if not 1 <= page_size <= LARGEST_PAGE:
+            msg = (
+                f"page_size must be 1 to {LARGEST_PAGE} (HelpCrunch sends no more at once), not {page_size}."
+            )
+            raise HelpCrunchConfigurationError(msg)
+
+        def fetch(offset: int, limit: int, check: Check, cancelled: threading.Event) -> Page:
+            def parse(payload: Any) -> Page:
+                page = parse_page(payload, self._redact)
+                check(page)
+                return page
+
+            params = {"offset": offset, "limit": limit}
+            return self._transport.call("GET", path, parse, params=params, cancelled=cancelled)
+
+        return Listing(fetch, page_size=page_size, in_flight=IN_FLIGHT)
+
+
+def _organization_of(payload: Any) -> Organization:
+    data = payload.get("data", payload) if isinstance(payload, dict) else None
+    if not isinstance(data, dict) or "id" not in data:
+        msg = "the body holds no organization with an id"
+        raise ValueError(msg)
+    return data  # type: ignore[return-value]
+
+
+def check_api_key(api_key: str) -> None:
+    """
+    Refuse what cannot be a key, before anything is sent.
+
+    :raises HelpCrunchConfigurationError: the key is empty, has spaces or angle brackets, or is not plain ASCII
+    """
+    problem = None
+    if not api_key:
+        problem = "is empty"
+    elif re.search(r"\s", api_key):
+        problem = "has spaces, line breaks or the word Bearer in it"
+    elif re.search(r"[<>]", api_key):
+        problem = "has angle brackets around it"
+    elif not (api_key.isascii() and api_key.isprintable()):
+        problem = "has characters that no key has"
+    if problem:
+        msg = (
+            f"The HelpCrunch API key {problem}. Paste the key alone, just as HelpCrunch shows it under "
+            "Settings → Developers → Public API."
+        )
+        raise HelpCrunchConfigurationError(msg)
+
+
+def check_base_url(base_url: str) -> str:
+    """
+    Return the API's address without a slash at its end; a bare host gets ``https://`` and ``/v1``.
+
+    :raises HelpCrunchConfigurationError: not an address of this kind, or plain ``http`` to another machine
+    """
+    text = base_url.strip()
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    try:
+        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or parts.scheme not in ("https", "http") or parts.username or parts.query or parts.fragment:
+        msg = f"The API URL must look like {DEFAULT_BASE_URL}, without user name, query or fragment."
+        raise HelpCrunchConfigurationError(msg)
+    if parts.scheme == "http" and not _is_loopback(parts.geturl()):
+        msg = "The API URL must begin with https://, or the key would travel unencrypted (http is for 127.0.0.1 alone)."
+        raise HelpCrunchConfigurationError(msg)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,117 @@
+"""When a failed request is sent again, and when not."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
+
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConnectionError,
+    HelpCrunchPaginationError,
+    HelpCrunchRateLimitError,
+    HelpCrunchResponseError,
+    HelpCrunchServerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tenacity import RetryCallState
+
+FAULTS = (
+    HelpCrunchConnectionError,
+    HelpCrunchServerError,
+    HelpCrunchResponseError,
+    HelpCrunchPaginationError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """
+    How often and how long one call is repeated.
+
+    Being refused for the rate limit is no fault: the budget waits it out, for as long as ``patience``.
+
+    :param max_attempts: how often one request may meet a fault (network error, 5xx, unusable answer)
+    :param deadline: seconds that failed attempts and the pauses after them may take together
+    :param patience: seconds that one call may wait for the budget and for 429s
+    :param first_pause: seconds before the second attempt; doubles each time, with jitter
+    :param longest_pause: seconds at most between two attempts
+    """
+
+    max_attempts: int = 6
+    deadline: float = 60.0
+    patience: float = 600.0
+    first_pause: float = 0.5
+    longest_pause: float = 20.0
+
+
+class Attempts:
+    """
+    The attempts of one call.
+
+    :param policy: how many and how long
+    :param repeatable: whether the request may reach the server twice (GET, searches, PUTs that set a value)
+    """
+
+    def __init__(self, policy: RetryPolicy, *, repeatable: bool) -> None:
+        self.sent = 0
+        self._policy = policy
+        self._repeatable = repeatable
+        self._faults = 0
+        self._failing = 0.0
+        self._pause_after_fault = wait_exponential(
+            multiplier=policy.first_pause, max=policy.longest_pause
+        ) + wait_random(0, policy.first_pause)
+
+    def retrying(self, sleep: Callable[[float], None], tell: Callable[[RetryCallState], None]) -> Retrying:
+        """
+        Return the tenacity controller of this call.
+
+        :param sleep: how to wait
+        :param tell: called before each wait
+        """
+        return Retrying(
+            retry=retry_if_exception(self._worth_another),
+            stop=lambda _: (
+                self._faults >= self._policy.max_attempts or self._failing >= self._policy.deadline
+            ),
+            wait=self._pause,
+            sleep=sleep,
+            before_sleep=tell,
+            reraise=True,
+        )
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one attempt and, when it ends in a fault, the time it took."""
+        self.sent += 1
+        started = time.monotonic()
+        try:
+            yield
+        except FAULTS as error:
+            # A page that contradicts itself rarely mends itself: half as many tries.
+            self._faults += 2 if isinstance(error, HelpCrunchPaginationError) else 1
+            self._failing += time.monotonic() - started
+            raise
+
+    def _worth_another(self, error: BaseException) -> bool:
+        if isinstance(error, HelpCrunchRateLimitError):
+            return error.status_code is not None  # without one, the patience is at an end
+        if isinstance(error, HelpCrunchConnectionError) and not error.connected:
+            return True
+        return self._repeatable and isinstance(error, FAULTS)
+
+    def _pause(self, state: RetryCallState) -> float:
+        if self._faults == 0 or (
+            state.outcome and isinstance(state.outcome.exception(), HelpCrunchRateLimitError)
+        ):
+            return 0.0
+        pause = self._pause_after_fault(state)
+        self._failing += pause
+        return pause

@@ -1,0 +1,257 @@
+"""One HTTP call to HelpCrunch: key, time-outs, budget, retries, and every failure as a typed error."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from airflow_provider_helpcrunch import __version__
+from airflow_provider_helpcrunch.client.answers import Answer
+from airflow_provider_helpcrunch.client.redaction import Redactor
+from airflow_provider_helpcrunch.client.retry import Attempts, RetryPolicy
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConnectionError,
+    HelpCrunchRateLimitError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tenacity import RetryCallState
+
+    from airflow_provider_helpcrunch.client.rate_limit import Budget
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+IN_FLIGHT = 8
+"""Requests that one client has under way at most."""
+
+LARGEST_BODY = 64 * 1024 * 1024
+"""Bytes; a page of 100 records is some ten thousand."""
+
+
+class BearerAuth(AuthBase):
+    """Sends the key, and shows it nowhere else. Being set, it also keeps ``requests`` from reading ``~/.netrc``."""
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the ``Authorization`` header."""
+        request.headers["Authorization"] = f"Bearer {self._api_key}"
+        return request
+
+
+@dataclass(slots=True)
+class Usage:
+    """
+    What a client has spent so far.
+
+    :param requests: HTTP requests sent, repeated ones included
+    :param retries: how many of them repeated an earlier one
+    :param budget_wait: seconds waited for the account's request budget
+    """
+
+    requests: int = 0
+    retries: int = 0
+    budget_wait: float = 0.0
+
+
+class Transport:
+    """
+    Calls the API.
+
+    :param api_key: the account's key
+    :param base_url: address that every path is appended to, such as ``https://api.helpcrunch.com/v1``
+    :param budget: permits for requests
+    :param connect_timeout: seconds to wait for a connection
+    :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete
+    :param retry: when a failed request is repeated
+    :param environment: whether proxies and certificates named in environment variables are used
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str,
+        budget: Budget,
+        connect_timeout: float,
+        read_timeout: float,
+        retry: RetryPolicy,
+        environment: bool = True,
+    ) -> None:
+        self._base_url = base_url
+        self._budget = budget
+        self._timeout = (connect_timeout, read_timeout)
+        self._retry = retry
+        self._redact = Redactor(api_key)
+        self._usage = Usage()
+        self._counting = threading.Lock()
+        self._session = requests.Session()
+        self._session.trust_env = environment
+        self._session.auth = BearerAuth(api_key)
+        self._session.headers["User-Agent"] = f"airflow-provider-helpcrunch/{__version__}"
+        self._session.headers["Accept"] = "application/json"
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    @property
+    def usage(self) -> Usage:
+        """What has been spent so far."""
+        with self._counting:
+            return Usage(self._usage.requests, self._usage.retries, self._budget.waited)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Any], T],
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        repeatable: bool = True,
+        cancelled: threading.Event | None = None,
+    ) -> T:
+        """
+        Make one call and return what ``parse`` makes of the decoded answer.
+
+        :param method: HTTP method
+        :param path: path below the base URL, such as ``/agents``
+        :param parse: checks and converts the decoded JSON; what it raises counts as a fault of the answer
+        :param params: query parameters
+        :param json: body
+        :param repeatable: whether the request may reach the server twice
+        :param cancelled: set by the caller to give the call up
+        :raises HelpCrunchApiError: an error status (a child that says which)
+        :raises HelpCrunchConnectionError: no complete answer, even after retries
+        :raises HelpCrunchResponseError: an answer that is not what the API documents, even after retries
+        """
+        cancelled = cancelled or threading.Event()
+        attempts = Attempts(self._retry, repeatable=repeatable)
+        started = time.monotonic()
+        refusals: list[HelpCrunchRateLimitError] = []
+
+        def attempt() -> T:
+            patience = self._retry.patience - (time.monotonic() - started)
+            with self._budget.permit(patience, cancelled), attempts.one():
+                self._count(repeated=attempts.sent > 1)
+                try:
+                    return self._send(method, path, params, json, attempts.sent).parsed(parse)
+                except HelpCrunchRateLimitError as refusal:
+                    refusals.append(refusal)
+                    self._budget.pause(_pause_after(refusals))
+                    raise
+
+        def sleep(seconds: float) -> None:
+            cancelled.wait(seconds)
+
+        try:
+            return attempts.retrying(sleep, self._tell)(attempt)
+        except HelpCrunchRateLimitError as error:
+            raise _out_of_patience(error, refusals, method, path, time.monotonic() - started) from None
+
+    def close(self) -> None:
+        """Close the connections and the budget's store."""
+        self._session.close()
+        self._budget.close()
+
+    def _send(
+        self, method: str, path: str, params: Mapping[str, str | int] | None, json: Any, attempt: int
+    ) -> Answer:
+        """Send the request once and read the whole answer, in bounded time and memory."""
+        connected = True
+        try:
+            response = self._session.request(
+                method,
+                self._base_url + path,
+                params=params,
+                json=json,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+            body = self._read(response)
+            return Answer(method, path, attempt, response.status_code, response.headers, body, self._redact)
+        except (requests.RequestException, HTTPError, OSError) as error:
+            connected = not _never_connected(error)
+            problem = f"{type(error).__name__}: {self._redact(_root(error))}"
+        # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
+        msg = f"{method} {path}: no complete answer from HelpCrunch at {self._base_url} ({problem})."
+        raise HelpCrunchConnectionError(msg, method=method, path=path, attempts=attempt, connected=connected)
+
+    def _read(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        ends = time.monotonic() + self._timeout[1]
+        while chunk := response.raw.read1(65536, decode_content=True):
+            body += chunk
+            if time.monotonic() > ends or len(body) > LARGEST_BODY:
+                response.close()
+                msg = f"the body was not complete after {self._timeout[1]:g} s and {len(body)} bytes"
+                raise requests.exceptions.ReadTimeout(msg)
+        return bytes(body)
+
+    def _count(self, *, repeated: bool) -> None:
+        with self._counting:
+            self._usage.requests += 1
+            self._usage.retries += repeated
+
+    def _tell(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        then = "waiting for the budget" if isinstance(error, HelpCrunchRateLimitError) else "trying again"
+        log.warning("%s %s in %.1f s.", error, then.capitalize(), state.upcoming_sleep)
+
+
+def _never_connected(error: BaseException) -> bool:
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    return isinstance(_root(error), NewConnectionError)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the error at the bottom of what requests and urllib3 wrap around it."""
+    while True:
+        inner = getattr(error, "reason", None) or next(
+            (a for a in error.args if isinstance(a, BaseException)), None
+        )
+        if not isinstance(inner, BaseException):
+            return error
+        error = inner
+
+
+def _pause_after(refusals: list[HelpCrunchRateLimitError]) -> float | None:
+    """Believe ``Retry-After``, but not for ever: a call refused again and again waits longer each time."""
+    asked = refusals[-1].retry_after
+    return None if asked is None else max(asked, 2.0 ** (len(refusals) - 1))
+
+
+def _out_of_patience(
+    error: HelpCrunchRateLimitError,
+    refusals: list[HelpCrunchRateLimitError],
+    method: str,
+    path: str,
+    waited: float,
+) -> HelpCrunchRateLimitError:
+    refused = f" HelpCrunch answered 429 {len(refusals)} times." if refusals else ""
+    return HelpCrunchRateLimitError(
+        f"{method} {path}: {error}{refused}",
+        waited=waited,
+        retry_after=error.retry_after,
+        status_code=429 if refusals else None,
+        errors=refusals[-1].errors if refusals else (),
+        method=method,
+        path=path,
+        attempts=len(refusals),
+    )

@@ -1,0 +1,183 @@
+"""
+Everything this package raises on purpose.
+
+::
+
+    HelpCrunchError                        an AirflowException; catch this to catch all of them
+    ├── HelpCrunchConfigurationError  (!)  a connection field or an argument is wrong; nothing was sent or written
+    ├── HelpCrunchApiError                 HelpCrunch answered with an error status that has no class of its own
+    │   ├── HelpCrunchBadRequestError (!)  400 and other 4xx: the request itself is wrong
+    │   ├── HelpCrunchAuthError       (!)  401, 403: the API key is wrong
+    │   ├── HelpCrunchNotFoundError   (!)  404
+    │   ├── HelpCrunchRateLimitError       429, or the shared budget stayed spent, until patience ran out
+    │   └── HelpCrunchServerError          5xx until the retries ran out
+    ├── HelpCrunchConnectionError          no complete answer: name not found, refused, reset, cut short, timed out
+    ├── HelpCrunchResponseError            status 200, but not what the API documents: HTML, no JSON, no records
+    ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be promised
+    ├── HelpCrunchBudgetStoreError         the store of the shared request budget cannot be used
+    ├── HelpCrunchXComSizeError       (!)  the result is too large for XCom; the message names ``output_path``
+    └── HelpCrunchStorageError             an object could not be read or written
+
+``(!)`` marks permanent errors: they are also ``AirflowFailException``, so the task fails at once and no Airflow
+retry is spent on them. All others are worth a retry.
+
+No message, ``repr`` or traceback holds the API key, whatever the server sends back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+
+class HelpCrunchError(AirflowException):
+    """Base class of all errors of this package."""
+
+
+class HelpCrunchConfigurationError(HelpCrunchError, AirflowFailException, ValueError):
+    """A connection field or an argument is wrong. Nothing was sent or written. Permanent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiErrorDetail:
+    """
+    One element of the ``errors`` array in a HelpCrunch error body.
+
+    :param code: an error identifier (``too_many_requests``) or the path of the offending field (``filter[0].field``)
+    :param message: HelpCrunch's own words
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return ``code: message``, or the one of them that there is."""
+        return ": ".join(part for part in (self.code, self.message) if part)
+
+
+class HelpCrunchApiError(HelpCrunchError):
+    """
+    HelpCrunch answered with an error status.
+
+    :param message: what happened, in one sentence
+    :param status_code: HTTP status, or ``None`` when the request was never sent (the budget stayed spent)
+    :param errors: every element of the body's ``errors``, in order; empty when the body had none
+    :param method: HTTP method of the request
+    :param path: path of the request below the base URL, such as ``/agents``
+    :param attempts: how many times the request was sent
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None,
+        errors: tuple[ApiErrorDetail, ...] = (),
+        method: str,
+        path: str,
+        attempts: int,
+    ) -> None:
+        super().__init__(message)
+        # AirflowException has a class attribute of this name, for its own web server.
+        self.status_code: int | None = status_code  # type: ignore[assignment]
+        self.errors = errors
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+
+
+class HelpCrunchBadRequestError(HelpCrunchApiError, AirflowFailException):
+    """HelpCrunch refused the request as such (400 or another 4xx). Permanent."""
+
+
+class HelpCrunchAuthError(HelpCrunchApiError, AirflowFailException):
+    """HelpCrunch refused the API key (401 or 403). Permanent."""
+
+
+class HelpCrunchNotFoundError(HelpCrunchApiError, AirflowFailException):
+    """What the request names does not exist (404). Permanent."""
+
+
+class HelpCrunchRateLimitError(HelpCrunchApiError):
+    """
+    No request could be made within the patience given: 429 again and again, or the budget stayed spent.
+
+    :param waited: seconds waited in all before giving up
+    :param retry_after: seconds after which a request may pass, where that is known
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        waited: float,
+        retry_after: float | None = None,
+        status_code: int | None = 429,
+        errors: tuple[ApiErrorDetail, ...] = (),
+        method: str = "",
+        path: str = "",
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(
+            message, status_code=status_code, errors=errors, method=method, path=path, attempts=attempts
+        )
+        self.waited = waited
+        self.retry_after = retry_after
+
+
+class HelpCrunchServerError(HelpCrunchApiError):
+    """HelpCrunch answered 5xx until the retries ran out."""
+
+
+class _FailedRequestError(HelpCrunchError):
+    """A request that got no usable answer; carries where it happened."""
+
+    def __init__(self, message: str, *, method: str = "", path: str = "", attempts: int = 0) -> None:
+        super().__init__(message)
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+
+
+class HelpCrunchConnectionError(_FailedRequestError):
+    """
+    There was no complete answer: name not found, refused, reset, cut short or timed out.
+
+    :param method: HTTP method of the request
+    :param path: path of the request below the base URL
+    :param attempts: how many times the request was sent
+    :param connected: ``False`` when no connection came about, so that the server cannot have seen the request
+    """
+
+    def __init__(
+        self, message: str, *, method: str = "", path: str = "", attempts: int = 0, connected: bool = True
+    ) -> None:
+        super().__init__(message, method=method, path=path, attempts=attempts)
+        self.connected = connected
+
+
+class HelpCrunchResponseError(_FailedRequestError):
+    """
+    The answer had status 200 but is not what the API documents (HTML, no JSON, ``errors``, no records).
+
+    :param method: HTTP method of the request
+    :param path: path of the request below the base URL
+    :param attempts: how many times the request was sent
+    """
+
+
+class HelpCrunchPaginationError(HelpCrunchError):
+    """The pages do not join, so the promise that every record is listed exactly once cannot be kept."""
+
+
+class HelpCrunchBudgetStoreError(HelpCrunchError):
+    """The store of the shared request budget cannot be used. Requests are never sent without it."""
+
+
+class HelpCrunchXComSizeError(HelpCrunchError, AirflowFailException):
+    """The result is too large for XCom. Permanent: set ``output_path``."""
+
+
+class HelpCrunchStorageError(HelpCrunchError):
+    """An object could not be read or written."""

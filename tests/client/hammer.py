@@ -1,0 +1,53 @@
+"""Spends permits of a shared budget on requests, from several processes, for some seconds. Run as a script."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+import threading
+import time
+
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client.rate_limit import open_budget
+
+FORK = multiprocessing.get_context("fork")
+"""Importing Airflow takes longer than the whole test: import once, then fork."""
+
+
+def spend(url: str, key: str, store: str, limit: int, period: float, seconds: float, threads: int) -> int:
+    """Return how many requests the threads of this process made."""
+    budget = open_budget(store, api_key=key, base_url=url, requests_per_minute=limit, period=period)
+    ends = time.monotonic() + seconds
+    done: list[int] = []
+
+    with HelpCrunchClient(key, base_url=url, budget=budget, retry=RetryPolicy(max_attempts=1)) as client:
+
+        def work() -> None:
+            while time.monotonic() < ends:
+                client.get_organization()
+                done.append(1)
+
+        workers = [threading.Thread(target=work) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    return len(done)
+
+
+def main(
+    processes: str, url: str, key: str, store: str, limit: str, period: str, seconds: str, threads: str
+) -> None:
+    """Print how many requests each process made."""
+    arguments = (url, key, store, int(limit), float(period), float(seconds), int(threads))
+    with FORK.Pool(int(processes)) as pool:
+        sys.stdout.write(
+            json.dumps(
+                [job.get() for job in [pool.apply_async(spend, arguments) for _ in range(int(processes))]]
+            )
+        )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,99 @@
+"""
+The promise of the walk, against lists that change anywhere between any two answers.
+
+The account lives in memory here: a socket would show nothing more, and thousands of schedules would take hours.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from drifting_account import DriftingAccount
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_helpcrunch.client.paging import Listing
+from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
+
+SIZES = st.sampled_from([0, 1, 2, 3, 49, 50, 51, 99, 100, 101, 198, 199, 200, 250, 1000])
+IN_FLIGHT = st.sampled_from([1, 8])
+QUIET = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+
+
+def totals(kind: str) -> object:
+    """What the account says, given the true total."""
+    return {
+        "exact": lambda true: true,
+        "missing": lambda _: None,
+        "zero": lambda _: 0,
+        "high": lambda true: true + 7,
+    }[kind]
+
+
+def walk(account: DriftingAccount, page_size: int, in_flight: int) -> list[int]:
+    """Return the ids in the order in which they were yielded."""
+    return [record["id"] for record in Listing(account.fetch, page_size=page_size, in_flight=in_flight)]
+
+
+def assert_kept(account: DriftingAccount, got: list[int]) -> None:
+    """Nothing twice, and nothing missing of what was there all the time."""
+    assert len(got) == len(set(got))
+    assert not account.throughout - set(got)
+
+
+@QUIET
+@given(
+    size=SIZES,
+    changes=st.lists(st.integers(0, 40), max_size=40),
+    seed=st.integers(0, 2**32),
+    page_size=st.sampled_from([2, 3, 10, 100]),
+    in_flight=IN_FLIGHT,
+    total=st.sampled_from(["exact", "missing", "zero", "high"]),
+)
+def test_whatever_changes_each_lasting_record_comes_once_or_the_walk_raises(
+    size: int, changes: list[int], seed: int, page_size: int, in_flight: int, total: str
+) -> None:
+    account = DriftingAccount(size, changes, random.Random(seed), totals(total))
+    try:
+        got = walk(account, page_size, in_flight)
+    except HelpCrunchPaginationError:
+        return
+    assert_kept(account, got)
+
+
+@QUIET
+@given(
+    size=SIZES,
+    changes=st.lists(st.integers(0, 1), max_size=60),
+    seed=st.integers(0, 2**32),
+    page_size=st.sampled_from([10, 37, 100]),
+    in_flight=IN_FLIGHT,
+)
+def test_with_one_change_a_page_the_walk_never_raises(
+    size: int, changes: list[int], seed: int, page_size: int, in_flight: int
+) -> None:
+    account = DriftingAccount(size, changes, random.Random(seed))
+    assert_kept(account, walk(account, page_size, in_flight))
+
+
+@pytest.mark.parametrize("in_flight", [1, 8])
+@pytest.mark.parametrize("changes", [0, 1, 2, 9, 30])
+def test_a_hundred_walks_under_steady_change_are_all_complete(changes: int, in_flight: int) -> None:
+    for seed in range(100):
+        account = DriftingAccount(1000, [changes], random.Random(seed))
+        assert_kept(account, walk(account, 100, in_flight))
+
+
+@pytest.mark.parametrize("in_flight", [1, 8])
+@pytest.mark.parametrize(
+    ("size", "requests"),
+    [(0, 1), (1, 1), (99, 1), (100, 1), (101, 2), (199, 2), (200, 3), (1000, 11), (9901, 100)],
+)
+def test_a_quiet_account_costs_one_request_a_page_and_no_more(
+    size: int, requests: int, in_flight: int
+) -> None:
+    account = DriftingAccount(size, [0], random.Random(1))
+    got = walk(account, 100, in_flight)
+    assert got == [number for _, number in account.rows]
+    assert account.requests == requests == max(1, -(-(size - 1) // 99))

@@ -1,0 +1,303 @@
+"""The request budget: never more than the limit in any window, as the server counts, whoever shares it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client.rate_limit import Cancelled, open_budget
+from airflow_provider_helpcrunch.client.rate_limit_stores import (
+    LONGEST_FLIGHT,
+    LONGEST_PAUSE,
+    MemoryStore,
+    SQLiteStore,
+    Store,
+)
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchBudgetStoreError,
+    HelpCrunchConfigurationError,
+    HelpCrunchRateLimitError,
+)
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+
+HAMMER = Path(__file__).with_name("hammer.py")
+ROOT = Path(__file__).parents[2]
+NEVER = threading.Event()
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock to move by hand."""
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    """Return a store of three requests in ten seconds."""
+    if request.param == "memory":
+        yield MemoryStore(3, 10.0, clock)
+        return
+    with contextlib.closing(SQLiteStore(tmp_path / "budget", 3, 10.0, clock)) as store:
+        yield store
+
+
+def take(store: Store) -> int:
+    """Take a slot that must be free."""
+    slot, wait = store.take()
+    assert slot is not None, f"{wait} s to wait"
+    return slot
+
+
+def test_a_slot_is_free_again_one_period_after_its_answer(store: Store, clock: Clock) -> None:
+    slots = [take(store) for _ in range(3)]
+    assert len(set(slots)) == 3
+    clock.now += 2
+    for slot in slots:
+        store.settle(slot)
+    assert store.take() == (None, pytest.approx(10.0))
+    clock.now += 9.99
+    assert store.take()[0] is None
+    clock.now += 0.02
+    assert {take(store) for _ in range(3)} == set(slots)
+    assert store.take()[0] is None
+
+
+def test_a_request_in_flight_keeps_its_slot_however_long_it_takes(store: Store, clock: Clock) -> None:
+    slow, *others = (take(store) for _ in range(3))
+    for slot in others:
+        store.settle(slot)
+    clock.now += 30
+    assert {take(store), take(store)} == set(others)
+    assert store.take()[0] is None
+    store.settle(slow)
+    clock.now += 10.01
+    assert take(store) == slow
+
+
+def test_what_a_dead_process_took_comes_back_by_itself(store: Store, clock: Clock) -> None:
+    for _ in range(3):
+        take(store)
+    clock.now += LONGEST_FLIGHT + 9
+    assert store.take()[0] is None
+    clock.now += 2
+    take(store)
+
+
+def test_a_pause_stops_everyone_and_never_gets_shorter(store: Store, clock: Clock) -> None:
+    slot = take(store)
+    store.pause(100)
+    store.pause(5)
+    store.settle(slot)
+    assert store.take() == (None, pytest.approx(100))
+    clock.now += 99
+    assert store.take()[0] is None
+    clock.now += 2
+    take(store)
+
+
+def test_a_pause_is_bounded(store: Store, clock: Clock) -> None:
+    store.pause(10**9)
+    clock.now += LONGEST_PAUSE + 1
+    take(store)
+
+
+def test_a_clock_that_was_set_back_blocks_nobody_for_long(tmp_path: Path, clock: Clock) -> None:
+    store = SQLiteStore(tmp_path / "budget", 1, 10.0, clock)
+    store.settle(take(store))
+    store.pause(60)
+    clock.now -= 86_400
+    take(store)
+    store.close()
+
+
+def test_a_smaller_limit_uses_a_part_of_the_same_budget(tmp_path: Path, clock: Clock) -> None:
+    big, small = (SQLiteStore(tmp_path / "budget", limit, 10.0, clock) for limit in (5, 2))
+    assert [small.take()[0] is not None for _ in range(3)] == [True, True, False]
+    assert [big.take()[0] is not None for _ in range(4)] == [True, True, True, False]
+    big.close()
+    small.close()
+
+
+def test_patience_ends_before_a_wait_that_is_too_long(clock: Clock) -> None:
+    budget = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    with budget.permit(0, NEVER):
+        pass
+    with (
+        pytest.raises(HelpCrunchRateLimitError, match="budget of 1 requests a minute is spent") as caught,
+        budget.permit(5, NEVER),
+    ):
+        pass
+    assert (caught.value.status_code, caught.value.retry_after) == (None, pytest.approx(10))
+
+
+def test_a_wait_can_be_given_up(clock: Clock) -> None:
+    budget = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    with budget.permit(0, NEVER):
+        pass
+    given_up = threading.Event()
+    threading.Timer(0.05, given_up.set).start()
+    with pytest.raises(Cancelled), budget.permit(100, given_up):
+        pass
+    assert budget.waited > 0
+
+
+def test_a_permit_is_settled_when_the_request_fails(clock: Clock) -> None:
+    budget = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    with pytest.raises(ZeroDivisionError), budget.permit(0, NEVER):
+        raise ZeroDivisionError
+    clock.now += 10.01
+    with budget.permit(0, NEVER):
+        pass
+
+
+@contextlib.contextmanager
+def hammer(
+    sandbox: Sandbox, store: str, *, processes: int, threads: int, seconds: float = 4, limit: int = 20
+) -> Iterator[subprocess.Popen[str]]:
+    """Start processes that spend from one budget, whose window is a second."""
+    arguments = [processes, sandbox.url, sandbox.key, store, limit, 1.0, seconds, threads]
+    with subprocess.Popen(
+        [sys.executable, str(HAMMER), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        yield process
+
+
+@pytest.mark.parametrize(("processes", "threads"), [(2, 1), (2, 8), (4, 4)])
+def test_processes_that_share_the_file_never_pass_the_limit(
+    sandbox: Callable[..., Sandbox], tmp_path: Path, processes: int, threads: int
+) -> None:
+    account = sandbox(rate_limit=20, window=1.0, agents=1, latency=0.01)
+    with hammer(account, f"sqlite://{tmp_path}/budget", processes=processes, threads=threads) as process:
+        made = json.loads(process.communicate(timeout=300)[0])
+    assert process.returncode == 0
+    assert sum(made) == len(account.journal) >= 60
+    assert account.busiest_window(1.0) <= 20
+    assert account.count(429) == 0
+    assert min(made) > 0
+
+
+def test_eight_threads_and_a_process_that_was_killed_never_pass_the_limit(
+    sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    account = sandbox(rate_limit=20, window=1.0, agents=1500)
+    store = f"sqlite://{tmp_path}/budget"
+    with hammer(account, store, processes=1, threads=8, seconds=60) as victim:
+        while len(account.journal) < 10:
+            assert victim.poll() is None
+        os.killpg(victim.pid, signal.SIGKILL)
+    budget = open_budget(store, api_key=account.key, base_url=account.url, requests_per_minute=20, period=1.0)
+    with HelpCrunchClient(account.key, base_url=account.url, budget=budget) as survivor:
+        assert survivor.list_agents() == account.agents
+    assert account.count(429) == 0
+
+
+def test_a_429_seen_by_one_process_stops_the_other(sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+    account = sandbox(agents=1, faults=[Fault("status", status=429, retry_after="2", nth=30)])
+    with hammer(account, f"sqlite://{tmp_path}/budget", processes=2, threads=2, seconds=5) as process:
+        process.communicate(timeout=300)
+    refused = next(request.at for request in account.journal if request.status == 429)
+    assert not [request for request in account.journal if refused + 0.3 < request.at < refused + 1.9]
+    assert [request for request in account.journal if request.at > refused + 1.9]
+
+
+def test_the_burst_is_not_slowed_at_all(sandbox: Callable[..., Sandbox]) -> None:
+    account = sandbox(rate_limit=120, agents=11_000)
+    with HelpCrunchClient(account.key, base_url=account.url) as caller:
+        assert len(caller.list_agents()) == 11_000
+        assert caller.usage.budget_wait == 0
+    assert account.count(429) == 0
+
+
+def test_many_processes_may_make_the_file_at_once(sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+    account = sandbox(agents=1)
+    store = f"sqlite://{tmp_path}/budget"
+    with hammer(account, store, processes=12, threads=1, seconds=0.1, limit=1000) as process:
+        made = json.loads(process.communicate(timeout=300)[0])
+    assert len(made) == 12
+    assert len(list((tmp_path / "budget").glob("*.sqlite"))) == 1
+
+
+def test_the_file_is_private_and_named_by_a_hash(tmp_path: Path) -> None:
+    key = "a-key-that-nobody-should-see"
+    budget = open_budget(f"sqlite://{tmp_path}/budget", api_key=key, base_url="https://x.example/v1")
+    names = [path.name for path in (tmp_path / "budget").iterdir()]
+    assert any(
+        name.startswith(hashlib.sha256(f"https://x.example/v1\n{key}".encode()).hexdigest()[:40])
+        for name in names
+    )
+    assert (tmp_path / "budget").stat().st_mode & 0o077 == 0
+    assert not any(key.encode() in path.read_bytes() for path in (tmp_path / "budget").iterdir())
+    budget.close()
+
+
+def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o777)
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("open", "link"):
+        with pytest.raises(HelpCrunchBudgetStoreError, match="must belong to this user alone"):
+            open_budget(f"sqlite://{tmp_path}/{name}", api_key="k", base_url="u")
+
+
+def test_a_damaged_file_is_told_and_never_means_no_limit(
+    tmp_path: Path, sandbox: Callable[..., Sandbox]
+) -> None:
+    account = sandbox()
+    store = f"sqlite://{tmp_path}/budget"
+    HelpCrunchClient(account.key, base_url=account.url, rate_limit_store=store).close()
+    (file,) = (tmp_path / "budget").glob("*.sqlite")
+    file.write_bytes(b"no database at all" * 1000)
+    with pytest.raises(HelpCrunchBudgetStoreError, match="Delete the file if it is damaged"):
+        HelpCrunchClient(account.key, base_url=account.url, rate_limit_store=store)
+    assert account.journal == []
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h:1/0", "sqlite", "", "memory://x", "sqlite://host/x", "postgres://u:pw@h/d"]
+)
+def test_an_unknown_store_is_refused_without_repeating_what_was_given(url: str) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="rate_limit_store must be sqlite://") as caught:
+        HelpCrunchClient("a-key", rate_limit_store=url)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_is_refused(limit: int) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="requests_per_minute must be at least 1"):
+        HelpCrunchClient("a-key", requests_per_minute=limit)
+
+
+def test_a_spent_budget_is_told_at_once_to_those_without_patience(sandbox: Callable[..., Sandbox]) -> None:
+    account = sandbox(agents=1)
+    policy = RetryPolicy(patience=2)
+    with HelpCrunchClient(account.key, base_url=account.url, requests_per_minute=1, retry=policy) as caller:
+        caller.list_agents()
+        with pytest.raises(HelpCrunchRateLimitError, match="is spent"):
+            caller.list_agents()
+    assert len(account.journal) == 1

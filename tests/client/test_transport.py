@@ -1,0 +1,364 @@
+"""One call at a time: retries, time-outs, typed errors and what travels in a request."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_helpcrunch import __version__
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchApiError,
+    HelpCrunchAuthError,
+    HelpCrunchBadRequestError,
+    HelpCrunchConfigurationError,
+    HelpCrunchConnectionError,
+    HelpCrunchNotFoundError,
+    HelpCrunchRateLimitError,
+    HelpCrunchResponseError,
+    HelpCrunchServerError,
+)
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+
+Start = Callable[..., Sandbox]
+Connect = Callable[..., HelpCrunchClient]
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[[bytes], str]]:
+    """Serve fixed bytes to every connection; return the base URL. For answers that no HTTP server would send."""
+    listeners: list[socket.socket] = []
+
+    def serve(answer: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        threading.Thread(target=_answer_all, args=(listener, answer), daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+    yield serve
+    for listener in listeners:
+        listener.close()
+
+
+def _answer_all(listener: socket.socket, answer: bytes) -> None:
+    while True:
+        try:
+            peer, _ = listener.accept()
+        except OSError:
+            return
+        with peer:
+            peer.recv(65536)
+            peer.sendall(answer)
+
+
+def http(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    """Return a complete HTTP answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, HelpCrunchBadRequestError),
+        (401, HelpCrunchAuthError),
+        (403, HelpCrunchAuthError),
+        (404, HelpCrunchNotFoundError),
+        (422, HelpCrunchBadRequestError),
+    ],
+)
+def test_permanent_errors_cost_one_request(
+    sandbox: Start, client: Connect, status: int, error: type[HelpCrunchApiError]
+) -> None:
+    account = sandbox(agents=500, faults=[Fault("status", status=status, times=0)])
+    with pytest.raises(error) as caught:
+        client(account).list_agents()
+    assert len(account.journal) == 1
+    assert (caught.value.status_code, caught.value.method, caught.value.path) == (status, "GET", "/agents")
+    assert caught.value.attempts == 1
+    assert caught.value.errors
+
+
+@pytest.mark.parametrize("generation", ["new", "old"])
+def test_a_wrong_key_is_told_in_the_words_of_both_documentations(
+    sandbox: Start, client: Connect, generation: Any
+) -> None:
+    account = sandbox(errors=generation)
+    with pytest.raises(HelpCrunchAuthError) as caught:
+        client(account, key="wrong-key").list_agents()
+    codes = [detail.code for detail in caught.value.errors]
+    assert codes == (["invalid_request", "unauthorized"] if generation == "new" else ["invalid_token"])
+    assert all(code in str(caught.value) for code in codes)
+    assert "Check the API key" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", status=500),
+        Fault("status", status=502, body="html"),
+        Fault("status", status=503, body="empty"),
+        Fault("status", status=408),
+        Fault("reset"),
+        Fault("close"),
+        Fault("truncate"),
+        Fault("hang"),
+        Fault("drip", seconds=0.05),
+        Fault("html"),
+        Fault("errors"),
+        Fault("garbage"),
+        Fault("no_data"),
+        Fault("data_null"),
+        Fault("data_object"),
+        Fault("no_ids"),
+        Fault("empty_page"),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+@pytest.mark.parametrize("nth", [1, 3])
+def test_passing_faults_are_survived(sandbox: Start, client: Connect, fault: Fault, nth: int) -> None:
+    account = sandbox(agents=500, faults=[Fault(**{**vars_of(fault), "nth": nth})])
+    caller = client(account, read_timeout=0.5)
+    assert caller.list_agents() == account.agents
+    assert caller.usage.retries == 1
+
+
+def vars_of(fault: Fault) -> dict[str, Any]:
+    """Return a fault's fields."""
+    return {name: getattr(fault, name) for name in fault.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("status", HelpCrunchServerError),
+        ("reset", HelpCrunchConnectionError),
+        ("truncate", HelpCrunchConnectionError),
+        ("html", HelpCrunchResponseError),
+        ("no_ids", HelpCrunchResponseError),
+    ],
+)
+def test_lasting_faults_are_loud_after_six_attempts(
+    sandbox: Start, client: Connect, kind: str, error: type[Exception]
+) -> None:
+    account = sandbox(faults=[Fault(kind, times=0)])
+    with pytest.raises(error) as caught:
+        client(account).list_agents()
+    assert len(account.journal) == 6
+    assert caught.value.attempts == 6  # type: ignore[attr-defined]
+
+
+def test_a_server_that_always_hangs_is_loud_when_the_deadline_has_passed(
+    sandbox: Start, client: Connect
+) -> None:
+    account = sandbox(faults=[Fault("hang", times=0)])
+    policy = RetryPolicy(deadline=0.9, first_pause=0.01)
+    with pytest.raises(HelpCrunchConnectionError, match="timed out"):
+        client(account, read_timeout=0.4, retry=policy).list_agents()
+    assert 2 <= len(account.journal) <= 3
+
+
+@pytest.mark.parametrize("retry_after", [None, "1", "0", "-5", "soon", "nan", "1e400"])
+def test_a_429_stops_everyone_and_is_then_survived(
+    sandbox: Start, client: Connect, retry_after: str | None
+) -> None:
+    account = sandbox(agents=500, faults=[Fault("status", status=429, retry_after=retry_after, nth=2)])
+    caller = client(account, period=0.6)
+    assert caller.list_agents() == account.agents
+    refused = next(request for request in account.journal if request.status == 429)
+    first_after = min(request.at for request in account.journal if request.at > refused.at + 0.1)
+    assert first_after - refused.at >= 0.55
+
+
+def test_retry_after_as_a_date(sandbox: Start, client: Connect) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+    account = sandbox(faults=[Fault("status", status=429, retry_after=date)])
+    client(account, limit=1000, period=0.1).list_agents()
+    first, second = (request.at for request in account.journal[:2])
+    assert 1.5 <= second - first <= 4
+
+
+def test_a_429_that_asks_for_more_than_the_patience_fails_at_once(sandbox: Start, client: Connect) -> None:
+    account = sandbox(faults=[Fault("status", status=429, retry_after="3000", times=0)])
+    with pytest.raises(HelpCrunchRateLimitError) as caught:
+        client(account, retry=RetryPolicy(patience=5)).list_agents()
+    assert len(account.journal) == 1
+    assert caught.value.status_code == 429
+    assert 2900 < (caught.value.retry_after or 0) <= 3000
+    assert "too_many_requests" in {detail.code for detail in caught.value.errors}
+
+
+def test_endless_429s_are_loud_when_patience_ends_and_say_how_long_it_waited(
+    sandbox: Start, client: Connect
+) -> None:
+    account = sandbox(faults=[Fault("status", status=429, times=0)])
+    with pytest.raises(HelpCrunchRateLimitError, match="answered 429 [2-6] times") as caught:
+        client(account, period=0.3, retry=RetryPolicy(patience=1.5)).list_agents()
+    assert 1.0 <= caught.value.waited <= 3
+
+
+def test_what_may_not_be_repeated_is_sent_once(sandbox: Start, client: Connect) -> None:
+    for fault in (Fault("status", status=500), Fault("reset"), Fault("html")):
+        account = sandbox(faults=[fault])
+        with pytest.raises((HelpCrunchServerError, HelpCrunchConnectionError, HelpCrunchResponseError)):
+            client(account)._transport.call("GET", "/agents", dict, repeatable=False)
+        assert len(account.journal) == 1
+
+
+def test_what_may_not_be_repeated_is_repeated_after_a_429(sandbox: Start, client: Connect) -> None:
+    account = sandbox(faults=[Fault("status", status=429)])
+    client(account, period=0.1)._transport.call("GET", "/agents", dict, repeatable=False)
+    assert [request.status for request in account.journal] == [429, 200]
+
+
+def test_a_connection_that_never_came_about_is_tried_again_even_for_writes(
+    client: Connect, sandbox: Start
+) -> None:
+    account = sandbox()
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    caller = client(account, base_url=f"http://127.0.0.1:{port}/v1")
+    with pytest.raises(HelpCrunchConnectionError) as caught:
+        caller._transport.call("POST", "/messages", dict, json={}, repeatable=False)
+    assert (caught.value.connected, caught.value.attempts) == (False, 6)
+
+
+def test_what_a_request_carries(sandbox: Start, client: Connect) -> None:
+    account = sandbox(agents=1)
+    client(account).list_agents()
+    (request,) = account.journal
+    assert request.user_agent == f"airflow-provider-helpcrunch/{__version__}"
+    assert request.authorized
+    assert request.query == {"offset": "0", "limit": "100"}
+
+
+def test_redirects_are_not_followed(sandbox: Start, client: Connect) -> None:
+    account = sandbox(faults=[Fault("redirect", times=0)])
+    with pytest.raises(HelpCrunchApiError, match="redirect to .* not followed"):
+        client(account).list_agents()
+    assert [request.path for request in account.journal] == ["/v1/agents"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'\xef\xbb\xbf{"data":[{"id":7}],"meta":{"total":1}}',
+        b'[{"id":7}]',
+        b'{"data":[[{"id":7}]],"meta":{"total":1}}',
+        b'{"data":[{"id":"7"}],"total":"1"}',
+        b'{"data":[{"id":7}],"meta":{"total":1.0}}',
+        b'{"data":[{"id":7}],"meta":null,"total":1,"errors":[]}',
+    ],
+)
+def test_every_shape_of_a_page(
+    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start, body: bytes
+) -> None:
+    answer = http(body, "Content-Type: application/json")
+    (agent,) = client(sandbox(), base_url=raw_server(answer)).list_agents()
+    assert int(agent["id"]) == 7
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"Ok",
+        b"null",
+        b"{}",
+        b'{"data":"x"}',
+        b'{"data":[null]}',
+        b'{"data":[{"id":true}]}',
+        b'{"data":[{"id":1.5}]}',
+        b'{"data":[{"id":-1}]}',
+        b'{"data":[{"id":9223372036854775808}]}',
+        b'{"data":[{"id":"x"}]}',
+        b'{"data":[{"id":NaN}]}',
+        b"[" * 100_000,
+        b'{"data":[],"errors":{"code":"oops"}}',
+        b"\xff\xfe{\x00}\x00",
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_what_is_no_page_is_loud(
+    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start, body: bytes
+) -> None:
+    caller = client(sandbox(), base_url=raw_server(http(body)))
+    with pytest.raises(HelpCrunchResponseError, match="GET /agents: HelpCrunch answered 200, but"):
+        caller.list_agents()
+
+
+def test_a_body_without_end_is_cut_off(
+    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start
+) -> None:
+    bomb = gzip.compress(b" " * 200_000_000, 9)
+    caller = client(
+        sandbox(),
+        base_url=raw_server(http(bomb, "Content-Encoding: gzip")),
+        retry=RetryPolicy(max_attempts=1),
+    )
+    with pytest.raises(HelpCrunchConnectionError, match="not complete"):
+        caller.list_agents()
+
+
+def test_cookies_and_netrc_do_not_travel(
+    sandbox: Start, client: Connect, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    account = sandbox(agents=1)
+    assert client(account).list_agents() == account.agents
+
+
+def test_a_proxy_in_the_environment_does_not_see_what_stays_on_this_machine(
+    sandbox: Start, client: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    account = sandbox(agents=1)
+    assert client(account).list_agents() == account.agents
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.helpcrunch.com/v1",
+        "ftp://api.helpcrunch.com",
+        "https://",
+        "https://user@api.helpcrunch.com/v1",
+        "https://api.helpcrunch.com/v1?x=1",
+        "https://api.helpcrunch.com:notaport/v1",
+        "http://127.0.0.1.evil.example/v1",
+    ],
+)
+def test_a_wrong_address_is_refused(url: str) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="API URL must"):
+        HelpCrunchClient("a-key", base_url=url)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("api.helpcrunch.com", "https://api.helpcrunch.com/v1"),
+        ("https://api.helpcrunch.com/", "https://api.helpcrunch.com/v1"),
+        ("https://api.helpcrunch.com/v1/", "https://api.helpcrunch.com/v1"),
+        ("http://localhost:8080", "http://localhost:8080/v1"),
+        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+    ],
+)
+def test_an_address_is_completed(given: str, used: str) -> None:
+    with HelpCrunchClient("a-key", base_url=given, rate_limit_store="memory://") as caller:
+        assert caller.base_url == used
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 3601])
+@pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
+def test_time_outs_are_always_finite(name: str, timeout: float) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match=name):
+        HelpCrunchClient("a-key", **{name: timeout})  # type: ignore[arg-type]
