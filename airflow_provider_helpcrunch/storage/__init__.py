@@ -1,0 +1,20 @@
+"""
+A stream of records becomes one object in any storage Airflow knows, whole or not at all; and is read back.
+
+::
+
+    target = Target.resolve("s3://aws_default@lake/agents.parquet", AGENTS)   # refuses what cannot work, at once
+    receipt = target.write(records)                                           # {"path", "records", "bytes", "format"}
+    for record in read_records(receipt):
+        ...
+
+Nothing here knows HelpCrunch's API but the column types of a table. Memory does not grow with the number of records,
+neither on writing nor on reading. PyArrow and zstandard are imported only where a format needs them.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_helpcrunch.storage.reading import read_records
+from airflow_provider_helpcrunch.storage.target import Receipt, Target
+
+__all__ = ["Receipt", "Target", "read_records"]

@@ -1,0 +1,104 @@
+"""
+The CSV that is written and read: RFC 4180 in UTF-8, with a header.
+
+A null is an empty field and an empty text is a quoted one (``""``), as PostgreSQL's ``COPY`` and DuckDB have it.
+Python's own ``csv`` module cannot tell the two apart before version 3.12.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+_SPECIAL = re.compile(r'[,"\r\n]')
+_FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^,"\r\n]*))(,|\r?\n?\Z)')
+
+
+def join_fields(values: Iterable[Any]) -> str:
+    """
+    Write one record.
+
+    :param values: texts, whole numbers, truth values, dates in UTC, dictionaries and lists (written as JSON), ``None``
+    :return: the record with its line end
+    """
+    return ",".join([_field(value) for value in values]) + "\r\n"
+
+
+def split_fields(record: str) -> list[str | None]:
+    """
+    Read one record.
+
+    :param record: the record, with or without its line end
+    :return: the texts of its fields, ``None`` where a field is empty and not quoted
+    :raises ValueError: it is no CSV
+    """
+    fields: list[str | None] = []
+    position = 0
+    while match := _FIELD.match(record, position):
+        quoted, bare, end = match.groups()
+        fields.append(bare or None if quoted is None else quoted.replace('""', '"'))
+        position = match.end()
+        if end != ",":
+            return fields
+    msg = f"field {len(fields) + 1} is not quoted as in RFC 4180"
+    raise ValueError(msg)
+
+
+def split_records(lines: Iterable[str]) -> Iterator[str]:
+    r"""
+    Put together the lines that belong to one record, because a line end was quoted.
+
+    :param lines: the lines of a file, split at ``\n`` only
+    :return: an iterator over the records
+    :raises EOFError: the file ends inside of quotes, or its last line has no end: it is cut short
+    """
+    pending: list[str] = []
+    inside = False
+    for line in lines:
+        # All quotes of a record come in pairs: those around a field, and those in it, which are doubled.
+        inside ^= line.count('"') % 2 == 1
+        pending.append(line)
+        if not inside and line.endswith("\n"):
+            yield "".join(pending)
+            pending.clear()
+    if pending:
+        msg = "the file ends in the middle of a record"
+        raise EOFError(msg)
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _quoted(value) if value == "" or _SPECIAL.search(value) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dict | list):
+        return _quoted(msgspec.json.encode(_with_dates_as_text(value)).decode())
+    return _date(value)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def _date(value: datetime) -> str:
+    return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def _with_dates_as_text(value: Any) -> Any:
+    """Give dates inside of JSON the one spelling that dates have in a field."""
+    if isinstance(value, dict):
+        return {name: _with_dates_as_text(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_dates_as_text(item) for item in value]
+    return value if value is None or isinstance(value, str | int) else _date(value)

@@ -1,0 +1,98 @@
+"""Which file formats there are, and which one a path or a name means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, TypeAlias, cast
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+Kind: TypeAlias = Literal["jsonl", "json", "csv", "parquet"]
+Compression: TypeAlias = Literal["gz", "zst"]
+
+_KINDS: dict[str, Kind] = {
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "json": "json",
+    "csv": "csv",
+    "parquet": "parquet",
+}
+_KNOWN = ".jsonl, .json, .csv and .parquet, with .gz or .zst behind the first three"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """
+    A file format.
+
+    :param kind: what the records are written as
+    :param compression: what the whole file is compressed with; default ``None``: not at all
+    """
+
+    kind: Kind
+    compression: Compression | None = None
+
+    def __str__(self) -> str:
+        """Return the name that ``file_format`` arguments and receipts use, such as ``jsonl.gz``."""
+        return f"{self.kind}.{self.compression}" if self.compression else self.kind
+
+
+def choose_format(path: str, file_format: str | None) -> Format:
+    """
+    Find the format of a file, and make sure that this installation can handle it.
+
+    :param path: the file's path; its suffix names the format
+    :param file_format: a format's name (``jsonl``, ``csv.gz``, ``parquet``, …), or ``None`` to go by the suffix alone
+    :return: the format
+    :raises HelpCrunchConfigurationError: no format or an unknown one is named, suffix and ``file_format`` contradict
+        each other, or a library is missing
+    """
+    kind, compression = _suffix_of(path)
+    if file_format is not None:
+        chosen = _from_name(file_format)
+        says_otherwise = kind not in (None, chosen.kind) or (
+            (kind or compression) and compression != chosen.compression
+        )
+        if says_otherwise:
+            msg = f"file_format={file_format!r} contradicts the suffix of {path!r}; change one of them."
+            raise HelpCrunchConfigurationError(msg)
+    elif kind is None:
+        msg = f"{path!r} has no suffix that names a format: use {_KNOWN}, or set file_format."
+        raise HelpCrunchConfigurationError(msg)
+    else:
+        chosen = _checked(kind, compression)
+    _require_library(chosen)
+    return chosen
+
+
+def _suffix_of(path: str) -> tuple[Kind | None, Compression | None]:
+    """Return what the end of the name says: of ``a.jsonl.gz`` both, of ``a.csv`` the first, of ``a.gz`` the second."""
+    before, last = ["", "", *path.rpartition("/")[2].lower().split(".")[1:]][-2:]
+    if last in ("gz", "zst"):
+        return _KINDS.get(before), cast("Compression", last)
+    return _KINDS.get(last), None
+
+
+def _from_name(file_format: str) -> Format:
+    kind, _, compression = str(file_format).lower().partition(".")
+    if kind not in _KINDS or compression not in ("", "gz", "zst"):
+        msg = f"file_format={file_format!r} is unknown: use the name of a suffix without its first dot: {_KNOWN}."
+        raise HelpCrunchConfigurationError(msg)
+    return _checked(_KINDS[kind], cast("Compression | None", compression or None))
+
+
+def _checked(kind: Kind, compression: Compression | None) -> Format:
+    if kind == "parquet" and compression:
+        msg = f"Parquet is compressed inside: leave out the .{compression} behind .parquet."
+        raise HelpCrunchConfigurationError(msg)
+    return Format(kind, compression)
+
+
+def _require_library(chosen: Format) -> None:
+    if chosen.kind == "parquet" and find_spec("pyarrow") is None:
+        msg = "Parquet needs: pip install 'airflow-provider-helpcrunch[parquet]'"
+        raise HelpCrunchConfigurationError(msg)
+    if chosen.compression == "zst" and find_spec("zstandard") is None:
+        msg = ".zst needs: pip install zstandard"
+        raise HelpCrunchConfigurationError(msg)

@@ -1,0 +1,228 @@
+"""An object that was written back as a stream of records."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
+    HelpCrunchError,
+    HelpCrunchStorageError,
+)
+from airflow_provider_helpcrunch.storage.csv_dialect import split_fields, split_records
+from airflow_provider_helpcrunch.storage.formats import choose_format
+from airflow_provider_helpcrunch.storage.location import locate
+from airflow_provider_helpcrunch.storage.tabular import restore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_helpcrunch.client.records import Column, Table
+    from airflow_provider_helpcrunch.storage.formats import Compression, Format
+    from airflow_provider_helpcrunch.storage.location import Location
+    from airflow_provider_helpcrunch.storage.target import Receipt
+
+_BUFFER = 2**20
+_COMPRESSED_CHUNK = 2**14
+_BATCH = 1_000
+
+
+def read_records(
+    path: str | ObjectStoragePath | Receipt | dict[str, Any],
+    file_format: str | None = None,
+    *,
+    table: Table | None = None,
+) -> Iterator[dict[str, Any]]:
+    """
+    Read records back, one by one, without loading the object into memory.
+
+    In a task downstream of an operator that has an ``output_path``::
+
+        @task
+        def count_admins(receipt):
+            return sum(agent["role"] == "admin" for agent in read_records(receipt))
+
+        count_admins(list_agents.output)
+
+    JSON Lines and JSON give records as the API sent them, Parquet gives typed ones (timestamps as ``datetime`` in UTC).
+    CSV has only text: an empty field is ``None``, an empty quoted one is ``""``, and all others stay text, unless
+    ``table`` says the types; then the records equal those of Parquet. A JSON array that was not written by this package
+    is loaded whole.
+
+    :param path: the object: its path or URL, an ``ObjectStoragePath``, or the receipt of the task that wrote it
+    :param file_format: the format, where the path has no suffix that names it: ``jsonl``, ``csv.gz``, …; default
+        ``None``: by the receipt or the suffix
+    :param table: the types of the columns of a CSV file; default ``None``; other formats do not need it
+    :return: an iterator over the records, in order; the object is opened at the first step
+    :raises HelpCrunchConfigurationError: the path names no object, its format is not known, or a library is missing
+    :raises HelpCrunchStorageError: while iterating: there is no such object, it cannot be read, or it is cut short or
+        damaged
+    """
+    if isinstance(path, dict):
+        if "path" not in path:
+            msg = "This is not a receipt: a mapping must have the keys 'path' and 'format'."
+            raise HelpCrunchConfigurationError(msg)
+        file_format = file_format or path.get("format")
+        path = str(path["path"])
+    location = locate(path)
+    return _read(location, choose_format(location.text, file_format), table)
+
+
+def _read(location: Location, file_format: Format, table: Table | None) -> Iterator[dict[str, Any]]:
+    try:
+        with _open(location) as raw, _decompressor(raw, file_format.compression) as source:
+            yield from _READERS[file_format.kind](source, table)
+    except HelpCrunchError:
+        raise
+    except FileNotFoundError as exc:
+        msg = f"There is no object {location.text!r}."
+        raise HelpCrunchStorageError(msg) from exc
+    # Every filesystem and every codec has an exception tree of its own.
+    except Exception as exc:
+        msg = f"{location.text!r} cannot be read as {file_format}: {type(exc).__name__}: {exc}"
+        raise HelpCrunchStorageError(msg) from exc
+
+
+def _open(location: Location) -> io.BufferedReader:
+    raw: Any
+    if location.local is not None:
+        raw = io.FileIO(location.local)
+    else:
+        # A listing made earlier in this process may remember the size of an object that was replaced since.
+        location.filesystem.invalidate_cache()
+        raw = location.filesystem.open(location.path.path, "rb", block_size=5 * _BUFFER)
+    location.report_input()
+    return io.BufferedReader(raw, _BUFFER)
+
+
+def _decompressor(raw: io.BufferedReader, compression: Compression | None) -> Any:
+    if compression is None:
+        return raw
+    if not raw.peek(1):
+        msg = "the file is empty, even nothing would be compressed to something"
+        raise EOFError(msg)
+    if compression == "gz":
+        return gzip.GzipFile(fileobj=raw)
+    return io.BufferedReader(_ZstdStream(raw), _BUFFER)
+
+
+class _ZstdStream(io.RawIOBase):
+    """Decompresses, and notices when the end is missing, which zstandard's own reader does not."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        import zstandard
+
+        self._raw = raw
+        self._new_frame: Callable[[], Any] = zstandard.ZstdDecompressor().decompressobj
+        self._frame = self._new_frame()
+        self._rest = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            if self._frame.eof:
+                self._rest = self._frame.unused_data
+            compressed = self._rest or self._raw.read(_COMPRESSED_CHUNK)
+            self._rest = b""
+            if not compressed and self._frame.eof:
+                return 0
+            if not compressed:
+                msg = "compressed file ended before the end of its frame"
+                raise EOFError(msg)
+            if self._frame.eof:
+                self._frame = self._new_frame()
+            self._ready = memoryview(self._frame.decompress(compressed))
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def _read_jsonl(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(source, 1):
+        if line.strip():
+            yield _numbered(number, line)
+
+
+def _read_json(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
+    head = source.readline(), source.readline()
+    if head[0] != b"[\n" or not head[1].startswith(b"{") or not head[1].rstrip(b",\n").endswith(b"}"):
+        whole = b"".join(head) + source.read()
+        yield from msgspec.json.decode(whole, type=list[dict[str, Any]])
+        return
+    line = head[1]
+    number = 2
+    while line.endswith(b",\n"):
+        yield _numbered(number, line[:-2])
+        line = source.readline()
+        number += 1
+    yield _numbered(number, line)
+    if source.read().strip() != b"]":
+        msg = "the array does not end where its last record does"
+        raise EOFError(msg)
+
+
+def _numbered(number: int, line: bytes) -> dict[str, Any]:
+    try:
+        return _decode(line)
+    except msgspec.DecodeError as exc:
+        msg = f"line {number}: {exc}"
+        raise ValueError(msg) from exc
+
+
+def _read_csv(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
+    columns = {column.name: column for column in table.columns} if table else {}
+    with io.TextIOWrapper(source, encoding="utf-8-sig", newline="\n") as text:
+        records = split_records(text)
+        names = [name or "" for name in split_fields(next(records, ""))]
+        if not any(names):
+            msg = "there is no header"
+            raise EOFError(msg)
+        for number, record in enumerate(records, 2):
+            fields = split_fields(record)
+            if fields == [None] and len(names) > 1:
+                continue
+            if len(fields) != len(names):
+                msg = f"record {number} has {len(fields)} fields, and the header has {len(names)}"
+                raise ValueError(msg)
+            yield {
+                name: _typed(columns[name], field, number) if field is not None and name in columns else field
+                for name, field in zip(names, fields, strict=True)
+            }
+
+
+def _typed(column: Column, text: str, number: int) -> Any:
+    try:
+        return restore(column, text)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        # Not the words of the cause: they quote the text, and it may be anybody's personal data.
+        msg = f"column {column.name!r} of record {number} is no {column.type}"
+        raise ValueError(msg) from None
+
+
+def _read_parquet(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            yield from batch.to_pylist()
+
+
+_READERS: dict[str, Callable[[Any, Table | None], Iterator[dict[str, Any]]]] = {
+    "jsonl": _read_jsonl,
+    "json": _read_json,
+    "csv": _read_csv,
+    "parquet": _read_parquet,
+}

@@ -1,0 +1,100 @@
+"""Where records go, and the receipt for them."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from airflow_provider_helpcrunch.storage.formats import choose_format
+from airflow_provider_helpcrunch.storage.location import locate, nearest_directory, refuse_unwritable
+from airflow_provider_helpcrunch.storage.spool import Spool, publish
+from airflow_provider_helpcrunch.storage.writing import write_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_helpcrunch.client.records import Table
+    from airflow_provider_helpcrunch.storage.formats import Format
+    from airflow_provider_helpcrunch.storage.location import Location
+
+log = logging.getLogger(__name__)
+
+
+class Receipt(TypedDict):
+    """
+    What was written, as plain JSON that fits into XCom; :func:`read_records` takes it as it is.
+
+    ``path`` is the object's path or URL with its connection id (local paths are absolute), ``records`` their number,
+    ``bytes`` the size of the object, ``format`` its format, such as ``jsonl.gz``.
+    """
+
+    path: str
+    records: int
+    bytes: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    One object that records will be written to. Make it with :meth:`resolve`.
+
+    :param location: the place of the object
+    :param format: its format
+    :param table: the columns of a CSV or Parquet file
+    """
+
+    location: Location
+    format: Format
+    table: Table
+
+    @classmethod
+    def resolve(
+        cls, output_path: str | ObjectStoragePath, table: Table, file_format: str | None = None
+    ) -> Target:
+        """
+        Find out where and how to write, and refuse what cannot work before anything is requested or written.
+
+        :param output_path: a local path, a URL (``s3://conn_id@bucket/key.jsonl.gz``) or an ``ObjectStoragePath``.
+            Its suffix names the format: ``.jsonl`` (or ``.ndjson``), ``.json``, ``.csv`` or ``.parquet``, with ``.gz``
+            or ``.zst`` behind all but the last. A symbolic link stays; the file it leads to is replaced
+        :param table: the columns of CSV and Parquet files
+        :param file_format: the format, where the path has no such suffix: ``jsonl``, ``csv.zst``, …; default ``None``
+        :return: the target
+        :raises HelpCrunchConfigurationError: the path names no object, suffix and format are unknown or contradict
+            each other, a library or a filesystem is not installed, or a local directory is not writable
+        :raises HelpCrunchStorageError: the filesystem is installed but could not be set up
+        """
+        location = locate(output_path)
+        chosen = choose_format(location.text, file_format)
+        refuse_unwritable(location)
+        return cls(location, chosen, table)
+
+    def write(self, records: Iterable[dict[str, Any]]) -> Receipt:
+        """
+        Write all records, then put the finished object in its place in one step.
+
+        Until then the records are in a nameless local file: in the directory of a local target, else in the
+        directory for temporary files (``TMPDIR``), which needs room for the whole object. Whatever goes wrong, the
+        object that was there before stays as it is, and nothing is left beside it.
+
+        :param records: the records as the API sent them; what their iterator raises is passed on unchanged
+        :return: the receipt
+        :raises HelpCrunchStorageError: a record does not fit, the local disk fails, or the object cannot be published
+        """
+        with self._spool() as spool:
+            count = write_records(records, spool, self.format, self.table)
+            size = spool.finish()
+            publish(spool, self.location)
+        self.location.report_output()
+        log.info("Wrote %d records to %s (%d bytes, %s)", count, self.location.text, size, self.format)
+        return Receipt(path=self.location.text, records=count, bytes=size, format=str(self.format))
+
+    def _spool(self) -> Spool:
+        if self.location.local is not None:
+            return Spool(nearest_directory(self.location.local), 0o666)
+        return Spool(tempfile.gettempdir(), 0o600)
