@@ -16,7 +16,8 @@ endif
 # The caller's own Airflow, Python and virtual environment stay out of it.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONWARNINGS $(filter AIRFLOW_%,$(.VARIABLES))
 export PYTHONUTF8 := 1
-export PYTHONDONTWRITEBYTECODE := 1
+# Byte code goes apart: without any, each Airflow process would compile all of Airflow anew.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.tmp/pycache
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 export UV_SYSTEM_CERTS := 1
@@ -63,7 +64,7 @@ test-airflow2: $(ENV2)/.stamp ## run all tests on Airflow 2.11
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow2 $(ENV2)/bin/python -m pytest $(ARGS)
 
 .PHONY: test-packaging
-test-packaging: $(ENV3)/.stamp ## build the wheel, install it beside both Airflows and test a connection there
+test-packaging: $(ENV3)/.stamp $(ENV2)/.stamp ## build the wheel, install it beside both Airflows and test a connection there
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python -m pytest -m packaging tests/packaging $(ARGS)
 

@@ -27,12 +27,26 @@ No message, ``repr`` or traceback holds the API key, whatever the server sends b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 
 class HelpCrunchError(AirflowException):
-    """Base class of all errors of this package."""
+    """Base class of all errors of this package. All can be copied and pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Restore attributes as they are, for constructors want their arguments by name."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    cls: type[HelpCrunchError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> HelpCrunchError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class HelpCrunchConfigurationError(HelpCrunchError, AirflowFailException, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,8 +53,9 @@ class Answer:
     path: str
     attempts: int
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    # No repr: tracebacks with local variables would print what the server echoes.
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     redact: Redactor
 
     def parsed(self, parse: Callable[[Any], T]) -> T:

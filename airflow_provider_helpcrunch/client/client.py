@@ -15,7 +15,7 @@ from airflow_provider_helpcrunch.client.rate_limit import (
     Budget,
     open_budget,
 )
-from airflow_provider_helpcrunch.client.redaction import Redactor
+from airflow_provider_helpcrunch.client.redaction import ApiKey, Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
 from airflow_provider_helpcrunch.client.transport import IN_FLIGHT, Transport, Usage
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://api.helpcrunch.com/v1"
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 20.0
+_HOST = re.compile(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.?|[0-9a-fA-F:]+(%\w+)?")
 
 
 class HelpCrunchClient:
@@ -68,6 +69,7 @@ class HelpCrunchClient:
         retry: RetryPolicy | None = None,
         budget: Budget | None = None,
     ) -> None:
+        api_key = ApiKey(api_key)
         check_api_key(api_key)
         self.base_url = check_base_url(base_url)
         for name, seconds in (("connect_timeout", connect_timeout), ("read_timeout", read_timeout)):
@@ -93,7 +95,7 @@ class HelpCrunchClient:
 
     def __repr__(self) -> str:
         """Show where it points, and no key."""
-        return f"HelpCrunchClient({self.base_url!r})"
+        return f"HelpCrunchClient({getattr(self, 'base_url', 'refused')!r})"
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -161,6 +163,7 @@ class HelpCrunchClient:
         def fetch(offset: int, limit: int, check: Check, cancelled: threading.Event) -> Page:
             def parse(payload: Any) -> Page:
                 page = parse_page(payload, self._redact)
+                del payload  # what check raises would carry it in its traceback
                 check(page)
                 return page
 
@@ -208,12 +211,19 @@ def check_base_url(base_url: str) -> str:
     :raises HelpCrunchConfigurationError: not an address of this kind, or plain ``http`` to another machine
     """
     text = base_url.strip()
-    parts = urlsplit(text if "://" in text else f"https://{text}")
     try:
-        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        valid = bool(_HOST.fullmatch(parts.hostname or "")) and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
-    if not valid or parts.scheme not in ("https", "http") or parts.username or parts.query or parts.fragment:
+    if (
+        not valid
+        or parts.scheme not in ("https", "http")
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        # Not the address itself: people put passwords into addresses.
         msg = f"The API URL must look like {DEFAULT_BASE_URL}, without user name, query or fragment."
         raise HelpCrunchConfigurationError(msg)
     if parts.scheme == "http" and not _is_loopback(parts.geturl()):

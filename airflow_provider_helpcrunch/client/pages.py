@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.client.answers import error_details
@@ -23,7 +23,7 @@ class Page:
     :param total: how many records HelpCrunch says there are; ``None`` when it does not say, or not in a number
     """
 
-    records: list[Record]
+    records: list[Record] = field(repr=False)
     ids: list[int]
     total: int | None
 

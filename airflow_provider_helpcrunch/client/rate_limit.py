@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_REQUESTS_PER_MINUTE = 120
+MOST_REQUESTS_PER_MINUTE = 100_000
 DEFAULT_STORE = "sqlite://"
 
 PERIOD = 61.0
@@ -97,9 +98,13 @@ class Budget:
         started = time.monotonic()
         # One thread of the process asks at a time; the others queue here instead of crowding the store.
         with self._turn:
+            if cancelled.is_set():
+                raise Cancelled
             slot, wait = self._store.take()
             if slot is None and wait >= LOG_WAITS_FROM:
-                log.info("The budget of %d requests a minute is spent; waiting %.0f s at most", self.limit, wait)
+                log.info(
+                    "The budget of %d requests a minute is spent; waiting %.0f s at most", self.limit, wait
+                )
             while slot is None:
                 if wait > patience - (time.monotonic() - started):
                     raise self._spent(time.monotonic() - started, wait)
@@ -144,15 +149,18 @@ def open_budget(
     :raises HelpCrunchConfigurationError: ``url`` or ``requests_per_minute`` is wrong
     :raises HelpCrunchBudgetStoreError: the store cannot be used
     """
-    if requests_per_minute < 1:
-        msg = f"requests_per_minute must be at least 1, not {requests_per_minute}."
+    if not 1 <= requests_per_minute <= MOST_REQUESTS_PER_MINUTE:
+        msg = f"requests_per_minute must be 1 to {MOST_REQUESTS_PER_MINUTE}, not {requests_per_minute}."
         raise HelpCrunchConfigurationError(msg)
     name = hashlib.sha256(f"{base_url}\n{api_key}".encode()).hexdigest()[:40]
     return Budget(_open_store(url, name, requests_per_minute, period), requests_per_minute, period)
 
 
 def _open_store(url: str, name: str, limit: int, period: float) -> Store:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whose text would show the address, and with it a password
+        parts = urlsplit("")
     if parts.scheme == "memory" and not (parts.netloc or parts.path):
         return MemoryStore.shared(name, limit, period)
     if parts.scheme == "sqlite" and not parts.netloc and not parts.query:

@@ -128,7 +128,9 @@ class SQLiteStore:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             # A power cut may cost the last permits, which a reboot outlasts; a sync to disk would cost every request.
             self._db.execute("PRAGMA synchronous=OFF")
-            self._db.executemany("INSERT OR IGNORE INTO slot VALUES (?, 0)", ((i,) for i in range(limit)))
+        with self._transaction() as db:
+            (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
+            db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, limit)))
 
     def take(self) -> tuple[int | None, float]:
         """Take a free slot (see :class:`Store`)."""

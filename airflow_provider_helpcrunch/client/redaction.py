@@ -1,27 +1,44 @@
-"""Server and library texts made fit for messages and logs: without the API key, on one line, short."""
+"""The API key, and server and library texts made fit for messages and logs: without it, on one line, short."""
 
 from __future__ import annotations
 
-import re
+from urllib.parse import quote
 
 LONGEST_TEXT = 300
-_TOKEN = re.compile(r"[A-Za-z0-9+/=_%.-]{12,}")
+_READ_AT_MOST = 20_000
+_PIECE = 12
+"""So many characters in a row of the key, and more, are a piece of it; fewer may be chance."""
+
+
+class ApiKey(str):
+    """A key whose ``repr``, which tracebacks with local variables print, shows nothing."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show no key."""
+        return "'***'"
 
 
 class Redactor:
     """
     Takes one API key out of texts.
 
-    :param api_key: the key; it, any long piece of it and its percent-encoded form are replaced by ``***``
+    :param api_key: the key; it and every piece of it, plain, percent-encoded or with escaped slashes, becomes ``***``
     """
 
     def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
+        self._length = min(_PIECE, len(api_key))
+        spellings = (api_key, quote(api_key, safe=""), api_key.replace("/", "\\/"))
+        self._pieces = frozenset(
+            spelling[start : start + self._length]
+            for spelling in spellings
+            for start in range(len(spelling) - self._length + 1)
+        )
 
     def __call__(self, text: object) -> str:
         """Return ``text`` without the key, control characters and line breaks, cut to 300 characters."""
-        clean = str(text).replace(self._api_key, "***")
-        clean = _TOKEN.sub(lambda match: "***" if self._is_part_of_key(match[0]) else match[0], clean)
+        clean = self._without_key(str(text)[:_READ_AT_MOST])
         clean = " ".join("".join(char if char.isprintable() else " " for char in clean).split())
         return clean if len(clean) <= LONGEST_TEXT else clean[:LONGEST_TEXT] + "…"
 
@@ -29,8 +46,14 @@ class Redactor:
         """Show no key."""
         return "Redactor(***)"
 
-    def _is_part_of_key(self, token: str) -> bool:
-        from urllib.parse import unquote
-
-        plain = unquote(token)
-        return plain in self._api_key or self._api_key in plain
+    def _without_key(self, text: str) -> str:
+        kept: list[str] = []
+        hidden_until = 0
+        for place, char in enumerate(text):
+            if text[place : place + self._length] in self._pieces:
+                if place >= hidden_until:
+                    kept.append("***")
+                hidden_until = place + self._length
+            if place >= hidden_until:
+                kept.append(char)
+        return "".join(kept)

@@ -10,12 +10,13 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from airflow_provider_helpcrunch import __version__
 from airflow_provider_helpcrunch.client.answers import Answer
+from airflow_provider_helpcrunch.client.connections import BoundedAdapter
+from airflow_provider_helpcrunch.client.rate_limit import Cancelled
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import Attempts, RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
@@ -98,13 +99,14 @@ class Transport:
         self._redact = Redactor(api_key)
         self._usage = Usage()
         self._counting = threading.Lock()
+        self._closed = False
         self._session = requests.Session()
         self._session.trust_env = environment
         self._session.auth = BearerAuth(api_key)
         self._session.headers["User-Agent"] = f"airflow-provider-helpcrunch/{__version__}"
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
+        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -147,6 +149,8 @@ class Transport:
         def attempt() -> T:
             patience = self._retry.patience - (time.monotonic() - started)
             with self._budget.permit(patience, cancelled), attempts.one():
+                if cancelled.is_set():
+                    raise Cancelled
                 self._count(repeated=attempts.sent > 1)
                 try:
                     return self._send(method, path, params, json, attempts.sent).parsed(parse)
@@ -156,7 +160,8 @@ class Transport:
                     raise
 
         def sleep(seconds: float) -> None:
-            cancelled.wait(seconds)
+            if cancelled.wait(seconds):
+                raise Cancelled
 
         try:
             return attempts.retrying(sleep, self._tell)(attempt)
@@ -165,6 +170,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections and the budget's store."""
+        self._closed = True
         self._session.close()
         self._budget.close()
 
@@ -188,6 +194,9 @@ class Transport:
         except (requests.RequestException, HTTPError, OSError) as error:
             connected = not _never_connected(error)
             problem = f"{type(error).__name__}: {self._redact(_root(error))}"
+        finally:
+            if self._closed:  # by another thread meanwhile: nobody else will close what this request opened
+                self._session.close()
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
         msg = f"{method} {path}: no complete answer from HelpCrunch at {self._base_url} ({problem})."
         raise HelpCrunchConnectionError(msg, method=method, path=path, attempts=attempt, connected=connected)

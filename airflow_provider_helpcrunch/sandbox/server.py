@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import socket
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -42,11 +43,21 @@ async def serving(state: State, port: int) -> AsyncIterator[int]:
     server = web.Server(Handler(state).handle, access_log=None, handler_cancellation=True)
     runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    try:
-        await web.TCPSite(runner, HOST, port).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    with socket.create_server((HOST, port)) as listener:
+        try:
+            await web.SockSite(runner, listener).start()
+            yield listener.getsockname()[1]
+        finally:
+            # asyncio leaks what it accepts while a server closes: accept no more, let the last ones come in, and close.
+            asyncio.get_running_loop().remove_reader(listener)
+            await _let_callbacks_run()
+            await runner.cleanup()
+            await _let_callbacks_run()
+
+
+async def _let_callbacks_run() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 class Handler:

@@ -32,8 +32,7 @@ class DriftingAccount:
         self._changes = list(changes) or [0]
         self._total = total
         self._lock = threading.Lock()
-        self._ids = rng.sample(range(10**6), 10**4 + size)
-        self.rows = sorted((rng.random(), self._ids.pop()) for _ in range(size))
+        self.rows = sorted((rng.random(), rng.getrandbits(62)) for _ in range(size))
         self.throughout = {number for _, number in self.rows}
         self.requests = 0
 
@@ -55,4 +54,4 @@ class DriftingAccount:
             place = self._rng.randrange(min(20, len(self.rows)) if front else len(self.rows))
             self.throughout.discard(self.rows.pop(place)[1])
         else:
-            insort(self.rows, (self._rng.random() * (0.01 if front else 1), self._ids.pop()))
+            insort(self.rows, (self._rng.random() * (0.01 if front else 1), self._rng.getrandbits(62)))

@@ -131,11 +131,11 @@ def test_an_order_that_changes_between_pages_is_loud(sandbox: Start, client: Con
 
 
 def test_pages_are_fetched_eight_at_a_time_over_kept_connections(sandbox: Start, client: Connect) -> None:
-    account = sandbox(agents=4000, latency=0.05)
-    assert len(client(account).list_agents()) == 4000
+    account = sandbox(agents=2000, latency=0.4)
+    assert len(client(account).list_agents()) == 2000
     arrivals = sorted(request.at for request in account.journal)
-    in_flight = max(sum(0 <= other - one < 0.05 for other in arrivals) for one in arrivals)
-    assert 6 <= in_flight <= 8
+    in_flight = max(sum(0 <= other - one < 0.4 for other in arrivals) for one in arrivals)
+    assert 5 <= in_flight <= 8
     assert len({request.peer for request in account.journal}) <= 9
 
 

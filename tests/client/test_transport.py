@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -305,6 +307,31 @@ def test_a_body_without_end_is_cut_off(
     )
     with pytest.raises(HelpCrunchConnectionError, match="not complete"):
         caller.list_agents()
+
+
+def test_headers_without_end_are_cut_off(client: Connect, sandbox: Start) -> None:
+    """Each byte comes well within the time-out, so that a time-out per read would never end it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_drip_headers, args=(listener,), daemon=True).start()
+        caller = client(
+            sandbox(),
+            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1",
+            read_timeout=0.4,
+            retry=RetryPolicy(max_attempts=1),
+        )
+        started = time.monotonic()
+        with pytest.raises((HelpCrunchConnectionError, HelpCrunchResponseError)):
+            caller.list_agents()
+    assert time.monotonic() - started < 5
+
+
+def _drip_headers(listener: socket.socket) -> None:
+    peer, _ = listener.accept()
+    with peer, contextlib.suppress(OSError):
+        peer.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        for _ in range(200):
+            peer.sendall(b"x")
+            time.sleep(0.05)
 
 
 def test_cookies_and_netrc_do_not_travel(
