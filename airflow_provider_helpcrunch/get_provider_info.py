@@ -1,0 +1,93 @@
+"""
+What Airflow is told about this package: connection form, hook, operators.
+
+The only place where the connection form is written. Airflow 3.2 and newer reads it here; for older versions
+:mod:`airflow_provider_helpcrunch.hooks.connection_form` derives the hook's two form methods from it.
+
+Imports nothing from Airflow: provider discovery runs while Airflow's configuration is half loaded, and an import
+of it from here would take the whole installation down.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_INTEGRATION = "HelpCrunch"
+
+_STANDARD_FIELDS: dict[str, Any] = {
+    "hidden-fields": ["login", "port", "schema", "extra"],
+    "relabeling": {"password": "API key", "host": "API URL"},
+    "placeholders": {
+        "password": "from HelpCrunch: Settings → Developers → Public API",
+        "host": "https://api.helpcrunch.com/v1",
+    },
+}
+
+# Defaults stand in the descriptions: Airflow 3 shows no placeholders for custom fields, and a default in the
+# schema would be saved with every connection. A field is optional only where its type list holds "null".
+_EXTRA_FIELDS: dict[str, Any] = {
+    "requests_per_minute": {
+        "label": "Requests per minute",
+        "description": "How much of the account's limit these tasks may use together. Empty: 120, all of it.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "rate_limit_store": {
+        "label": "Rate limit store",
+        "description": (
+            "Where tasks share the count of requests. Empty: sqlite://, a file in the temporary directory that all "
+            "processes of this user on one machine share; sqlite:///directory puts it elsewhere. "
+            "memory:// counts in each process alone."
+        ),
+        "schema": {"type": ["string", "null"], "examples": ["sqlite://", "memory://"]},
+    },
+    "connect_timeout": {
+        "label": "Connect timeout (seconds)",
+        "description": "Seconds to wait for a connection to HelpCrunch. Empty: 10.",
+        "schema": {"type": ["number", "null"], "minimum": 0.1},
+    },
+    "read_timeout": {
+        "label": "Read timeout (seconds)",
+        "description": "Seconds to wait for the next bytes of an answer. Empty: 20.",
+        "schema": {"type": ["number", "null"], "minimum": 0.1},
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-helpcrunch",
+        "name": _INTEGRATION,
+        "description": "`HelpCrunch <https://helpcrunch.com/>`__: agents and departments of an account.",
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://docs.helpcrunch.com/en/rest-api-v1",
+                "tags": ["service"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [
+                    "airflow_provider_helpcrunch.operators.agents",
+                    "airflow_provider_helpcrunch.operators.departments",
+                ],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_provider_helpcrunch.hooks.helpcrunch"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "helpcrunch",
+                "hook-class-name": "airflow_provider_helpcrunch.hooks.helpcrunch.HelpCrunchHook",
+                "hook-name": _INTEGRATION,
+                "ui-field-behaviour": _STANDARD_FIELDS,
+                "conn-fields": _EXTRA_FIELDS,
+            }
+        ],
+    }

@@ -1,0 +1,47 @@
+"""
+The connection form for Airflow older than 3.2, which asks the hook class and not the provider metadata.
+
+Both functions derive their answer from :mod:`airflow_provider_helpcrunch.get_provider_info`, so that the form is
+written once. Delete this module when the lowest supported Airflow is 3.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_helpcrunch.get_provider_info import get_provider_info
+
+
+def get_ui_field_behaviour() -> dict[str, Any]:
+    """Return which standard fields the form hides and how it labels the others, keyed as Airflow 2 spells it."""
+    behaviour = _connection_type()["ui-field-behaviour"]
+    return {key.replace("-", "_"): value for key, value in behaviour.items()}
+
+
+def get_connection_form_widgets() -> dict[str, Any]:
+    """
+    Return one form field for each extra of the connection, by name.
+
+    A field left empty arrives in the connection's extra as ``None`` or not at all, a number with a fraction as text.
+    """
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from wtforms import IntegerField, StringField
+    from wtforms.validators import Optional
+
+    # Airflow 2 drops a hook whose form has a field of another class than integer, string, password or boolean.
+    classes = {"string": StringField, "integer": IntegerField, "number": StringField}
+    widgets = {}
+    for name, field in _connection_type()["conn-fields"].items():
+        field_class = classes[field["schema"]["type"][0]]
+        widgets[name] = field_class(
+            field["label"],
+            description=field["description"],
+            validators=[Optional()],
+            widget=BS3TextFieldWidget(),
+        )
+    return widgets
+
+
+def _connection_type() -> dict[str, Any]:
+    connection_type: dict[str, Any] = get_provider_info()["connection-types"][0]
+    return connection_type

@@ -1,0 +1,215 @@
+"""An Airflow connection becomes a HelpCrunch client."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client.redaction import ApiKey
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchApiError,
+    HelpCrunchAuthError,
+    HelpCrunchConfigurationError,
+    HelpCrunchConnectionError,
+    HelpCrunchError,
+    HelpCrunchNotFoundError,
+    HelpCrunchRateLimitError,
+    HelpCrunchResponseError,
+)
+from airflow_provider_helpcrunch.hooks import connection_form
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+log = logging.getLogger(__name__)
+
+TEST_PATIENCE = 5.0
+"""Seconds that a connection test waits for a free request."""
+
+EXTRAS: dict[str, tuple[type, str]] = {
+    "requests_per_minute": (int, "a whole number of requests"),
+    "rate_limit_store": (str, "sqlite://, sqlite:///directory or memory://"),
+    "connect_timeout": (float, "a number of seconds"),
+    "read_timeout": (float, "a number of seconds"),
+}
+"""The extras that a connection may set, and nothing else: who edits connections must not steer anything more."""
+
+
+class HelpCrunchHook(BaseHook):
+    """
+    Talk to HelpCrunch with the API key of an Airflow connection.
+
+    .. code-block:: python
+
+        @task
+        def agents_by_name() -> dict[str, int]:
+            with HelpCrunchHook() as hook:
+                return {agent["name"]: agent["id"] for agent in hook.client.iter_agents()}
+
+    Nothing is read or sent before :attr:`client` is used.
+
+    :param helpcrunch_conn_id: the Airflow connection (``helpcrunch_default``): the API key is its password, its host
+        overrides the API URL, and its extras are ``requests_per_minute``, ``rate_limit_store``, ``connect_timeout``
+        and ``read_timeout``
+    :param patience: seconds that one call may wait for the account's request budget and for 429s (600)
+    """
+
+    conn_name_attr = "helpcrunch_conn_id"
+    default_conn_name = "helpcrunch_default"
+    conn_type = "helpcrunch"
+    hook_name = "HelpCrunch"
+
+    def __init__(self, helpcrunch_conn_id: str = default_conn_name, *, patience: float | None = None) -> None:
+        super().__init__()
+        self.helpcrunch_conn_id = helpcrunch_conn_id
+        self._retry = RetryPolicy() if patience is None else RetryPolicy(patience=patience)
+
+    @cached_property
+    def client(self) -> HelpCrunchClient:
+        """
+        The account's client, made at first use.
+
+        :raises HelpCrunchConfigurationError: the connection is incomplete or wrong; nothing was sent
+        """
+        return self._client_of(self._retry)
+
+    def get_conn(self) -> HelpCrunchClient:
+        """Return :attr:`client`."""
+        return self.client
+
+    def close(self) -> None:
+        """Close the client, if there is one; the next use of :attr:`client` makes a new one."""
+        if client := self.__dict__.pop("client", None):
+            client.close()
+
+    def __enter__(self) -> Self:
+        """Return the hook itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the hook."""
+        self.close()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Make one cheap request (``GET /organization``) with this connection.
+
+        :return: whether it worked, and a sentence that says what to do if not. Never raises
+        """
+        try:
+            policy = RetryPolicy(max_attempts=1, patience=TEST_PATIENCE)
+            with self._client_of(policy) as client:
+                organization = client.get_organization()
+        except HelpCrunchError as error:
+            return False, f"{error} {_what_to_do(error)}".rstrip()
+        except Exception as error:  # the form wants a sentence, whatever happened
+            return False, f"The connection could not be read: {type(error).__name__}: {error}"
+        return (
+            True,
+            f"HelpCrunch knows this key: organization {organization.get('domain') or organization['id']}.",
+        )
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's standard fields, for Airflow older than 3.2."""
+        return connection_form.get_ui_field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's own fields, for Airflow older than 3.2."""
+        return connection_form.get_connection_form_widgets()
+
+    def _client_of(self, retry: RetryPolicy) -> HelpCrunchClient:
+        place = f"Connection {self.helpcrunch_conn_id!r}"
+        try:
+            return _connect(place, *_fields_of(self.get_connection(self.helpcrunch_conn_id)), retry)
+        except HelpCrunchConfigurationError as error:
+            problem = str(error)
+        # Raised here, where no local variable holds a field of the connection: secrets get pasted into wrong ones.
+        msg = f"{place}: {problem}"
+        raise HelpCrunchConfigurationError(msg)
+
+
+def _connect(
+    place: str, api_key: ApiKey, host: str | None, port: int | None, extra: Any, retry: RetryPolicy
+) -> HelpCrunchClient:
+    if not api_key:
+        msg = (
+            "it has no API key. Put the key that HelpCrunch shows under Settings → Developers → Public API "
+            "into the connection's field API key (password)."
+        )
+        raise HelpCrunchConfigurationError(msg)
+    if port:
+        msg = "write the port into the API URL (host), such as https://helpcrunch.example:8443/v1."
+        raise HelpCrunchConfigurationError(msg)
+    arguments = _extras_of(place, extra)
+    if host:
+        arguments["base_url"] = host
+    return HelpCrunchClient(api_key, retry=retry, **arguments)
+
+
+def _fields_of(connection: Connection) -> tuple[ApiKey, str | None, int | None, Any]:
+    """Return what is needed of a connection, whose ``repr`` would show the key in a traceback with local variables."""
+    try:
+        extra = connection.extra_dejson
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):  # Airflow's own words when the extra is JSON, but no object
+        extra = None
+    return ApiKey(connection.password or ""), connection.host, connection.port, extra
+
+
+def _extras_of(place: str, extra: Any) -> dict[str, Any]:
+    """Return the allowed extras that are set, as the types they should have; old forms send text."""
+    if not isinstance(extra, dict):
+        msg = 'its extra must be a JSON object, such as {"read_timeout": 30}.'
+        raise HelpCrunchConfigurationError(msg)
+    if unknown := sorted(set(extra) - set(EXTRAS)):
+        log.warning(
+            "%s has extras that mean nothing here and are ignored: %s. Known are: %s.",
+            place,
+            ", ".join(unknown),
+            ", ".join(EXTRAS),
+        )
+    return {name: _converted(name, extra[name]) for name in EXTRAS if extra.get(name) not in (None, "")}
+
+
+def _converted(name: str, value: Any) -> int | float | str:
+    convert, expected = EXTRAS[name]
+    try:
+        if isinstance(value, bool) or (convert is str and not isinstance(value, str)):
+            raise ValueError
+        converted: int | float | str = convert(value)
+        if isinstance(value, float) and converted != value:
+            raise ValueError
+    except (ValueError, TypeError, OverflowError):
+        # A long text may be a secret in the wrong field.
+        shown = repr(value) if len(str(value)) <= 20 else "the text given"
+        msg = f"the extra {name} must be {expected}, not {shown}."
+        raise HelpCrunchConfigurationError(msg) from None
+    return converted
+
+
+def _what_to_do(error: HelpCrunchError) -> str:
+    """Return the step that the error itself does not name."""
+    match error:
+        case HelpCrunchConfigurationError():
+            return ""
+        case HelpCrunchAuthError():
+            return "Paste the key into the field API key (password) once more."
+        case HelpCrunchRateLimitError():
+            return "The key was not tested: the account's requests are spent. Test again in a minute."
+        case HelpCrunchConnectionError():
+            return "Check the API URL (host), the network and the proxy of this machine."
+        case HelpCrunchApiError(status_code=int(status)) if 300 <= status < 400:
+            return "Put the address that the redirect names into the API URL (host), or leave host empty."
+        case HelpCrunchNotFoundError() | HelpCrunchResponseError():
+            return "Something answers at the API URL (host), but not HelpCrunch; leave host empty for the default."
+        case _:
+            return "Test again later."

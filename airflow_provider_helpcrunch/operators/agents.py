@@ -1,0 +1,80 @@
+"""Operators about agents, the team members of a HelpCrunch account."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.operators.arguments import names
+from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
+    from airflow_provider_helpcrunch.client.records import Record, Table
+
+
+class ListAgentsOperator(HelpCrunchListOperator):
+    """
+    List every agent of the account exactly once, into XCom or into one object.
+
+    .. code-block:: python
+
+        ListAgentsOperator(task_id="agents", roles=["agent", "admin"])
+        ListAgentsOperator(task_id="agents", output_path="s3://my_aws@bucket/agents/{{ ds }}.jsonl.gz")
+
+    All arguments are templated.
+
+    :param roles: only agents with one of these roles: a list, one role, or the JSON text of a list. HelpCrunch has
+        ``admin``, ``agent``, ``agentChatOnly``, ``superviser`` (spelled so) and roles of your own. Default: all
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param output_path: where the agents go; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
+    :param page_size: agents a request, 1 to 100 (100)
+    :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+
+    API: https://docs.helpcrunch.com/rest-api-v1/get-agents-v1
+    """
+
+    template_fields: Sequence[str] = (*HelpCrunchListOperator.template_fields, "roles")
+
+    def __init__(self, *, roles: Sequence[str] | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.roles = roles
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """List the agents; see :meth:`.base.HelpCrunchListOperator.execute`."""
+        if self.roles is not None:
+            names("roles", self.roles)
+        return super().execute(context)
+
+    def table(self) -> Table:
+        """Return the columns of agents."""
+        from airflow_provider_helpcrunch.client.records import AGENTS
+
+        return AGENTS
+
+    def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any]:
+        """Return all agents."""
+        return client.iter_agents(page_size=page_size)
+
+    def wanted(self, records: Iterable[Record]) -> Iterable[Record]:
+        """Return the agents whose role was asked for."""
+        return records if self.roles is None else self._with_roles(records, names("roles", self.roles))
+
+    def _with_roles(self, agents: Iterable[Record], roles: frozenset[str]) -> Iterator[Record]:
+        seen: Counter[str] = Counter()
+        for agent in agents:
+            seen[str(agent.get("role"))] += 1
+            if agent.get("role") in roles:
+                yield agent
+        self.log.info("%d of %d agents have a wanted role", sum(seen[role] for role in roles), seen.total())
+        if unknown := sorted(role for role in roles if not seen[role]):
+            self.log.warning(
+                "No agent has the role %s. Roles of this account: %s.",
+                ", ".join(unknown),
+                ", ".join(sorted(seen)) or "none",
+            )

@@ -1,0 +1,151 @@
+"""What all operators that list records have in common: all but the records themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
+
+# HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
+    from airflow_provider_helpcrunch.client.records import Record, Table
+    from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+    from airflow_provider_helpcrunch.storage import Target
+
+DEFAULT_CONN_ID = "helpcrunch_default"
+MAX_XCOM_BYTES = 1024 * 1024
+
+
+class HelpCrunchListOperator(BaseOperator):
+    """
+    Base of the operators that list records of one resource into XCom or into one object.
+
+    A child names its resource with :meth:`table`, :meth:`listing` and, where it filters, :meth:`wanted`.
+
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param output_path: where the records go: a local path or an ``ObjectStoragePath`` such as
+        ``s3://my_aws@bucket/agents/{{ ds }}.jsonl.gz``. The suffix chooses the format: ``.jsonl``, ``.json``, ``.csv``
+        (each also with ``.gz`` or ``.zst``) or ``.parquet``. The object appears whole, or not at all. Default: XCom
+    :param file_format: the format where the suffix does not tell, such as ``jsonl.gz``
+    :param page_size: records a request, 1 to 100 (100)
+    :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    """
+
+    template_fields: Sequence[str] = (
+        "helpcrunch_conn_id",
+        "output_path",
+        "file_format",
+        "page_size",
+        "max_xcom_bytes",
+    )
+
+    def __init__(
+        self,
+        *,
+        helpcrunch_conn_id: str = DEFAULT_CONN_ID,
+        output_path: str | ObjectStoragePath | None = None,
+        file_format: str | None = None,
+        page_size: int | str = 100,
+        max_xcom_bytes: int | str = MAX_XCOM_BYTES,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.helpcrunch_conn_id = helpcrunch_conn_id
+        self.output_path = output_path
+        self.file_format = file_format
+        self.page_size = page_size
+        self.max_xcom_bytes = max_xcom_bytes
+
+    @cached_property
+    def hook(self) -> HelpCrunchHook:
+        """The hook of ``helpcrunch_conn_id``."""
+        from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+
+        return HelpCrunchHook(self.helpcrunch_conn_id)
+
+    def table(self) -> Table:
+        """Return the resource's name and columns."""
+        raise NotImplementedError
+
+    def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any]:
+        """Return all records of the resource."""
+        raise NotImplementedError
+
+    def wanted(self, records: Iterable[Record]) -> Iterable[Record]:
+        """Return the records that the user asked for; here all of them."""
+        return records
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """
+        List the records.
+
+        :return: without ``output_path`` the records, as a list of dictionaries; with it
+            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
+        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
+        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
+        :raises HelpCrunchError: the listing failed; an object that was at ``output_path`` before is untouched
+        """
+        from airflow_provider_helpcrunch.operators.progress import Progress
+
+        page_size = whole_number("page_size", self.page_size, low=1, high=100)
+        limit = whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
+        target = self._target()
+        with (
+            self.hook as hook,
+            contextlib.closing(self.listing(hook.client, page_size)) as listing,
+            Progress(self.log, self.table().name, hook.client, listing) as progress,
+        ):
+            records = self.wanted(progress.watch(listing))
+            rows = list(_at_most(records, limit)) if target is None else []
+            receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
+        if listing.warnings:
+            receipt["warnings"] = listing.warnings
+        self._tell_assets(context, receipt)
+        if target is None:
+            return rows
+        return receipt
+
+    def _target(self) -> Target | None:
+        if self.output_path is None:
+            if self.file_format is not None:
+                msg = "file_format needs output_path: without it the records go to XCom."
+                raise refused(msg)
+            return None
+        from airflow_provider_helpcrunch.storage import Target
+
+        return Target.resolve(self.output_path, self.table(), self.file_format)
+
+    def _tell_assets(self, context: Context, receipt: dict[str, Any]) -> None:
+        """Put what was written into the events of the task's outlet assets."""
+        from airflow.providers.common.compat.sdk import Asset
+
+        events = context.get("outlet_events")
+        for outlet in self.outlets or ():
+            if events is not None and isinstance(outlet, Asset):
+                events[outlet].extra = receipt
+
+
+def _at_most(records: Iterable[Record], limit: int) -> Iterator[Record]:
+    """Pass records on until they would be too much for XCom."""
+    size = 2
+    for count, record in enumerate(records, start=1):
+        size += len(json.dumps(record)) + 2
+        if size > limit:
+            from airflow_provider_helpcrunch.exceptions import HelpCrunchXComSizeError
+
+            msg = (
+                f"The result passes max_xcom_bytes ({limit}) at record {count}: too large for XCom. Set output_path, "
+                "such as /data/records.jsonl or s3://bucket/records.jsonl.gz, and give downstream tasks that path."
+            )
+            raise HelpCrunchXComSizeError(msg)
+        yield record

@@ -1,0 +1,72 @@
+"""What a task tells while and after it lists: lines in its log, and Airflow metrics."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.providers.common.compat.sdk import Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
+
+EVERY = 10.0
+"""Seconds between two lines of a long listing."""
+
+
+class Progress:
+    """
+    Watches one listing.
+
+    :param log: the task's log
+    :param noun: what is listed, such as ``agents``
+    :param client: whose requests are counted
+    :param listing: what is watched
+    """
+
+    def __init__(self, log: Any, noun: str, client: HelpCrunchClient, listing: Listing[Any]) -> None:
+        self._log = log
+        self._noun = noun
+        self._client = client
+        self._listing = listing
+        self._started = time.monotonic()
+
+    def watch(self, records: Iterable[Any]) -> Iterator[Any]:
+        """Pass ``records`` on, and say every ten seconds how far the listing is."""
+        due = time.monotonic() + EVERY
+        for record in records:
+            if time.monotonic() >= due:
+                due = time.monotonic() + EVERY
+                self._say("Listing %s:")
+            yield record
+
+    def __enter__(self) -> Self:
+        """Start the clock."""
+        self._started = time.monotonic()
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Sum up in one line and in metrics, after a failure too."""
+        self._say("Listing %s failed after:" if failure else "Listed all %s:")
+        usage = self._client.usage
+        Stats.incr("helpcrunch.requests", usage.requests)
+        Stats.incr("helpcrunch.retries", usage.retries)
+        Stats.timing("helpcrunch.budget_wait", usage.budget_wait * 1000)
+
+    def _say(self, lead: str) -> None:
+        usage = self._client.usage
+        total = "unknown" if self._listing.total is None else self._listing.total
+        self._log.info(
+            lead + " %d records (HelpCrunch says %s) from %d pages, %d requests, %d retries, "
+            "%.1f s waited for the request budget, %.1f s in all",
+            self._noun,
+            self._listing.records,
+            total,
+            self._listing.pages,
+            usage.requests,
+            usage.retries,
+            usage.budget_wait,
+            time.monotonic() - self._started,
+        )

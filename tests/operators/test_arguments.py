@@ -1,0 +1,206 @@
+"""Arguments of the operators: templated, perhaps text by then, and checked before the first request."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStoragePath
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchXComSizeError
+from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
+from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
+from airflow_provider_helpcrunch.sandbox import Sandbox
+
+OPERATORS = [ListAgentsOperator, ListDepartmentsOperator]
+
+SetConnection = Callable[..., None]
+StartSandbox = Callable[..., Sandbox]
+
+
+def arguments_of(operator: type[BaseOperator]) -> set[str]:
+    """Return the names of the arguments that are ours."""
+    return {
+        name
+        for cls in operator.__mro__
+        if issubclass(cls, HelpCrunchListOperator)
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+class TestTemplates:
+    def test_every_argument_is_templated(self, operator: type[HelpCrunchListOperator]) -> None:
+        expected = {"helpcrunch_conn_id", "output_path", "file_format", "page_size", "max_xcom_bytes"}
+        expected |= {"roles"} if operator is ListAgentsOperator else set()
+        assert set(operator.template_fields) == arguments_of(operator) == expected
+
+    def test_every_argument_is_rendered(self, operator: type[HelpCrunchListOperator]) -> None:
+        with DAG("dag", schedule=None):
+            task: Any = operator(
+                task_id="task", **{name: f"{{{{ given['{name}'] }}}}" for name in operator.template_fields}
+            )
+        task.render_template_fields(
+            {"given": {name: f"rendered {name}" for name in operator.template_fields}}
+        )
+        for name in operator.template_fields:
+            assert getattr(task, name) == f"rendered {name}"
+
+    def test_no_argument_is_touched_before_it_is_rendered(
+        self, operator: type[HelpCrunchListOperator]
+    ) -> None:
+        wrong = {name: object() for name in operator.template_fields}
+        task = operator(task_id="task", **wrong)
+        assert {name: getattr(task, name) for name in wrong} == wrong
+
+    def test_keywords_only(self, operator: type[HelpCrunchListOperator]) -> None:
+        with pytest.raises(Exception, match="keyword"):
+            operator("task")
+
+
+def listing(**arguments: Any) -> Any:
+    return ListAgentsOperator(task_id="agents", **arguments).execute({})
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"page_size": 0}, "page_size must be a whole number from 1 to 100, not 0"),
+    ({"page_size": 101}, "not 101"),
+    ({"page_size": -1}, "not -1"),
+    ({"page_size": "0"}, "not '0'"),
+    ({"page_size": "101"}, "not '101'"),
+    ({"page_size": "abc"}, "not 'abc'"),
+    ({"page_size": ""}, "not ''"),
+    ({"page_size": "None"}, "not 'None'"),
+    ({"page_size": None}, "not None"),
+    ({"page_size": True}, "not True"),
+    ({"page_size": 50.5}, "not 50.5"),
+    ({"page_size": [50]}, "page_size"),
+    ({"max_xcom_bytes": 0}, "max_xcom_bytes must be a whole number from 1"),
+    ({"max_xcom_bytes": "1 MB"}, "not '1 MB'"),
+    ({"max_xcom_bytes": None}, "max_xcom_bytes"),
+    ({"roles": []}, "leave it out to select everything"),
+    ({"roles": ()}, "leave it out to select everything"),
+    ({"roles": "[]"}, "leave it out to select everything"),
+    ({"roles": ""}, "roles must be a list of names"),
+    ({"roles": "  "}, "roles must be a list of names"),
+    ({"roles": "['admin']"}, "tojson"),
+    ({"roles": "[1, 2]"}, "roles must be a list of names"),
+    ({"roles": ["admin", ""]}, "roles must be a list of names"),
+    ({"roles": ["admin", None]}, "roles must be a list of names"),
+    ({"roles": {"admin": True}}, "roles must be a list of names"),
+    ({"roles": 7}, "roles must be a list of names"),
+    ({"file_format": "jsonl"}, "file_format needs output_path"),
+    ({"output_path": ""}, "path is empty"),
+    ({"output_path": "  "}, "path is empty"),
+    ({"output_path": "None"}, "a template rendered a value that is not set"),
+    ({"output_path": "{tmp}/folder.jsonl"}, "is a directory"),
+    ({"output_path": "{tmp}"}, "no suffix that names a format"),
+    ({"output_path": "{tmp}/folder/"}, "names a directory"),
+    ({"output_path": "{tmp}/agents"}, "no suffix that names a format"),
+    ({"output_path": "{tmp}/agents.xlsx"}, "no suffix that names a format"),
+    ({"output_path": "{tmp}/agents.gz"}, "no suffix that names a format"),
+    ({"output_path": "{tmp}/agents.parquet.gz"}, "compressed inside"),
+    ({"output_path": "{tmp}/agents.csv", "file_format": "jsonl"}, "contradicts"),
+    ({"output_path": "{tmp}/agents.jsonl.gz", "file_format": "jsonl"}, "contradicts"),
+    ({"output_path": "{tmp}/agents.gz", "file_format": "jsonl"}, "contradicts"),
+    ({"output_path": "{tmp}/agents", "file_format": "xlsx"}, "is unknown"),
+    ({"output_path": "{tmp}/agents.jsonl", "file_format": ""}, "file_format"),
+    ({"output_path": "{tmp}/file/agents.jsonl"}, "is not a directory"),
+    ({"output_path": "s3://bucket"}, "s3"),
+    ({"output_path": "nothing://bucket/agents.jsonl"}, "nothing://"),
+    ({"output_path": 7}, "must be a string"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), REFUSED, ids=lambda value: str(value) if isinstance(value, dict) else ""
+)
+def test_refused_before_the_first_request(
+    wrong: dict[str, Any], said: str, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
+) -> None:
+    server = sandbox()
+    connection(server)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.jsonl").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    arguments = {
+        n: v.format(tmp=tmp_path) if n == "output_path" and isinstance(v, str) else v
+        for n, v in wrong.items()
+    }
+    with pytest.raises(HelpCrunchConfigurationError) as caught:
+        listing(**arguments)
+    assert said in str(caught.value)
+    assert server.journal == []
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("size", "pages"),
+    [(1, 24), (2, 24), ("2", 24), (7, 4), (24, 2), (25, 1), ("50", 1), (" 100 ", 1), (100, 1)],
+)
+def test_page_size(size: int | str, pages: int, sandbox: StartSandbox, connection: SetConnection) -> None:
+    server = sandbox(agents=25)
+    connection(server, requests_per_minute=1000)
+    assert listing(page_size=size) == server.agents
+    assert len(server.journal) == pages
+    assert {int(r.query["limit"]) for r in server.journal} == {max(int(size), 2)}
+
+
+class TestXComSize:
+    def test_the_error_names_the_way_out_and_comes_early(
+        self, sandbox: StartSandbox, connection: SetConnection
+    ) -> None:
+        server = sandbox(agents=5000)
+        connection(server)
+        with pytest.raises(HelpCrunchXComSizeError, match="output_path") as caught:
+            listing(max_xcom_bytes="4000")
+        assert "4000" in str(caught.value)
+        assert 1 <= len(server.journal) <= 20  # all of them would take 51
+
+    def test_the_limit_is_what_json_takes(self, sandbox: StartSandbox, connection: SetConnection) -> None:
+        server = sandbox(agents=30)
+        connection(server)
+        size = len(json.dumps(server.agents))
+        assert listing(max_xcom_bytes=size + 2) == server.agents
+        with pytest.raises(HelpCrunchXComSizeError):
+            listing(max_xcom_bytes=size - 1)
+
+    def test_what_is_filtered_out_does_not_count(
+        self, sandbox: StartSandbox, connection: SetConnection
+    ) -> None:
+        server = sandbox(agents=200)
+        connection(server)
+        admins = [agent for agent in server.agents if agent["role"] == "admin"]
+        assert listing(roles="admin", max_xcom_bytes=len(json.dumps(admins)) + 2) == admins
+
+    def test_a_file_has_no_such_limit(
+        self, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
+    ) -> None:
+        server = sandbox(agents=30)
+        connection(server)
+        assert listing(max_xcom_bytes=1, output_path=str(tmp_path / "agents.jsonl"))["records"] == 30
+
+
+def test_a_path_may_be_an_object_storage_path(
+    sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
+) -> None:
+    server = sandbox(agents=3)
+    connection(server)
+    receipt = listing(output_path=ObjectStoragePath(f"file://{tmp_path}/agents.jsonl"))
+    assert receipt["records"] == 3
+    assert len((tmp_path / "agents.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_missing_format_comes_from_the_argument(
+    sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
+) -> None:
+    connection(sandbox(agents=3))
+    receipt = listing(output_path=str(tmp_path / "agents"), file_format="csv")
+    assert receipt["format"] == "csv"
+    assert (tmp_path / "agents").read_text().startswith("id,")
