@@ -1,0 +1,84 @@
+"""
+### All agents of a HelpCrunch account, a file for each day
+
+`ListAgentsOperator` writes every agent into one object, `agents/date=2026-11-22/agents.jsonl` below the parameter
+`base_path`, and passes on a receipt alone: path, number of records, size and format. The next task reads the object
+back record by record. Neither of them ever holds the whole list in memory, so this suits an account of any size.
+
+The object appears whole or not at all: a run that fails leaves an earlier object of the same day as it was, and a run
+that is repeated replaces it.
+
+**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. Where tasks run on more
+than one machine, `base_path` must be a place that all of them reach, such as `s3://my_aws@my-bucket/helpcrunch`; there
+`my_aws` is an Airflow connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Asset, Param, dag, task
+
+from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+
+log = logging.getLogger(__name__)
+
+# In Airflow's own folder, because agents are personal data and /tmp is open to everybody.
+BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
+
+# Stands for the agents wherever they are; the extra of each of its events is the receipt of that run.
+AGENTS = Asset("x-helpcrunch://agents")
+
+
+# [START howto_read_records]
+@task
+def count_by_role(receipt: dict[str, Any]) -> dict[str, int]:
+    """Read the agents back one by one, and count them by role."""
+    from airflow_provider_helpcrunch.storage import read_records
+
+    counts = Counter(str(agent["role"]) for agent in read_records(receipt))
+    log.info("%d agents in %s: %s", counts.total(), receipt["path"], counts.most_common())
+    return dict(counts)
+
+
+# [END howto_read_records]
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    default_args={"owner": "support-operations"},
+    doc_md=__doc__,
+    params={
+        "base_path": Param(
+            BASE_PATH,
+            type="string",
+            pattern="[^/]$",
+            title="Base path",
+            description="Folder, bucket or prefix for the files, without a slash at its end",
+            examples=[BASE_PATH, "s3://my_aws@my-bucket/helpcrunch", "gs://my_gcp@my-bucket/helpcrunch"],
+        ),
+    },
+    tags=["example", "helpcrunch"],
+)
+def example_helpcrunch_agents_to_object_storage() -> None:
+    # [START howto_operator_list_agents_to_object_storage]
+    # In Airflow 3 a run triggered by hand may have no logical date, and so no `ds`. It has `run_after` instead.
+    date = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
+    list_agents = ListAgentsOperator(
+        task_id="list_agents",
+        helpcrunch_conn_id="helpcrunch_default",
+        output_path="{{ params.base_path }}/agents/date=" + date + "/agents.jsonl",
+        outlets=[AGENTS],
+    )
+    count_by_role(list_agents.output)  # type: ignore[arg-type]
+    # [END howto_operator_list_agents_to_object_storage]
+
+
+example_helpcrunch_agents_to_object_storage()
