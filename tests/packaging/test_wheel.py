@@ -1,0 +1,179 @@
+"""The wheel as a user gets it: its content, and its life beside both lines of Airflow in an empty environment."""
+
+from __future__ import annotations
+
+import email
+import email.message
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_helpcrunch import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.packaging
+
+CLONE = Path(__file__).resolve().parents[2]
+UV = CLONE / ".venv/tools/bin/uv"
+PACKAGE = "airflow_provider_helpcrunch"
+KEY = "sandbox-key"
+LINES = ("airflow3", "airflow2")
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    """Run a command to its end; its whole output is the message when it fails."""
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build from a copy: the build leaves folders beside the sources, and other tests may be reading those."""
+    source = tmp_path_factory.mktemp("source") / "clone"
+    unwanted = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
+    shutil.copytree(CLONE, source, ignore=unwanted)
+    target = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", target, source)
+    return target
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions: Path) -> Path:
+    (path,) = distributions.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def metadata(wheel: Path) -> email.message.Message:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(archive.read(name))
+
+
+@pytest.fixture(scope="session", params=LINES)
+def environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheel: Path
+) -> Path:
+    """An empty environment with Airflow and the wheel, and of the rest only what the two need."""
+    line: str = request.param
+    path = tmp_path_factory.mktemp(line) / "venv"
+    interpreter = (CLONE / ".venv" / line / "bin/python").resolve()
+    run(UV, "venv", "--quiet", "--no-project", "--python", interpreter, path)
+    python = path / "bin/python"
+    lock = CLONE / f"requirements/{line}.txt"
+    pin = re.search(r"^apache-airflow==\S+", lock.read_text(), re.MULTILINE)
+    assert pin
+    run(
+        *(UV, "pip", "install", "--quiet", "--python", python, "--constraint", lock),
+        *(pin[0], f"airflow-provider-helpcrunch[sandbox] @ {wheel.as_uri()}"),
+    )
+    return path
+
+
+@pytest.fixture
+def airflow_env(environment: Path, tmp_path: Path) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "PYTHON"))}
+    return own | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "300",
+    }
+
+
+@pytest.fixture
+def sandbox(environment: Path, tmp_path: Path) -> Iterator[str]:
+    """The base URL of a local HelpCrunch that the installed wheel itself serves."""
+    port_file = tmp_path / "port"
+    command = ["-m", f"{PACKAGE}.sandbox", "--port", "0", "--port-file", str(port_file), "--key", KEY]
+    process = subprocess.Popen(
+        [environment / "bin/python", *command], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (port_file.exists() and port_file.read_text().strip()):
+            assert process.poll() is None, "the sandbox has ended"
+            assert time.monotonic() < deadline, "the sandbox does not start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port_file.read_text().strip()}/v1"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+class TestContent:
+    def test_wheel_holds_the_package_alone(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+        assert {name.split("/")[0] for name in names} == {PACKAGE, f"{PACKAGE}-{__version__}.dist-info"}
+        assert f"{PACKAGE}/py.typed" in names
+        assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
+
+    def test_wheel_holds_every_module(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            packed = {name for name in archive.namelist() if name.endswith(".py")}
+        assert packed == {str(path.relative_to(CLONE)) for path in (CLONE / PACKAGE).rglob("*.py")}
+
+    def test_source_distribution_can_be_built_and_read(self, distributions: Path) -> None:
+        (path,) = distributions.glob("*.tar.gz")
+        with tarfile.open(path) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", f"{PACKAGE}/py.typed"} <= names
+        assert not [name for name in names if name.startswith((".venv", ".tmp", "build/", "dist/"))]
+
+    def test_metadata(self, metadata: email.message.Message) -> None:
+        assert metadata["Name"] == "airflow-provider-helpcrunch"
+        assert metadata["License-Expression"] == "Apache-2.0"
+        assert metadata["Requires-Python"] == ">=3.11"
+        assert [url for url in metadata.get_all("Project-URL", []) if url.startswith("Documentation, ")]
+        assert "Typing :: Typed" in metadata.get_all("Classifier", [])
+        extras = {"sandbox", "parquet", "redis", "s3", "gcs", "azure", "dev"}
+        assert set(metadata.get_all("Provides-Extra", [])) == extras
+
+
+class TestInstalled:
+    def test_airflow_lists_the_provider(self, environment: Path, airflow_env: dict[str, str]) -> None:
+        listed = json.loads(run("airflow", "providers", "list", "--output", "json", env=airflow_env))
+        versions = {provider["package_name"]: provider["version"] for provider in listed}
+        assert versions["airflow-provider-helpcrunch"] == __version__
+
+    def test_airflow_tests_the_connection(
+        self, environment: Path, airflow_env: dict[str, str], sandbox: str
+    ) -> None:
+        airflow_env["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"] = json.dumps(
+            {"conn_type": "helpcrunch", "host": sandbox, "password": KEY}
+        )
+        run("airflow", "db", "migrate", env=airflow_env)
+        said = run("airflow", "connections", "test", "helpcrunch_default", env=airflow_env)
+        assert "success" in said.lower()
+        assert KEY not in said
+
+    def test_a_wrong_key_is_told(self, environment: Path, airflow_env: dict[str, str], sandbox: str) -> None:
+        airflow_env["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"] = json.dumps(
+            {"conn_type": "helpcrunch", "host": sandbox, "password": "not-the-key"}
+        )
+        run("airflow", "db", "migrate", env=airflow_env)
+        command = [
+            shutil.which("airflow", path=airflow_env["PATH"]) or "",
+            "connections",
+            "test",
+            "helpcrunch_default",
+        ]
+        done = subprocess.run(command, env=airflow_env, capture_output=True, text=True, timeout=120)
+        assert "Connection failed" in done.stdout
+        assert "API key" in done.stdout
+        assert "not-the-key" not in done.stdout + done.stderr
