@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
+from airflow_provider_helpcrunch.client.credentials import (
+    DEFAULT_BASE_URL,
+    ApiKey,
+    check_api_key,
+    check_base_url,
+    is_loopback,
+)
 from airflow_provider_helpcrunch.client.pages import Page, parse_page
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE, Check, Listing
 from airflow_provider_helpcrunch.client.rate_limit import (
@@ -15,7 +19,7 @@ from airflow_provider_helpcrunch.client.rate_limit import (
     Budget,
     open_budget,
 )
-from airflow_provider_helpcrunch.client.redaction import ApiKey, Redactor
+from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
 from airflow_provider_helpcrunch.client.transport import IN_FLIGHT, Transport, Usage
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
@@ -25,10 +29,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_helpcrunch.client.records import Agent, Department, Organization
 
-DEFAULT_BASE_URL = "https://api.helpcrunch.com/v1"
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 20.0
-_HOST = re.compile(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.?|[0-9a-fA-F:]+(%\w+)?")
 
 
 class HelpCrunchClient:
@@ -90,7 +92,7 @@ class HelpCrunchClient:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             retry=retry or RetryPolicy(),
-            environment=not _is_loopback(self.base_url),
+            environment=not is_loopback(self.base_url),
         )
 
     def __repr__(self) -> str:
@@ -179,62 +181,3 @@ def _organization_of(payload: Any) -> Organization:
         msg = "the body holds no organization with an id"
         raise ValueError(msg)
     return data  # type: ignore[return-value]
-
-
-def check_api_key(api_key: str) -> None:
-    """
-    Refuse what cannot be a key, before anything is sent.
-
-    :raises HelpCrunchConfigurationError: the key is empty, has spaces or angle brackets, or is not plain ASCII
-    """
-    problem = None
-    if not api_key:
-        problem = "is empty"
-    elif re.search(r"\s", api_key):
-        problem = "has spaces, line breaks or the word Bearer in it"
-    elif re.search(r"[<>]", api_key):
-        problem = "has angle brackets around it"
-    elif not (api_key.isascii() and api_key.isprintable()):
-        problem = "has characters that no key has"
-    if problem:
-        msg = (
-            f"The HelpCrunch API key {problem}. Paste the key alone, just as HelpCrunch shows it under "
-            "Settings → Developers → Public API."
-        )
-        raise HelpCrunchConfigurationError(msg)
-
-
-def check_base_url(base_url: str) -> str:
-    """
-    Return the API's address without a slash at its end; a bare host gets ``https://`` and ``/v1``.
-
-    :raises HelpCrunchConfigurationError: not an address of this kind, or plain ``http`` to another machine
-    """
-    text = base_url.strip()
-    try:
-        parts = urlsplit(text if "://" in text else f"https://{text}")
-        valid = bool(_HOST.fullmatch(parts.hostname or "")) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if (
-        not valid
-        or parts.scheme not in ("https", "http")
-        or "@" in parts.netloc
-        or parts.query
-        or parts.fragment
-    ):
-        # Not the address itself: people put passwords into addresses.
-        msg = f"The API URL must look like {DEFAULT_BASE_URL}, without user name, query or fragment."
-        raise HelpCrunchConfigurationError(msg)
-    if parts.scheme == "http" and not _is_loopback(parts.geturl()):
-        msg = "The API URL must begin with https://, or the key would travel unencrypted (http is for 127.0.0.1 alone)."
-        raise HelpCrunchConfigurationError(msg)
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,4 +1,4 @@
-"""Connections whose time-out holds for the whole head of an answer, not for each byte of it."""
+"""Connections whose time-out holds for the whole head of an answer, not for each byte of it; and why one failed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ConnectTimeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
 
 if TYPE_CHECKING:
     from urllib3.response import HTTPResponse
@@ -78,3 +80,21 @@ def _cut(connection: socket.socket) -> None:
     # It may have ended by itself in the meantime.
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
+
+
+def never_connected(error: BaseException) -> bool:
+    """Return whether the server cannot have seen the request that failed so."""
+    if isinstance(error, ConnectTimeout):
+        return True
+    return isinstance(root_of(error), NewConnectionError)
+
+
+def root_of(error: BaseException) -> BaseException:
+    """Return the error at the bottom of what requests and urllib3 wrap around it."""
+    while True:
+        inner = getattr(error, "reason", None) or next(
+            (a for a in error.args if isinstance(a, BaseException)), None
+        )
+        if not isinstance(inner, BaseException):
+            return error
+        error = inner

@@ -1,4 +1,4 @@
-"""The API key, and server and library texts made fit for messages and logs: without it, on one line, short."""
+"""Server and library texts made fit for messages and logs: without the API key, on one line, short."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ LONGEST_TEXT = 300
 _READ_AT_MOST = 20_000
 _PIECE = 12
 """So many characters in a row of the key, and more, are a piece of it; fewer may be chance."""
-
-
-class ApiKey(str):
-    """A key whose ``repr``, which tracebacks with local variables print, shows nothing."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Show no key."""
-        return "'***'"
 
 
 class Redactor:

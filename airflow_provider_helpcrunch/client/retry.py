@@ -65,9 +65,16 @@ class Attempts:
         self._repeatable = repeatable
         self._faults = 0
         self._failing = 0.0
+        self._refusals: list[HelpCrunchRateLimitError] = []
+        self._started = time.monotonic()
         self._pause_after_fault = wait_exponential(
             multiplier=policy.first_pause, max=policy.longest_pause
         ) + wait_random(0, policy.first_pause)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the call may still wait for the budget."""
+        return self._policy.patience - (time.monotonic() - self._started)
 
     def retrying(self, sleep: Callable[[float], None], tell: Callable[[RetryCallState], None]) -> Retrying:
         """
@@ -115,3 +122,30 @@ class Attempts:
         pause = self._pause_after_fault(state)
         self._failing += pause
         return pause
+
+    def refused(self, refusal: HelpCrunchRateLimitError) -> float | None:
+        """
+        Take note of a 429 and return the seconds for which all must stop; ``None`` means: until the window has passed.
+
+        ``Retry-After`` is believed, but not for ever: a call refused again and again waits longer each time.
+        """
+        self._refusals.append(refusal)
+        asked = refusal.retry_after
+        return None if asked is None else max(asked, 2.0 ** (len(self._refusals) - 1))
+
+    def out_of_patience(
+        self, error: HelpCrunchRateLimitError, method: str, path: str
+    ) -> HelpCrunchRateLimitError:
+        """Return the error that ends the call, with what HelpCrunch said to it and how long it took."""
+        refusals = self._refusals
+        refused = f" HelpCrunch answered 429 {len(refusals)} times." if refusals else ""
+        return HelpCrunchRateLimitError(
+            f"{method} {path}: {error}{refused}",
+            waited=time.monotonic() - self._started,
+            retry_after=error.retry_after,
+            status_code=429 if refusals else None,
+            errors=refusals[-1].errors if refusals else (),
+            method=method,
+            path=path,
+            attempts=self.sent,
+        )

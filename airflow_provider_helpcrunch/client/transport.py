@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
 from airflow_provider_helpcrunch import __version__
 from airflow_provider_helpcrunch.client.answers import Answer
-from airflow_provider_helpcrunch.client.connections import BoundedAdapter
+from airflow_provider_helpcrunch.client.connections import BoundedAdapter, never_connected, root_of
 from airflow_provider_helpcrunch.client.rate_limit import Cancelled
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import Attempts, RetryPolicy
@@ -143,20 +143,16 @@ class Transport:
         """
         cancelled = cancelled or threading.Event()
         attempts = Attempts(self._retry, repeatable=repeatable)
-        started = time.monotonic()
-        refusals: list[HelpCrunchRateLimitError] = []
 
         def attempt() -> T:
-            patience = self._retry.patience - (time.monotonic() - started)
-            with self._budget.permit(patience, cancelled), attempts.one():
+            with self._budget.permit(attempts.patience, cancelled), attempts.one():
                 if cancelled.is_set():
                     raise Cancelled
                 self._count(repeated=attempts.sent > 1)
                 try:
                     return self._send(method, path, params, json, attempts.sent).parsed(parse)
                 except HelpCrunchRateLimitError as refusal:
-                    refusals.append(refusal)
-                    self._budget.pause(_pause_after(refusals))
+                    self._budget.pause(attempts.refused(refusal))
                     raise
 
         def sleep(seconds: float) -> None:
@@ -166,7 +162,7 @@ class Transport:
         try:
             return attempts.retrying(sleep, self._tell)(attempt)
         except HelpCrunchRateLimitError as error:
-            raise _out_of_patience(error, refusals, method, path, time.monotonic() - started) from None
+            raise attempts.out_of_patience(error, method, path) from None
 
     def close(self) -> None:
         """Close the connections and the budget's store."""
@@ -192,8 +188,8 @@ class Transport:
             body = self._read(response)
             return Answer(method, path, attempt, response.status_code, response.headers, body, self._redact)
         except (requests.RequestException, HTTPError, OSError) as error:
-            connected = not _never_connected(error)
-            problem = f"{type(error).__name__}: {self._redact(_root(error))}"
+            connected = not never_connected(error)
+            problem = f"{type(error).__name__}: {self._redact(root_of(error))}"
         finally:
             if self._closed:  # by another thread meanwhile: nobody else will close what this request opened
                 self._session.close()
@@ -221,46 +217,3 @@ class Transport:
         error = state.outcome.exception() if state.outcome else None
         then = "waiting for the budget" if isinstance(error, HelpCrunchRateLimitError) else "trying again"
         log.warning("%s %s in %.1f s.", error, then.capitalize(), state.upcoming_sleep)
-
-
-def _never_connected(error: BaseException) -> bool:
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    return isinstance(_root(error), NewConnectionError)
-
-
-def _root(error: BaseException) -> BaseException:
-    """Return the error at the bottom of what requests and urllib3 wrap around it."""
-    while True:
-        inner = getattr(error, "reason", None) or next(
-            (a for a in error.args if isinstance(a, BaseException)), None
-        )
-        if not isinstance(inner, BaseException):
-            return error
-        error = inner
-
-
-def _pause_after(refusals: list[HelpCrunchRateLimitError]) -> float | None:
-    """Believe ``Retry-After``, but not for ever: a call refused again and again waits longer each time."""
-    asked = refusals[-1].retry_after
-    return None if asked is None else max(asked, 2.0 ** (len(refusals) - 1))
-
-
-def _out_of_patience(
-    error: HelpCrunchRateLimitError,
-    refusals: list[HelpCrunchRateLimitError],
-    method: str,
-    path: str,
-    waited: float,
-) -> HelpCrunchRateLimitError:
-    refused = f" HelpCrunch answered 429 {len(refusals)} times." if refusals else ""
-    return HelpCrunchRateLimitError(
-        f"{method} {path}: {error}{refused}",
-        waited=waited,
-        retry_after=error.retry_after,
-        status_code=429 if refusals else None,
-        errors=refusals[-1].errors if refusals else (),
-        method=method,
-        path=path,
-        attempts=len(refusals),
-    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client.redaction import ApiKey
+from airflow_provider_helpcrunch.client.credentials import ApiKey
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchApiError,
     HelpCrunchAuthError,
