@@ -14,7 +14,7 @@ export HOME := $(CURDIR)/.tmp/home
 endif
 
 # The caller's own Airflow, Python and virtual environment stay out of it.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONWARNINGS $(filter AIRFLOW_%,$(.VARIABLES))
+unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONWARNINGS $(filter AIRFLOW_%,$(.VARIABLES))
 export PYTHONUTF8 := 1
 # Byte code goes apart: without any, each Airflow process would compile all of Airflow anew.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.tmp/pycache

@@ -27,7 +27,6 @@ def run_python(dags_folder, tmp_path_factory):
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PYTHONPATH": str(ROOT),
-        "PYTHONPYCACHEPREFIX": str(ROOT / ".tmp" / "pycache"),
         "TMPDIR": str(tmp_path_factory.mktemp("tmp")),
     }
 

@@ -1,0 +1,177 @@
+"""What the scripts beside this one start: processes that end with them, Airflow's environment, a local HelpCrunch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLONE = Path(__file__).resolve().parent.parent
+SANDBOX_KEY = "sandbox-key"
+STOP_TIMEOUT = 20
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class ProcessError(Exception):
+    """A process ended by itself or took too long; the message says which, with the end of its log."""
+
+
+class Processes:
+    """
+    Child processes, each with a process group of its own, which all end with the ``with`` block.
+
+    :param folder: where their logs are, ``NAME.log``; processes of one name share one
+    :param env: their environment; what is added to it is seen by those that are started afterwards
+    :param cwd: their current folder
+    :param patience: seconds that anything may take
+    """
+
+    def __init__(self, folder: Path, env: dict[str, str], *, cwd: Path, patience: float) -> None:
+        self.folder = folder
+        self.env = env
+        self._cwd = cwd
+        self._patience = patience
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Start ``python -m arguments`` in the background."""
+        with self.log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                env=self.env,
+                cwd=self._cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, name: str, *arguments: str) -> int:
+        """
+        Run ``python -m arguments`` to its end.
+
+        :return: the exit code
+        :raises ProcessError: it takes too long
+        """
+        self.start(name, *arguments)
+        process = self._running[name]
+        try:
+            code = process.wait(self._patience)
+        except subprocess.TimeoutExpired:
+            raise self.failure(name) from None
+        # What it started may still run.
+        _signal_group(process, signal.SIGKILL)
+        del self._running[name]
+        return code
+
+    def wait_until(self, ready: Callable[[], object], name: str, *, pause: float) -> None:
+        """
+        Wait until something is ready.
+
+        :param name: the process to blame when it takes too long
+        :param pause: seconds between two looks
+        :raises ProcessError: it takes too long, or a process has ended
+        """
+        deadline = time.monotonic() + self._patience
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise self.failure(name)
+            time.sleep(pause)
+
+    def check(self) -> None:
+        """
+        Look whether all of them still run.
+
+        :raises ProcessError: one has ended
+        """
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise self.failure(name)
+
+    def failure(self, name: str) -> ProcessError:
+        """Return the error that tells the end of a log."""
+        lines = self.log(name).read_text(errors="replace").splitlines()[-30:]
+        return ProcessError("\n".join([f"{name} has ended:", *lines]))
+
+    def log(self, name: str) -> Path:
+        """Return the file with what a process says."""
+        return self.folder / f"{name}.log"
+
+    def _stop(self) -> None:
+        """End every group, first with a request and after a while without."""
+        ignore_signals()
+        for process in reversed(self._running.values()):
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for process in self._running.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+        for process in self._running.values():
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def raise_on_signals() -> None:
+    """Let what asks a program to end, such as Ctrl-C, raise ``KeyboardInterrupt``, once."""
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+
+
+def ignore_signals() -> None:
+    """Go on to the end: a second Ctrl-C must not leave half of the processes running."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    ignore_signals()
+    raise KeyboardInterrupt
+
+
+def airflow_environment(home: Path) -> dict[str, str]:
+    """Return the caller's environment with its own Airflow settings replaced by those of the folder ``home``."""
+    # Airflow is large: without byte code, each of its processes would take several seconds longer to start.
+    dropped = ("AIRFLOW_", "HELPCRUNCH_", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return own | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(CLONE / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def start_sandbox(processes: Processes, *flags: str) -> str:
+    """
+    Start a local HelpCrunch whose API key is ``SANDBOX_KEY``.
+
+    :param flags: what else its command line says
+    :return: the URL of its API
+    :raises ProcessError: it does not start
+    """
+    port_file = processes.folder / "sandbox.port"
+    command = ("airflow_provider_helpcrunch.sandbox", "--port", "0", "--port-file", str(port_file))
+    processes.start("sandbox", *command, "--key", SANDBOX_KEY, *flags)
+    processes.wait_until(lambda: port_file.exists() and port_file.read_text().strip(), "sandbox", pause=0.02)
+    return f"http://127.0.0.1:{port_file.read_text().strip()}/v1"
