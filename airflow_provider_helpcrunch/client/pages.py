@@ -51,7 +51,9 @@ def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
         rows = rows[0]
     by_id: dict[int, Record] = {}
     for row in rows:
-        by_id.setdefault(_id_of(row), row)
+        if by_id.setdefault(_id_of(row), row) != row:
+            msg = "two different records have the same id"
+            raise ValueError(msg)
     return Page(list(by_id.values()), list(by_id), _total_of(payload))
 
 
@@ -71,8 +73,8 @@ def _total_of(payload: Any) -> int | None:
     meta = payload.get("meta")
     total = meta.get("total") if isinstance(meta, dict) else None
     total = payload.get("total") if total is None else total
-    if isinstance(total, str) and total.isascii() and total.isdigit():
+    if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
         return int(total)
     if isinstance(total, float) and total.is_integer():
         total = int(total)
-    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+    return total if isinstance(total, int) and not isinstance(total, bool) and 0 <= total < 2**63 else None

@@ -15,9 +15,12 @@ that is stable:
   earlier, the pages were fetched: eight may be in flight.
 - A page without a known record shows that rows were deleted in front of it; pages from further in front are read
   until one joins. A page from offset 0 always joins: nothing stands before it.
-- The end: the page's own total says that it reaches the end, or nothing stands behind the last known record, twice.
+- The end: a page that brings the last record, and whose own total says that it reaches the end; or a page with nothing
+  behind the last known record, and a look behind it that finds nothing.
 
-The total is a hint for fetching ahead and a check, never the reason to stop before the end is seen.
+The total is a hint for fetching ahead and a check, never the reason to stop before the end is seen. That the order is
+stable is checked where it shows: records that stood in one page must keep their order in others, and where every page
+told the same total, so many records must have come.
 """
 
 from __future__ import annotations
@@ -73,7 +76,12 @@ class Listing(Iterator[R], Generic[R]):
         self._known = IdSet()
         self._recent: collections.deque[dict[int, int]] = collections.deque(maxlen=2 * in_flight)
         self._first: Page | None = None
-        self._largest = 0
+        self._totals: set[int | None] = set()
+        self._stride = 1
+        self._largest = (
+            2  # so that a page of one record, which cannot overlap with a next one, counts as short
+        )
+        self._last: int | None = None
         self._position = 0
         self._ended = False
         self._silent = 0
@@ -93,8 +101,6 @@ class Listing(Iterator[R], Generic[R]):
         try:
             with Prefetch(self._get, self._in_flight) as prefetch:
                 yield from self._accept(0, self._get(0, self._cancelled))
-                if not self._ended and self.records == 1:
-                    yield from self._look_behind_single_record()
                 while not self._ended:
                     offset = self._position
                     yield from self._join(offset, prefetch.page(offset, self._planned(offset)))
@@ -106,11 +112,11 @@ class Listing(Iterator[R], Generic[R]):
 
     def _planned(self, offset: int) -> Iterator[int]:
         """Offsets worth fetching ahead: as far as the total promises a record behind the shared one."""
-        stride = max(self._largest - 1, 1)
-        return iter(range(offset + stride, (self.total or 0) - 1, stride))
+        return iter(range(offset + self._stride, (self.total or 0) - 1, self._stride))
 
     def _check(self, offset: int, page: Page) -> None:
         """Refuse an answer that no honest server gives."""
+        self._totals.add(page.total)
         if not page.ids and page.total is not None and page.total > offset:
             msg = f"The page at offset {offset} is empty, though there should be {page.total} records."
             raise HelpCrunchPaginationError(msg)
@@ -129,7 +135,7 @@ class Listing(Iterator[R], Generic[R]):
 
     def _join(self, offset: int, page: Page) -> Iterator[R]:
         if self._starts_over(offset, page) and self._is_unpaged(page):
-            self._end_against_total(len(page))
+            self._end(len(page))
         elif self._joins(offset, page):
             yield from self._accept(offset, page)
         else:
@@ -167,13 +173,17 @@ class Listing(Iterator[R], Generic[R]):
         self.pages += 1
         self.records += len(new)
         self._largest = max(self._largest, len(page))
+        self._stride = max(len(page) - 1, 1)
         self._position = offset + max(len(page) - 1, 0)
         self.total = page.total
+        fresh = bool(new) and new[-1] is page.records[-1]
+        self._last = page.ids[-1] if fresh else self._last
         self._see_end(offset + len(page), page, nothing_new=not new)
         return iter(cast("list[R]", new))
 
     def _see_end(self, reached: int, page: Page, *, nothing_new: bool) -> None:
-        if page.total == reached:
+        if page.total == reached and page.ids[-1:] == ([] if self._last is None else [self._last]):
+            self._check_count(reached)
             self._ended = True
             return
         self._stalled = self._stalled + 1 if nothing_new else 0
@@ -182,14 +192,32 @@ class Listing(Iterator[R], Generic[R]):
                 f"{self._stalled} pages in a row brought no new record; given up at offset {self._position}."
             )
             raise HelpCrunchPaginationError(msg)
-        short = len(page) < self._largest or not page.ids
-        self._silent = self._silent + 1 if nothing_new and short else 0
-        if self._silent == 2:  # twice, because a single short answer may be a hiccup
-            self._end_against_total(reached)
+        if nothing_new and len(page) < self._largest:
+            self._look_behind(reached, page)
 
-    def _end_against_total(self, reached: int) -> None:
+    def _look_behind(self, reached: int, page: Page) -> None:
+        """Nothing stands behind the last known record, says a short page; believe it only if a second look agrees."""
+        behind = self._unchecked(reached, self._limit)
+        if not behind or (behind == page.ids and page.total is None):  # the latter: one record, and no paging
+            self._end(reached)
+            return
+        self._silent += 1
+        if self._silent > FRUITLESS_BRIDGES:
+            msg = f"HelpCrunch sends too few records a page to join pages safely; given up at offset {self._position}."
+            raise HelpCrunchPaginationError(msg)
+
+    def _check_count(self, total: int) -> None:
+        """Where all pages told one total, nothing came or went, so exactly so many records must have come."""
+        if self._totals == {total} and self.records != total:
+            msg = (
+                f"HelpCrunch says throughout that there are {total} records, but its pages held {self.records} "
+                "different ones: their order changed meanwhile, so completeness cannot be promised."
+            )
+            raise HelpCrunchPaginationError(msg)
+
+    def _end(self, reached: int) -> None:
         self._ended = True
-        if self.total is not None:
+        if self.total is not None and self.total != reached:
             self.warnings.append(
                 f"HelpCrunch says that there are {self.total} records, but the list ends after {reached}."
             )
@@ -203,21 +231,6 @@ class Listing(Iterator[R], Generic[R]):
                 msg = "The order of the records changed while they were listed: completeness cannot be promised."
                 raise HelpCrunchPaginationError(msg)
         self._recent.append({number: place for place, number in enumerate(page.ids)})
-
-    def _look_behind_single_record(self) -> Iterator[R]:
-        """A page of one record cannot overlap with a next one, so look directly behind it."""
-        for _ in range(FRUITLESS_BRIDGES):
-            # Twice, because a single empty answer may be a hiccup.
-            behind = self._unchecked(1, self._limit) + self._unchecked(1, self._limit)
-            if all(number in self._known for number in behind):
-                self._end_against_total(1)
-                return
-            page = self._get(0, self._cancelled)
-            yield from self._accept(0, page)
-            if len(page) > 1 or self._ended:
-                return
-        msg = "HelpCrunch sends one record a page, so pages cannot be joined safely."
-        raise HelpCrunchPaginationError(msg)
 
     def _is_unpaged(self, page: Page) -> bool:
         """

@@ -92,7 +92,7 @@ def test_the_older_documentation_without_any_paging(size: int) -> None:
 
 def test_one_record_a_page_cannot_be_joined_and_is_loud(sandbox: Start, client: Connect) -> None:
     account = sandbox(agents=5, page_cap=1)
-    with pytest.raises(HelpCrunchPaginationError, match="one record a page"):
+    with pytest.raises(HelpCrunchPaginationError, match="too few records a page"):
         client(account).list_agents()
 
 
