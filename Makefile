@@ -1,4 +1,4 @@
-# Everything a person does in a clone. Nothing outside the clone is written, but for the installer's download cache.
+# Everything a person does in a clone. Only temporary files and the installer's download cache lie outside of it.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help

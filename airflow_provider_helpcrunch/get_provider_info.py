@@ -29,7 +29,7 @@ _EXTRA_FIELDS: dict[str, Any] = {
     "requests_per_minute": {
         "label": "Requests per minute",
         "description": "How much of the account's limit these tasks may use together. Empty: 120, all of it.",
-        "schema": {"type": ["integer", "null"], "minimum": 1},
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 100_000},
     },
     "rate_limit_store": {
         "label": "Rate limit store",
@@ -42,13 +42,16 @@ _EXTRA_FIELDS: dict[str, Any] = {
     },
     "connect_timeout": {
         "label": "Connect timeout (seconds)",
-        "description": "Seconds to wait for a connection to HelpCrunch. Empty: 10.",
-        "schema": {"type": ["number", "null"], "minimum": 0.1},
+        "description": "Seconds to wait for a connection to HelpCrunch, above 0 and at most 3600. Empty: 10.",
+        "schema": {"type": ["number", "null"], "minimum": 0, "exclusiveMinimum": 0, "maximum": 3600},
     },
     "read_timeout": {
         "label": "Read timeout (seconds)",
-        "description": "Seconds to wait for the next bytes of an answer. Empty: 20.",
-        "schema": {"type": ["number", "null"], "minimum": 0.1},
+        "description": (
+            "Seconds to wait for an answer to begin, and again for it to be complete, above 0 and at most 3600. "
+            "Empty: 20."
+        ),
+        "schema": {"type": ["number", "null"], "minimum": 0, "exclusiveMinimum": 0, "maximum": 3600},
     },
 }
 

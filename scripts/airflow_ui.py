@@ -49,11 +49,12 @@ HEALTH = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 @contextlib.contextmanager
 def throw_away_home() -> Iterator[Path]:
-    """Yield a new folder in the clone, gone afterwards."""
+    """Yield a new folder in the clone, with one for temporary files in it, gone afterwards."""
     parent = CLONE / ".tmp"
     parent.mkdir(exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="airflow-ui-", dir=parent))
     try:
+        (home / "tmp").mkdir()
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -81,6 +82,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        # The request budget is a temporary file too.
+        "TMPDIR": str(home / "tmp"),
     }
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_ERRORS = 20
 ADVICE = {
     401: "Check the API key (Settings → Developers → Public API in HelpCrunch).",
     403: "Check the API key (Settings → Developers → Public API in HelpCrunch).",
@@ -116,17 +117,17 @@ class Answer:
         value = self.headers.get("Retry-After", "").strip()
         try:
             seconds = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             try:
                 seconds = parsedate_to_datetime(value).timestamp() - self._server_time()
-            except ValueError:
+            except (ValueError, OverflowError):
                 return None
         return max(seconds, 0.0) if math.isfinite(seconds) else None
 
     def _server_time(self) -> float:
         try:
             return parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             return time.time()
 
 
@@ -136,7 +137,7 @@ def error_details(body: Any, redact: Callable[[object], str]) -> tuple[ApiErrorD
 
     :param body: decoded JSON of any shape
     :param redact: takes the API key out of texts
-    :return: all elements in order; empty when there is no such envelope
+    :return: its elements in order, twenty at most; empty when there is no such envelope
     """
     errors = body.get("errors") if isinstance(body, dict) else None
     elements = errors if isinstance(errors, list) else [errors] if errors else []
@@ -144,7 +145,7 @@ def error_details(body: Any, redact: Callable[[object], str]) -> tuple[ApiErrorD
         ApiErrorDetail(redact(element.get("code", "")), redact(element.get("message", "")))
         if isinstance(element, dict)
         else ApiErrorDetail("", redact(element))
-        for element in elements
+        for element in elements[:MOST_ERRORS]
     )
 
 

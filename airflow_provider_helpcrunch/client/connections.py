@@ -1,11 +1,13 @@
-"""Connections whose time-out holds for the whole head of an answer, not for each byte of it; and why one failed."""
+"""Connections whose answers are complete in time, or cut off; and what it means when one failed."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
-import socket
 import threading
+import time
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -15,53 +17,142 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
     from urllib3.response import HTTPResponse
 
+IDLE_TICKS = 10
+_current = threading.local()
 
-GRACE = 1.0
-"""Seconds beyond the time-out, so that a server which says nothing at all is still reported as timed out."""
+
+class Flight:
+    """
+    One request that is under way, from the moment when it is sent to the last byte of its answer.
+
+    :param seconds: how long that may take
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.late = False
+        self.unwanted = False
+        self.ends = float("inf")
+        self._socket: socket.socket | None = None
+
+    def begin(self, connection: socket.socket) -> None:
+        """Start the clock: the request has been sent over ``connection``."""
+        self._socket = connection
+        self.ends = time.monotonic() + self.seconds
+        if self.unwanted:
+            self.cut()
+
+    def cut(self) -> None:
+        """End the request at once, or as soon as it begins."""
+        self.unwanted = True
+        # The connection may have ended by itself in the meantime.
+        if connection := self._socket:
+            with contextlib.suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
 
 
-_reading = threading.local()
+class Watchdog:
+    """
+    Cuts requests whose whole answer is not there in time; one thread for all requests of a client.
+
+    The time-outs of sockets hold for each read, so a server that sends a byte now and then would never meet one.
+
+    :param tick: seconds between two looks at the clock
+    """
+
+    def __init__(self, tick: float) -> None:
+        self._tick = tick
+        self._flights: set[Flight] = set()
+        self._lock = threading.Lock()
+        self._watching = False
+        self._closed = False
+
+    @contextlib.contextmanager
+    def over(self, flight: Flight) -> Iterator[None]:
+        """Watch over the request that this thread makes inside the block."""
+        _current.flight = flight
+        with self._lock:
+            self._flights.add(flight)
+            flight.unwanted = self._closed
+            if not self._watching:
+                self._watching = True
+                threading.Thread(target=self._watch, name="helpcrunch-watchdog", daemon=True).start()
+        try:
+            yield
+        finally:
+            _current.flight = None
+            with self._lock:
+                self._flights.discard(flight)
+
+    def cut_all(self) -> None:
+        """End all requests at once, and those that may still come."""
+        with self._lock:
+            self._closed = True
+            for flight in self._flights:
+                flight.cut()
+
+    def _watch(self) -> None:
+        """Run until there has been nothing to watch for a while."""
+        idle = 0
+        while idle < IDLE_TICKS:
+            time.sleep(self._tick)
+            with self._lock:
+                for flight in self._flights:
+                    if time.monotonic() >= flight.ends:
+                        flight.late = True
+                        flight.cut()
+                idle = 0 if self._flights else idle + 1
+                self._watching = idle < IDLE_TICKS
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
     """Keep urllib3 from logging malformed headers of our answers word for word: they may echo the API key."""
-    return not getattr(_reading, "by_us", False)
+    return getattr(_current, "flight", None) is None
 
 
 logging.getLogger("urllib3.connection").addFilter(_not_ours)
 
 
-class _PatientHTTPConnection(HTTPConnection):
+class _FinalResponse(http.client.HTTPResponse):
+    """Skips 102 and 103, which ``http.client`` takes for the answer; the real one would answer the next request."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 102 <= status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+
+class _WatchedHTTPConnection(HTTPConnection):
+    response_class = _FinalResponse
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        """Read status and headers; a server that sends them byte by byte is cut off when the time-out has passed."""
-        if self.sock is None or not isinstance(self.timeout, (int, float)):
-            return super().getresponse()
-        watchdog = threading.Timer(self.timeout + GRACE, _cut, [self.sock])
-        watchdog.daemon = True
-        watchdog.start()
-        _reading.by_us = True
-        try:
-            return super().getresponse()
-        finally:
-            _reading.by_us = False
-            watchdog.cancel()
+        """Begin to read the answer, watched over."""
+        flight: Flight | None = getattr(_current, "flight", None)
+        if flight and self.sock:
+            flight.begin(self.sock)
+        return super().getresponse()
 
 
-class _PatientHTTPSConnection(_PatientHTTPConnection, HTTPSConnection):
+class _WatchedHTTPSConnection(_WatchedHTTPConnection, HTTPSConnection):
     pass
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _PatientHTTPConnection
+    ConnectionCls = _WatchedHTTPConnection
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PatientHTTPSConnection
+    ConnectionCls = _WatchedHTTPSConnection
 
 
-class BoundedAdapter(HTTPAdapter):
+class WatchedAdapter(HTTPAdapter):
     """An adapter of ``requests`` that makes such connections, through proxies too."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -76,25 +167,23 @@ class BoundedAdapter(HTTPAdapter):
         return manager
 
 
-def _cut(connection: socket.socket) -> None:
-    # It may have ended by itself in the meantime.
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-
-
 def never_connected(error: BaseException) -> bool:
     """Return whether the server cannot have seen the request that failed so."""
-    if isinstance(error, ConnectTimeout):
-        return True
-    return isinstance(root_of(error), NewConnectionError)
+    return isinstance(error, ConnectTimeout) or isinstance(root_of(error), NewConnectionError)
 
 
 def root_of(error: BaseException) -> BaseException:
     """Return the error at the bottom of what requests and urllib3 wrap around it."""
     while True:
-        inner = getattr(error, "reason", None) or next(
-            (a for a in error.args if isinstance(a, BaseException)), None
-        )
+        arguments = (argument for argument in error.args if isinstance(argument, BaseException))
+        inner = getattr(error, "reason", None) or next(arguments, None)
         if not isinstance(inner, BaseException):
             return error
         error = inner
+
+
+def why(error: BaseException) -> str:
+    """Say what failed, without a word of what the server sent."""
+    root = root_of(error)
+    text = "this is no HTTP answer" if isinstance(root, http.client.BadStatusLine) else str(root)
+    return f"{type(error).__name__}: {text}"

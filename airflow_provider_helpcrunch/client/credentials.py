@@ -26,7 +26,10 @@ def check_api_key(api_key: str) -> None:
     """
     Refuse what cannot be a key, before anything is sent.
 
+    :param api_key: the key alone, without ``Bearer``
     :raises HelpCrunchConfigurationError: the key is empty, has spaces or angle brackets, or is not plain ASCII
+
+    API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
     """
     problem = None
     if not api_key:
@@ -49,7 +52,11 @@ def check_base_url(base_url: str) -> str:
     """
     Return the API's address without a slash at its end; a bare host gets ``https://`` and ``/v1``.
 
+    :param base_url: the address, such as ``https://api.helpcrunch.com/v1``
+    :return: the address, such as ``https://api.helpcrunch.com/v1``
     :raises HelpCrunchConfigurationError: not an address of this kind, or plain ``http`` to another machine
+
+    API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
     """
     text = base_url.strip()
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from array import array
 
 _EMPTY = -(2**63)
-_SPREAD = 0x9E3779B97F4A7C15  # Fibonacci hashing: neighbouring ids land far apart
 _MASK = 2**64 - 1
 
 
@@ -18,6 +18,8 @@ class IdSet:
 
     def __init__(self) -> None:
         self._bits = 10
+        # A random odd factor sends neighbouring ids far apart, and no server can choose ids that collide.
+        self._factor = random.getrandbits(64) | 1
         self._slots = array("q", [_EMPTY]) * (1 << self._bits)
         self._size = 0
 
@@ -42,7 +44,7 @@ class IdSet:
         """Return the place of ``number``, or the empty one where it belongs."""
         slots = self._slots
         last = len(slots) - 1
-        place = (number * _SPREAD & _MASK) >> (64 - self._bits)
+        place = (number * self._factor & _MASK) >> (64 - self._bits)
         while slots[place] != number and slots[place] != _EMPTY:
             place = (place + 1) & last
         return place

@@ -42,6 +42,9 @@ LARGEST_PAGE = 100
 STALLED_PAGES = 50
 """Pages in a row that may bring nothing new, because rows inserted in front push known ones back."""
 
+MOST_TIMES_TOTAL = 20
+"""So many times the total may come before the list counts as endless."""
+
 FRUITLESS_BRIDGES = 20
 """How often deleted rows may be bridged without getting further down the list."""
 
@@ -102,17 +105,19 @@ class Listing(Iterator[R], Generic[R]):
             with Prefetch(self._get, self._in_flight) as prefetch:
                 yield from self._accept(0, self._get(0, self._cancelled))
                 while not self._ended:
-                    offset = self._position
-                    yield from self._join(offset, prefetch.page(offset, self._planned(offset)))
+                    wanted = self._position
+                    offset, page = prefetch.page(wanted, max(self._stride // 2, 1), self._planned(wanted))
+                    if offset == wanted or any(number not in self._known for number in page.ids):
+                        yield from self._join(offset, page)
         finally:
             self._cancelled.set()
 
     def _get(self, offset: int, cancelled: threading.Event) -> Page:
         return self._fetch(offset, self._limit, lambda page: self._check(offset, page), cancelled)
 
-    def _planned(self, offset: int) -> Iterator[int]:
+    def _planned(self, offset: int) -> range:
         """Offsets worth fetching ahead: as far as the total promises a record behind the shared one."""
-        return iter(range(offset + self._stride, (self.total or 0) - 1, self._stride))
+        return range(offset + self._stride, (self.total or 0) - 1, self._stride)
 
     def _check(self, offset: int, page: Page) -> None:
         """Refuse an answer that no honest server gives."""
@@ -176,6 +181,9 @@ class Listing(Iterator[R], Generic[R]):
         self._stride = max(len(page) - 1, 1)
         self._position = offset + max(len(page) - 1, 0)
         self.total = page.total
+        if self.total and self.records > MOST_TIMES_TOTAL * max(self._largest, self.total):
+            msg = f"HelpCrunch says that there are {self.total} records, but no end after {self.records}."
+            raise HelpCrunchPaginationError(msg)
         fresh = bool(new) and new[-1] is page.records[-1]
         self._last = page.ids[-1] if fresh else self._last
         self._see_end(offset + len(page), page, nothing_new=not new)
@@ -208,7 +216,7 @@ class Listing(Iterator[R], Generic[R]):
 
     def _check_count(self, total: int) -> None:
         """Where all pages told one total, nothing came or went, so exactly so many records must have come."""
-        if self._totals == {total} and self.records != total:
+        if self._totals == {total} and self.records < total:
             msg = (
                 f"HelpCrunch says throughout that there are {total} records, but its pages held {self.records} "
                 "different ones: their order changed meanwhile, so completeness cannot be promised."

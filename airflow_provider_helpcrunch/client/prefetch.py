@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_helpcrunch.client.pages import Page
 
@@ -33,24 +33,33 @@ class Prefetch:
         self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="helpcrunch-page")
         self._window: collections.deque[_Pending] = collections.deque()
 
-    def page(self, offset: int, following: Iterator[int]) -> Page:
+    def page(self, offset: int, reach: int, following: Iterable[int]) -> tuple[int, Page]:
         """
-        Return the page at ``offset``, while as many of the next ones are fetched as may be in flight.
+        Return the page at ``offset``, or one in flight from shortly before it, and fetch the next ones ahead.
+
+        Pages shorter than expected shift what is wanted; those in flight still overlap and are not wasted.
 
         :param offset: the page that is wanted now
+        :param reach: how many rows before it a page may begin and still bring something new
         :param following: offsets that will probably be wanted after it, ascending
+        :return: the offset of the page, and the page
         :raises Exception: what fetching that page raised
         """
-        if not self._window or self._window[0].offset != offset:
-            self._give_up()
-            self._submit(offset)
+        while self._window and (self._window[0].offset <= offset - reach or self._next_is_better(offset)):
+            self._give_up(self._window.popleft())
+        if not self._window or self._window[0].offset > offset:
+            self._window.appendleft(self._submitted(offset))
         last = self._window[-1].offset
         for next_offset in following:
             if len(self._window) >= self._in_flight:
                 break
             if next_offset > last:
-                self._submit(next_offset)
-        return self._window.popleft().page.result()
+                self._window.append(self._submitted(next_offset))
+        pending = self._window.popleft()
+        return pending.offset, pending.page.result()
+
+    def _next_is_better(self, offset: int) -> bool:
+        return len(self._window) > 1 and self._window[1].offset <= offset
 
     def __enter__(self) -> Self:
         """Start no thread before the first page is asked for."""
@@ -58,15 +67,14 @@ class Prefetch:
 
     def __exit__(self, *_: object) -> None:
         """Give up what is in flight, without waiting for it."""
-        self._give_up()
+        for pending in self._window:
+            self._give_up(pending)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, offset: int) -> None:
+    def _submitted(self, offset: int) -> _Pending:
         cancelled = threading.Event()
-        self._window.append(_Pending(offset, cancelled, self._pool.submit(self._get, offset, cancelled)))
+        return _Pending(offset, cancelled, self._pool.submit(self._get, offset, cancelled))
 
-    def _give_up(self) -> None:
-        for pending in self._window:
-            pending.cancelled.set()
-            pending.page.cancel()
-        self._window.clear()
+    def _give_up(self, pending: _Pending) -> None:
+        pending.cancelled.set()
+        pending.page.cancel()

@@ -23,6 +23,7 @@ from airflow_provider_helpcrunch.client.rate_limit_stores import (
     MemoryStore,
     SQLiteStore,
     Store,
+    Wait,
     private_directory,
 )
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchRateLimitError
@@ -100,18 +101,17 @@ class Budget:
         with self._turn:
             if cancelled.is_set():
                 raise Cancelled
-            slot, wait = self._store.take()
-            if slot is None and wait >= LOG_WAITS_FROM:
-                log.info(
-                    "The budget of %d requests a minute is spent; waiting %.0f s at most", self.limit, wait
-                )
-            while slot is None:
-                if wait > patience - (time.monotonic() - started):
-                    raise self._spent(time.monotonic() - started, wait)
+            taken = self._store.take()
+            if isinstance(taken, Wait) and taken.seconds >= LOG_WAITS_FROM:
+                log.info("%s; waiting %.0f s at most", self._reason(taken), taken.seconds)
+            while isinstance(taken, Wait):
+                waited = time.monotonic() - started
+                if taken.seconds > patience - waited:
+                    raise self._out_of_patience(taken, waited)
                 # A slot in flight may come back earlier than its stored time says, so look again now and then.
-                self._wait(min(wait, self.period / 50), cancelled)
-                slot, wait = self._store.take()
-            return slot
+                self._wait(min(taken.seconds, self.period / 50), cancelled)
+                taken = self._store.take()
+            return taken
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:
         began = time.monotonic()
@@ -120,12 +120,17 @@ class Budget:
         if given_up:
             raise Cancelled
 
-    def _spent(self, waited: float, wait: float) -> HelpCrunchRateLimitError:
+    def _reason(self, wait: Wait) -> str:
+        if wait.paused:
+            return "HelpCrunch answered 429, so everyone who uses this account pauses"
+        return f"The account's budget of {self.limit} requests a minute is spent"
+
+    def _out_of_patience(self, wait: Wait, waited: float) -> HelpCrunchRateLimitError:
         msg = (
-            f"The account's budget of {self.limit} requests a minute is spent: waited {waited:.0f} s and would have "
-            f"to wait {wait:.0f} s more, which is longer than the patience given. Try later, or raise patience."
+            f"{self._reason(wait)}: a request may pass in {wait.seconds:.0f} s at the earliest, which is longer than "
+            f"the patience left after {waited:.0f} s. Try later, or raise patience."
         )
-        return HelpCrunchRateLimitError(msg, waited=waited, retry_after=wait, status_code=None)
+        return HelpCrunchRateLimitError(msg, waited=waited, retry_after=wait.seconds, status_code=None)
 
 
 def open_budget(

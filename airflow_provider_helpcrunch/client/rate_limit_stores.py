@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
 
@@ -33,11 +33,23 @@ LONGEST_PAUSE = 3600.0
 """Seconds for which one 429 can stop everyone; also how far a stored time is believed after the clock was set back."""
 
 
+class Wait(NamedTuple):
+    """
+    Why no slot is free, and how long that will last at least.
+
+    :param seconds: from now
+    :param paused: whether a 429 stopped everyone; else the slots are all in use
+    """
+
+    seconds: float
+    paused: bool
+
+
 class Store(Protocol):
     """What a budget needs from its store. Every method is safe to call from any thread."""
 
-    def take(self) -> tuple[int | None, float]:
-        """Take a free slot: ``(slot, 0.0)``, or ``(None, seconds)`` until one may be free at the earliest."""
+    def take(self) -> int | Wait:
+        """Take a free slot and return it, or the wait until one may be free at the earliest."""
 
     def settle(self, slot: int) -> None:
         """Say that the answer to the request in ``slot`` is there."""
@@ -49,60 +61,74 @@ class Store(Protocol):
         """Give up what the store holds open."""
 
 
+class _Slots:
+    """What the memory stores of one account share."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.free_at: list[float] = []
+        self.paused_until = 0.0
+
+
 class MemoryStore:
     """
     The budget of one process; all its threads share it.
 
-    :param name: which account: equal names share one budget
     :param limit: requests in any ``period``
     :param period: length of the window in seconds
     :param clock: seconds since any fixed moment
+    :param slots: the slots of an account that other stores use too
     """
 
-    _shared: dict[str, MemoryStore] = {}  # noqa: RUF012
-    _creating = threading.Lock()
+    _accounts: dict[str, _Slots] = {}  # noqa: RUF012
 
-    def __init__(self, limit: int, period: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit: int,
+        period: float,
+        clock: Callable[[], float] = time.monotonic,
+        slots: _Slots | None = None,
+    ) -> None:
+        self._limit = limit
         self._period = period
         self._clock = clock
-        self._free_at = [0.0] * limit
-        self._paused_until = 0.0
-        self._lock = threading.Lock()
+        self._slots = slots or _Slots()
+        with self._slots.lock:
+            self._slots.free_at += [0.0] * (limit - len(self._slots.free_at))
 
     @classmethod
     def shared(cls, name: str, limit: int, period: float) -> MemoryStore:
-        """Return the one store of this process for the account ``name``."""
-        with cls._creating:
-            key = f"{name} {limit} {period}"
-            if key not in cls._shared:
-                cls._shared[key] = cls(limit, period)
-            return cls._shared[key]
+        """Return a store of the account ``name``, which all threads of this process share."""
+        return cls(limit, period, slots=cls._accounts.setdefault(name, _Slots()))
 
-    def take(self) -> tuple[int | None, float]:
+    def take(self) -> int | Wait:
         """Take a free slot (see :class:`Store`)."""
-        with self._lock:
+        slots = self._slots
+        with slots.lock:
             now = self._clock()
-            if self._paused_until > now:
-                return None, self._paused_until - now
-            free_at = min(self._free_at)
+            if slots.paused_until > now:
+                return Wait(slots.paused_until - now, paused=True)
+            mine = slots.free_at[: self._limit]
+            free_at = min(mine)
             if free_at > now:
-                return None, min(free_at - now, self._period)
-            slot = self._free_at.index(free_at)
-            self._free_at[slot] = now + LONGEST_FLIGHT + self._period
-            return slot, 0.0
+                return Wait(min(free_at - now, self._period), paused=False)
+            slot = mine.index(free_at)
+            slots.free_at[slot] = now + LONGEST_FLIGHT + self._period
+            return slot
 
     def settle(self, slot: int) -> None:
         """Start the slot's period (see :class:`Store`)."""
-        with self._lock:
-            self._free_at[slot] = self._clock() + self._period
+        with self._slots.lock:
+            self._slots.free_at[slot] = self._clock() + self._period
 
     def pause(self, seconds: float) -> None:
         """Stop every thread (see :class:`Store`)."""
-        with self._lock:
-            self._paused_until = max(self._paused_until, self._clock() + min(seconds, LONGEST_PAUSE))
+        with self._slots.lock:
+            until = self._clock() + min(seconds, LONGEST_PAUSE)
+            self._slots.paused_until = max(self._slots.paused_until, until)
 
     def close(self) -> None:
-        """Do nothing: other clients of the process may share the store."""
+        """Do nothing: other clients of the process may share the slots."""
 
 
 class SQLiteStore:
@@ -132,22 +158,22 @@ class SQLiteStore:
             (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
             db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, limit)))
 
-    def take(self) -> tuple[int | None, float]:
+    def take(self) -> int | Wait:
         """Take a free slot (see :class:`Store`)."""
         with self._transaction() as db:
             now = self._clock()
             (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
             # Times further ahead than any that can be written stem from a clock that was set back since.
             if now < paused_until <= now + LONGEST_PAUSE:
-                return None, paused_until - now
+                return Wait(paused_until - now, paused=True)
             slot, free_at = db.execute(
                 "SELECT id, free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1", (self._limit,)
             ).fetchone()
             if now < free_at <= now + LONGEST_FLIGHT + self._period:
-                return None, min(free_at - now, self._period)
+                return Wait(min(free_at - now, self._period), paused=False)
             taken_until = now + LONGEST_FLIGHT + self._period
             db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (taken_until, slot))
-            return slot, 0.0
+            return int(slot)
 
     def settle(self, slot: int) -> None:
         """Start the slot's period (see :class:`Store`)."""

@@ -76,6 +76,11 @@ class Attempts:
         """Seconds that the call may still wait for the budget."""
         return self._policy.patience - (time.monotonic() - self._started)
 
+    @property
+    def time_left(self) -> float:
+        """Seconds that attempts may still fail; one that begins gets a second at least."""
+        return max(self._policy.deadline - self._failing, 1.0)
+
     def retrying(self, sleep: Callable[[float], None], tell: Callable[[RetryCallState], None]) -> Retrying:
         """
         Return the tenacity controller of this call.
@@ -138,10 +143,12 @@ class Attempts:
     ) -> HelpCrunchRateLimitError:
         """Return the error that ends the call, with what HelpCrunch said to it and how long it took."""
         refusals = self._refusals
-        refused = f" HelpCrunch answered 429 {len(refusals)} times." if refusals else ""
+        times = "once" if len(refusals) == 1 else f"{len(refusals)} times"
+        waited = time.monotonic() - self._started
+        refused = f" This call was answered 429 {times} and waited {waited:.0f} s in all." if refusals else ""
         return HelpCrunchRateLimitError(
             f"{method} {path}: {error}{refused}",
-            waited=time.monotonic() - self._started,
+            waited=waited,
             retry_after=error.retry_after,
             status_code=429 if refusals else None,
             errors=refusals[-1].errors if refusals else (),

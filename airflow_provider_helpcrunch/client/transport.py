@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,12 +14,19 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_helpcrunch import __version__
 from airflow_provider_helpcrunch.client.answers import Answer
-from airflow_provider_helpcrunch.client.connections import BoundedAdapter, never_connected, root_of
+from airflow_provider_helpcrunch.client.connections import (
+    Flight,
+    Watchdog,
+    WatchedAdapter,
+    never_connected,
+    why,
+)
 from airflow_provider_helpcrunch.client.rate_limit import Cancelled
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import Attempts, RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConnectionError,
+    HelpCrunchError,
     HelpCrunchRateLimitError,
 )
 
@@ -37,7 +43,7 @@ T = TypeVar("T")
 IN_FLIGHT = 8
 """Requests that one client has under way at most."""
 
-LARGEST_BODY = 64 * 1024 * 1024
+LARGEST_BODY = 16 * 1024 * 1024
 """Bytes; a page of 100 records is some ten thousand."""
 
 
@@ -100,13 +106,14 @@ class Transport:
         self._usage = Usage()
         self._counting = threading.Lock()
         self._closed = False
+        self._watchdog = Watchdog(min(0.5, read_timeout / 4))
         self._session = requests.Session()
         self._session.trust_env = environment
         self._session.auth = BearerAuth(api_key)
         self._session.headers["User-Agent"] = f"airflow-provider-helpcrunch/{__version__}"
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
+        adapter = WatchedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -141,16 +148,19 @@ class Transport:
         :raises HelpCrunchConnectionError: no complete answer, even after retries
         :raises HelpCrunchResponseError: an answer that is not what the API documents, even after retries
         """
+        if self._closed:
+            msg = f"{method} {path}: the client has been closed. Read a listing before its client or hook is closed."
+            raise HelpCrunchError(msg)
         cancelled = cancelled or threading.Event()
         attempts = Attempts(self._retry, repeatable=repeatable)
 
         def attempt() -> T:
             with self._budget.permit(attempts.patience, cancelled), attempts.one():
-                if cancelled.is_set():
+                if cancelled.is_set() or self._closed:
                     raise Cancelled
                 self._count(repeated=attempts.sent > 1)
                 try:
-                    return self._send(method, path, params, json, attempts.sent).parsed(parse)
+                    return self._send(attempts, method, path, params=params, json=json).parsed(parse)
                 except HelpCrunchRateLimitError as refusal:
                     self._budget.pause(attempts.refused(refusal))
                     raise
@@ -165,48 +175,50 @@ class Transport:
             raise attempts.out_of_patience(error, method, path) from None
 
     def close(self) -> None:
-        """Close the connections and the budget's store."""
+        """Cut what is in flight, and close the connections and the budget's store."""
         self._closed = True
+        self._watchdog.cut_all()
         self._session.close()
         self._budget.close()
 
-    def _send(
-        self, method: str, path: str, params: Mapping[str, str | int] | None, json: Any, attempt: int
-    ) -> Answer:
+    def _send(self, attempts: Attempts, method: str, path: str, **arguments: Any) -> Answer:
         """Send the request once and read the whole answer, in bounded time and memory."""
-        connected = True
+        connected, problem = True, ""
+        flight = Flight(min(2 * self._timeout[1], attempts.time_left))
         try:
-            response = self._session.request(
-                method,
-                self._base_url + path,
-                params=params,
-                json=json,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            )
-            body = self._read(response)
-            return Answer(method, path, attempt, response.status_code, response.headers, body, self._redact)
+            with self._watchdog.over(flight):
+                answer = self._answer(attempts, method, path, arguments)
+            if not flight.late:
+                return answer
         except (requests.RequestException, HTTPError, OSError) as error:
             connected = not never_connected(error)
-            problem = f"{type(error).__name__}: {self._redact(root_of(error))}"
+            problem = self._redact(why(error))
         finally:
             if self._closed:  # by another thread meanwhile: nobody else will close what this request opened
                 self._session.close()
+        if flight.late:  # what was cut off may look like any error, or like an answer without a body
+            problem = f"timed out: not complete after {flight.seconds:.1f} s"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
         msg = f"{method} {path}: no complete answer from HelpCrunch at {self._base_url} ({problem})."
-        raise HelpCrunchConnectionError(msg, method=method, path=path, attempts=attempt, connected=connected)
+        raise HelpCrunchConnectionError(
+            msg, method=method, path=path, attempts=attempts.sent, connected=connected
+        )
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _answer(self, attempts: Attempts, method: str, path: str, arguments: dict[str, Any]) -> Answer:
+        timeout = (self._timeout[0], min(self._timeout[1], attempts.time_left))
+        response = self._session.request(
+            method, self._base_url + path, timeout=timeout, allow_redirects=False, stream=True, **arguments
+        )
         body = bytearray()
-        ends = time.monotonic() + self._timeout[1]
         while chunk := response.raw.read1(65536, decode_content=True):
             body += chunk
-            if time.monotonic() > ends or len(body) > LARGEST_BODY:
+            if len(body) > LARGEST_BODY:
                 response.close()
-                msg = f"the body was not complete after {self._timeout[1]:g} s and {len(body)} bytes"
-                raise requests.exceptions.ReadTimeout(msg)
-        return bytes(body)
+                msg = f"more than {LARGEST_BODY} bytes"
+                raise requests.exceptions.ContentDecodingError(msg)
+        return Answer(
+            method, path, attempts.sent, response.status_code, response.headers, bytes(body), self._redact
+        )
 
     def _count(self, *, repeated: bool) -> None:
         with self._counting:
@@ -215,5 +227,7 @@ class Transport:
 
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        then = "waiting for the budget" if isinstance(error, HelpCrunchRateLimitError) else "trying again"
-        log.warning("%s %s in %.1f s.", error, then.capitalize(), state.upcoming_sleep)
+        if isinstance(error, HelpCrunchRateLimitError):
+            log.warning("%s All requests pause, then it is repeated.", error)
+        else:
+            log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)

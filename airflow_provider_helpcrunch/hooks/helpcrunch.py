@@ -204,7 +204,7 @@ def _what_to_do(error: HelpCrunchError) -> str:
         case HelpCrunchAuthError():
             return "Paste the key into the field API key (password) once more."
         case HelpCrunchRateLimitError():
-            return "The key was not tested: the account's requests are spent. Test again in a minute."
+            return f"The key was not tested. Test again in {error.retry_after or 60:.0f} s."
         case HelpCrunchConnectionError():
             return "Check the API URL (host), the network and the proxy of this machine."
         case HelpCrunchApiError(status_code=int(status)) if 300 <= status < 400:

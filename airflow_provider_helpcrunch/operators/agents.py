@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client.records import Record, Table
 
 
+LONGEST_ROLE = 60
+"""Characters; what is longer is no role and has no place in a log."""
+
+
 class ListAgentsOperator(HelpCrunchListOperator):
     """
     List every agent of the account exactly once, into XCom or into one object.
@@ -32,9 +36,10 @@ class ListAgentsOperator(HelpCrunchListOperator):
         ``admin``, ``agent``, ``agentChatOnly``, ``superviser`` (spelled so) and roles of your own. Default: all
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
     :param output_path: where the agents go; default XCom (see :class:`.base.HelpCrunchListOperator`)
-    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
+    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
     :param page_size: agents a request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/get-agents-v1
     """
@@ -46,7 +51,16 @@ class ListAgentsOperator(HelpCrunchListOperator):
         self.roles = roles
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
-        """List the agents; see :meth:`.base.HelpCrunchListOperator.execute`."""
+        """
+        List the agents.
+
+        :param context: the context of the task, from Airflow
+        :return: without ``output_path`` the agents, as a list of dictionaries; with it
+            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
+        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
+        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
+        :raises HelpCrunchError: the listing failed; an object that was at ``output_path`` before is untouched
+        """
         if self.roles is not None:
             names("roles", self.roles)
         return super().execute(context)
@@ -68,13 +82,16 @@ class ListAgentsOperator(HelpCrunchListOperator):
     def _with_roles(self, agents: Iterable[Record], roles: frozenset[str]) -> Iterator[Record]:
         seen: Counter[str] = Counter()
         for agent in agents:
-            seen[str(agent.get("role"))] += 1
-            if agent.get("role") in roles:
+            role = agent.get("role")
+            if not isinstance(role, str) or len(role) > LONGEST_ROLE:
+                role = "(no name)"
+            seen[role] += 1
+            if role in roles:
                 yield agent
         self.log.info("%d of %d agents have a wanted role", sum(seen[role] for role in roles), seen.total())
         if unknown := sorted(role for role in roles if not seen[role]):
             self.log.warning(
                 "No agent has the role %s. Roles of this account: %s.",
                 ", ".join(unknown),
-                ", ".join(sorted(seen)) or "none",
+                ", ".join(sorted(seen)[:20]) or "none",
             )

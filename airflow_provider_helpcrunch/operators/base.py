@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CONN_ID = "helpcrunch_default"
 MAX_XCOM_BYTES = 1024 * 1024
+LONGEST_PATIENCE = 7 * 86_400
 
 
 class HelpCrunchListOperator(BaseOperator):
@@ -39,6 +40,7 @@ class HelpCrunchListOperator(BaseOperator):
     :param file_format: the format where the suffix does not tell, such as ``jsonl.gz``
     :param page_size: records a request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
     """
 
     template_fields: Sequence[str] = (
@@ -47,6 +49,7 @@ class HelpCrunchListOperator(BaseOperator):
         "file_format",
         "page_size",
         "max_xcom_bytes",
+        "patience",
     )
 
     def __init__(
@@ -57,6 +60,7 @@ class HelpCrunchListOperator(BaseOperator):
         file_format: str | None = None,
         page_size: int | str = 100,
         max_xcom_bytes: int | str = MAX_XCOM_BYTES,
+        patience: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,13 +69,17 @@ class HelpCrunchListOperator(BaseOperator):
         self.file_format = file_format
         self.page_size = page_size
         self.max_xcom_bytes = max_xcom_bytes
+        self.patience = patience
 
     @cached_property
     def hook(self) -> HelpCrunchHook:
         """The hook of ``helpcrunch_conn_id``."""
         from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 
-        return HelpCrunchHook(self.helpcrunch_conn_id)
+        if self.patience is None:
+            return HelpCrunchHook(self.helpcrunch_conn_id)
+        patience = whole_number("patience", self.patience, low=1, high=LONGEST_PATIENCE)
+        return HelpCrunchHook(self.helpcrunch_conn_id, patience=patience)
 
     def table(self) -> Table:
         """Return the resource's name and columns."""
@@ -89,6 +97,8 @@ class HelpCrunchListOperator(BaseOperator):
         """
         List the records.
 
+        :param context: the task's context; the events of outlet assets get the receipt
+
         :return: without ``output_path`` the records, as a list of dictionaries; with it
             ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
         :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
@@ -103,9 +113,9 @@ class HelpCrunchListOperator(BaseOperator):
         with (
             self.hook as hook,
             contextlib.closing(self.listing(hook.client, page_size)) as listing,
-            Progress(self.log, self.table().name, hook.client, listing) as progress,
+            Progress(self.log, self.table().name, hook.client, listing),
         ):
-            records = self.wanted(progress.watch(listing))
+            records = self.wanted(listing)
             rows = list(_at_most(records, limit)) if target is None else []
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
         if listing.warnings:
@@ -145,7 +155,7 @@ def _at_most(records: Iterable[Record], limit: int) -> Iterator[Record]:
 
             msg = (
                 f"The result passes max_xcom_bytes ({limit}) at record {count}: too large for XCom. Set output_path, "
-                "such as /data/records.jsonl or s3://bucket/records.jsonl.gz, and give downstream tasks that path."
+                "such as records.jsonl or s3://bucket/records.jsonl.gz, and give downstream tasks that path."
             )
             raise HelpCrunchXComSizeError(msg)
         yield record

@@ -17,9 +17,18 @@ class ListDepartmentsOperator(HelpCrunchListOperator):
 
     .. code-block:: python
 
-        ListDepartmentsOperator(task_id="departments", output_path="/data/departments.parquet")
+        ListDepartmentsOperator(task_id="departments", output_path="s3://my_aws@bucket/departments.parquet")
 
-    Its arguments are those of :class:`.base.HelpCrunchListOperator`; all are templated.
+    All arguments are templated.
+
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param output_path: where the departments go; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
+    :param page_size: departments a request, 1 to 100 (100)
+    :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+
+    ``execute`` returns and raises what :meth:`.base.HelpCrunchListOperator.execute` does.
 
     API: https://docs.helpcrunch.com/rest-api-v1/get-departments-v1
     """

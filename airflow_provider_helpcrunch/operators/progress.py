@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
 
 EVERY = 10.0
@@ -32,28 +31,29 @@ class Progress:
         self._client = client
         self._listing = listing
         self._started = time.monotonic()
-
-    def watch(self, records: Iterable[Any]) -> Iterator[Any]:
-        """Pass ``records`` on, and say every ten seconds how far the listing is."""
-        due = time.monotonic() + EVERY
-        for record in records:
-            if time.monotonic() >= due:
-                due = time.monotonic() + EVERY
-                self._say("Listing %s:")
-            yield record
+        self._over = threading.Event()
+        self._teller = threading.Thread(target=self._tell_until_over, name="helpcrunch-progress", daemon=True)
 
     def __enter__(self) -> Self:
         """Start the clock."""
         self._started = time.monotonic()
+        self._teller.start()
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         """Sum up in one line and in metrics, after a failure too."""
+        self._over.set()
+        self._teller.join()
         self._say("Listing %s failed after:" if failure else "Listed all %s:")
         usage = self._client.usage
         Stats.incr("helpcrunch.requests", usage.requests)
         Stats.incr("helpcrunch.retries", usage.retries)
         Stats.timing("helpcrunch.budget_wait", usage.budget_wait * 1000)
+
+    def _tell_until_over(self) -> None:
+        """Speak also while the listing waits, for the budget or for an answer: hence a thread."""
+        while not self._over.wait(EVERY):
+            self._say("Listing %s:")
 
     def _say(self, lead: str) -> None:
         usage = self._client.usage

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.sandbox.control import PATHS, PREFIX
-from airflow_provider_helpcrunch.sandbox.faults import KINDS, Fault
+from airflow_provider_helpcrunch.sandbox.faults import Fault
+from airflow_provider_helpcrunch.sandbox.manual import epilog
 from airflow_provider_helpcrunch.sandbox.sandbox import Sandbox
 from airflow_provider_helpcrunch.sandbox.settings import TOTAL_STYLES, Settings
 
@@ -38,21 +39,26 @@ def _fault(text: str) -> Fault:
         raise argparse.ArgumentTypeError(str(wrong)) from wrong
 
 
-_FLAGS: tuple[tuple[str, Any, str], ...] = (
-    ("port", int, "port on 127.0.0.1, 0 for a free one"),
-    ("agents", int, "agents the account starts with"),
-    ("departments", int, "departments it has"),
-    ("key", str, "API key"),
-    ("seed", int, "the same seed gives the same account"),
-    ("rate_limit", _limit, "requests in any rolling window, or none for no limit"),
-    ("window", float, "length of that window, in seconds"),
-    ("retry_after", bool, "send Retry-After with a 429"),
-    ("latency", float, "delay of each answer, in seconds"),
-    ("page_cap", int, "most rows a page ever has"),
-    ("max_limit", int, "a greater limit is answered 400"),
-    ("total", _total, f"how a list tells its total: {', '.join(TOTAL_STYLES)}, or a number to add to it"),
-    ("ignore_offset", bool, "every page is the first one"),
-    ("errors", str, "error bodies: new or old documentation"),
+_FLAGS: tuple[tuple[str, Any, str, str], ...] = (
+    ("port", int, "PORT", "port on 127.0.0.1, 0 for a free one"),
+    ("agents", int, "N", "agents the account starts with"),
+    ("departments", int, "N", "departments it has"),
+    ("key", str, "KEY", "API key"),
+    ("seed", int, "N", "the same seed gives the same account"),
+    ("rate_limit", _limit, "N|none", "requests in any rolling window, or none for no limit"),
+    ("window", float, "SECONDS", "length of that window"),
+    ("retry_after", bool, "", "send Retry-After with a 429"),
+    ("latency", float, "SECONDS", "delay of each answer"),
+    ("page_cap", int, "ROWS", "most rows a page ever has"),
+    ("max_limit", int, "ROWS", "a greater limit is answered 400"),
+    (
+        "total",
+        _total,
+        "STYLE|N",
+        f"how a list tells its total: {', '.join(TOTAL_STYLES)}, or a number to add to it",
+    ),
+    ("ignore_offset", bool, "", "every page is the first one"),
+    ("errors", str, "new|old", "error bodies of the new or the old documentation"),
 )
 
 
@@ -61,23 +67,25 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m airflow_provider_helpcrunch.sandbox",
         description="A HelpCrunch account on 127.0.0.1, with faults on request. Stops on Ctrl-C.",
+        epilog=epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     defaults = {field.name: field.default for field in fields(Settings)} | {"port": DEFAULT_PORT}
-    for name, kind, text in _FLAGS:
+    for name, kind, metavar, text in _FLAGS:
         flag, default = "--" + name.replace("_", "-"), defaults[name]
         if kind is bool:
             made.add_argument(flag, action="store_true", help=text)
         else:
             text += f" (default: {default})"
-            made.add_argument(flag, type=kind, default=default, help=text, metavar="VALUE")
+            made.add_argument(flag, type=kind, default=default, help=text, metavar=metavar)
     made.add_argument(
         "--fault",
         dest="faults",
         type=_fault,
         action="append",
         default=[],
-        metavar="KIND[,name=value...]",
-        help=f"repeatable; such as status,status=503,path=/v1/agents,nth=4; kinds: {', '.join(KINDS)}",
+        metavar="KIND[,NAME=VALUE...]",
+        help="what goes wrong, such as status,status=503,path=/v1/agents,nth=4; repeatable; see below",
     )
     made.add_argument("--port-file", type=Path, metavar="FILE", help="write the port there once it serves")
     return made

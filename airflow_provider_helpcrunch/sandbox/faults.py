@@ -56,18 +56,18 @@ class Fault:
     =========================================== ===========================================================
 
     :param kind: see above
-    :param method: only requests with this method; ``*`` any
-    :param path: only requests whose path matches this shell pattern (``/v1/agents``, ``/v1/*``)
-    :param nth: the first matching request that is hit, from 1
-    :param times: how many matching requests in a row are hit; 0 for ever
-    :param offset: only requests with this ``offset`` in the query
+    :param method: only requests with this method; default ``*``: any
+    :param path: only requests whose path matches this shell pattern (``/v1/agents``, ``/v1/*``); default ``*``: any
+    :param nth: the first matching request that is hit, from 1 (1)
+    :param times: how many matching requests in a row are hit (1); 0 for ever
+    :param offset: only requests with this ``offset`` in the query; default: any
     :param status: the HTTP status of ``status`` (500) and ``echo_key`` (401)
-    :param body: the body of ``status``: ``documented``, ``html`` or ``empty``
-    :param retry_after: the ``Retry-After`` header of ``status``, verbatim
-    :param seconds: the delay of ``latency`` (before the answer) and of ``drip`` (before each byte)
-    :param rows: the rows of ``insert``, ``delete`` and ``short_page``
-    :param at: where ``insert`` and ``delete`` strike: ``front``, ``end`` or ``random``
-    :param location: the target of ``redirect``
+    :param body: the body of ``status``: ``documented`` (default), ``html`` or ``empty``
+    :param retry_after: the ``Retry-After`` header of ``status``, verbatim; default: none
+    :param seconds: the delay of ``latency`` (before the answer) and of ``drip`` (before each byte) (1)
+    :param rows: the rows of ``insert``, ``delete`` and ``short_page`` (50)
+    :param at: where ``insert`` and ``delete`` strike: ``front`` (default), ``end`` or ``random``
+    :param location: the target of ``redirect``; default: ``/v1/redirected`` of this server by its name localhost
     :raises ValueError: there is no such kind, or a value is out of its range
     """
 
@@ -100,9 +100,11 @@ class Fault:
     @classmethod
     def parse(cls, text: str) -> Fault:
         """
-        Read a fault from a command line: ``status,status=503,path=/v1/agents,nth=4,times=2``.
+        Read a fault from a command line.
 
-        :raises ValueError: the text is not a fault
+        :param text: the kind, then parameters: ``status,status=503,path=/v1/agents,nth=4,times=2``
+        :return: the fault
+        :raises ValueError: there is no such kind or parameter, or a value is wrong
         """
         # A comma inside a value (an HTTP date) is no separator: no "name=" follows it.
         kind, *parameters = re.split(r",(?=\s*\w+=)", text)
@@ -112,9 +114,11 @@ class Fault:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Fault:
         """
-        Make a fault from named values, numbers may be strings.
+        Make a fault from named values.
 
-        :raises ValueError: a name or a value is wrong
+        :param values: ``kind`` and any other arguments of the class, by name; numbers may be texts
+        :return: the fault
+        :raises ValueError: there is no such kind or argument, or a value is wrong
         """
         known = {field.name for field in fields(cls)}
         if "kind" not in values or not known.issuperset(values):

@@ -189,12 +189,18 @@ class Sandbox:
         Add agents with fresh ids and return them.
 
         :param n: how many
-        :param at: ``front``, ``end``, ``random`` (each at a place of its own) or an index
+        :param at: ``front`` (default), ``end``, ``random`` (each at a place of its own) or an index
         """
         return self._state.account.agents.insert(n, at)
 
     def delete_agents(self, n: int, at: Position = "front") -> list[Record]:
-        """Remove up to ``n`` agents and return them; ``at`` as in :meth:`insert_agents`."""
+        """
+        Remove agents.
+
+        :param n: how many; fewer where the account has fewer
+        :param at: ``front`` (default), ``end``, ``random`` or the index of the first
+        :return: copies of what was removed
+        """
         return self._state.account.agents.delete(n, at)
 
     @property
@@ -203,19 +209,36 @@ class Sandbox:
         return self._state.journal.entries()
 
     def requests(self, path: str | None = None, method: str | None = None) -> list[Request]:
-        """Return the journal's entries with this path and method; ``None`` means any."""
+        """
+        Return entries of the journal, in order of arrival.
+
+        :param path: only those with this path, prefix included, such as ``/v1/agents``; default: any
+        :param method: only those with this method, such as ``GET``; default: any
+        """
         return [e for e in self.journal if path in (None, e.path) and method in (None, e.method)]
 
     def count(self, status: int | None) -> int:
-        """Return how many requests were answered with this status; ``None``: got no complete answer."""
+        """
+        Return how many requests were answered with a status.
+
+        :param status: the HTTP status; ``None`` counts those that got no complete answer
+        """
         return sum(entry.status == status for entry in self.journal)
 
     def busiest_window(self, seconds: float) -> int:
-        """Return the most requests, 429s aside, that arrived in any half-open window of this length."""
+        """
+        Return the most requests, 429s aside, that arrived in any half-open window.
+
+        :param seconds: length of the window, above 0
+        """
         return busiest_window(self.journal, seconds)
 
     def add_fault(self, fault: Fault) -> None:
-        """Add a fault; it counts requests from now on."""
+        """
+        Let something go wrong.
+
+        :param fault: what; it counts requests from now on
+        """
         self._state.faults.add(fault)
 
     def clear_faults(self) -> None:

@@ -21,10 +21,12 @@ _S3_MAX_PARTS = 10_000
 
 class Spool:
     """
-    A file without a name, so that not even a killed process leaves it behind.
+    A file without a name: a process that is killed while it writes leaves nothing behind.
 
-    Where the operating system or the filesystem has no such files (``O_TMPFILE``), it is a hidden ``*.part`` file
-    that only a killed process leaves behind.
+    It gets a name in the last two steps of :meth:`become` alone: a hidden one, then that of the target. A process
+    killed in the instant between them leaves a hidden ``.*.part`` file. Where the operating system or the filesystem
+    has no nameless files (``O_TMPFILE``), the file is such a hidden one from the start, and a process killed at any
+    time leaves it.
 
     :param directory: where it takes its disk space; the file can become another file only on the same filesystem
     :param mode: permission bits, from which the process' umask is taken away
@@ -134,7 +136,8 @@ def publish(spool: Spool, location: Location) -> None:
 
     Readers see the old object or the new one, never a part: a local file is replaced, and S3, Google Cloud Storage and
     Azure make an object visible when its upload is complete. Of other remote filesystems (SFTP, HDFS) that is not
-    promised, as they write in place.
+    promised, as they write in place. A process that is killed during an upload in parts may leave the parts in S3:
+    no reader sees them, and a lifecycle rule (``AbortIncompleteMultipartUpload``) removes them.
 
     :param spool: the finished file
     :param location: its place

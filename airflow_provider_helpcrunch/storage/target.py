@@ -80,7 +80,8 @@ class Target:
 
         Until then the records are in a nameless local file: in the directory of a local target, else in the
         directory for temporary files (``TMPDIR``), which needs room for the whole object. Whatever goes wrong, the
-        object that was there before stays as it is, and nothing is left beside it.
+        object that was there before stays as it is. What a killed process may leave is told at :class:`.spool.Spool`
+        and :func:`.spool.publish`.
 
         :param records: the records as the API sent them; what their iterator raises is passed on unchanged
         :return: the receipt

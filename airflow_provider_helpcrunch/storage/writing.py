@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_NAMES = 20
+LONGEST_NAME = 40
+"""How many unknown fields a warning names, and how much of each name: both come from the server."""
+
 ROW_GROUP = 10_000
 """Rows in a row group of a Parquet file."""
 
@@ -58,7 +62,7 @@ def write_records(records: Iterable[Any], spool: Spool, file_format: Format, tab
             "The table of %s has no columns for these fields, they are not in the %s file: %s",
             table.name,
             file_format,
-            ", ".join(sorted(rows.unknown)),
+            ", ".join(name[:LONGEST_NAME] for name in sorted(rows.unknown)[:MOST_NAMES]),
         )
     return count
 

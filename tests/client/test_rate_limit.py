@@ -23,6 +23,7 @@ from airflow_provider_helpcrunch.client.rate_limit_stores import (
     MemoryStore,
     SQLiteStore,
     Store,
+    Wait,
 )
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBudgetStoreError,
@@ -65,9 +66,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Itera
 
 def take(store: Store) -> int:
     """Take a slot that must be free."""
-    slot, wait = store.take()
-    assert slot is not None, f"{wait} s to wait"
-    return slot
+    taken = store.take()
+    assert isinstance(taken, int)
+    return taken
 
 
 def test_a_slot_is_free_again_one_period_after_its_answer(store: Store, clock: Clock) -> None:
@@ -76,12 +77,12 @@ def test_a_slot_is_free_again_one_period_after_its_answer(store: Store, clock: C
     clock.now += 2
     for slot in slots:
         store.settle(slot)
-    assert store.take() == (None, pytest.approx(10.0))
+    assert store.take() == (pytest.approx(10.0), False)
     clock.now += 9.99
-    assert store.take()[0] is None
+    assert isinstance(store.take(), Wait)
     clock.now += 0.02
     assert {take(store) for _ in range(3)} == set(slots)
-    assert store.take()[0] is None
+    assert isinstance(store.take(), Wait)
 
 
 def test_a_request_in_flight_keeps_its_slot_however_long_it_takes(store: Store, clock: Clock) -> None:
@@ -90,7 +91,7 @@ def test_a_request_in_flight_keeps_its_slot_however_long_it_takes(store: Store, 
         store.settle(slot)
     clock.now += 30
     assert {take(store), take(store)} == set(others)
-    assert store.take()[0] is None
+    assert isinstance(store.take(), Wait)
     store.settle(slow)
     clock.now += 10.01
     assert take(store) == slow
@@ -100,7 +101,7 @@ def test_what_a_dead_process_took_comes_back_by_itself(store: Store, clock: Cloc
     for _ in range(3):
         take(store)
     clock.now += LONGEST_FLIGHT + 9
-    assert store.take()[0] is None
+    assert isinstance(store.take(), Wait)
     clock.now += 2
     take(store)
 
@@ -110,9 +111,9 @@ def test_a_pause_stops_everyone_and_never_gets_shorter(store: Store, clock: Cloc
     store.pause(100)
     store.pause(5)
     store.settle(slot)
-    assert store.take() == (None, pytest.approx(100))
+    assert store.take() == (pytest.approx(100), True)
     clock.now += 99
-    assert store.take()[0] is None
+    assert isinstance(store.take(), Wait)
     clock.now += 2
     take(store)
 
@@ -132,10 +133,14 @@ def test_a_clock_that_was_set_back_blocks_nobody_for_long(tmp_path: Path, clock:
     store.close()
 
 
-def test_a_smaller_limit_uses_a_part_of_the_same_budget(tmp_path: Path, clock: Clock) -> None:
-    big, small = (SQLiteStore(tmp_path / "budget", limit, 10.0, clock) for limit in (5, 2))
-    assert [small.take()[0] is not None for _ in range(3)] == [True, True, False]
-    assert [big.take()[0] is not None for _ in range(4)] == [True, True, True, False]
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_smaller_limit_uses_a_part_of_the_same_budget(tmp_path: Path, kind: str) -> None:
+    url = "memory://" if kind == "memory" else f"sqlite://{tmp_path}/budget"
+    big, small = (
+        open_budget(url, api_key=str(tmp_path), base_url="u", requests_per_minute=limit) for limit in (5, 2)
+    )
+    assert [isinstance(small._store.take(), int) for _ in range(3)] == [True, True, False]
+    assert [isinstance(big._store.take(), int) for _ in range(4)] == [True, True, True, False]
     big.close()
     small.close()
 

@@ -22,6 +22,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBadRequestError,
     HelpCrunchConfigurationError,
     HelpCrunchConnectionError,
+    HelpCrunchError,
     HelpCrunchNotFoundError,
     HelpCrunchRateLimitError,
     HelpCrunchResponseError,
@@ -171,7 +172,8 @@ def test_a_server_that_always_hangs_is_loud_when_the_deadline_has_passed(
 def test_a_429_stops_everyone_and_is_then_survived(
     sandbox: Start, client: Connect, retry_after: str | None
 ) -> None:
-    account = sandbox(agents=500, faults=[Fault("status", status=429, retry_after=retry_after, nth=2)])
+    faults = [Fault("status", status=429, retry_after=retry_after, nth=2)]
+    account = sandbox(agents=500, total="missing", faults=faults)  # without a total, one page at a time
     caller = client(account, period=0.6)
     assert caller.list_agents() == account.agents
     refused = next(request for request in account.journal if request.status == 429)
@@ -305,14 +307,16 @@ def test_a_body_without_end_is_cut_off(
         base_url=raw_server(http(bomb, "Content-Encoding: gzip")),
         retry=RetryPolicy(max_attempts=1),
     )
-    with pytest.raises(HelpCrunchConnectionError, match="not complete"):
+    with pytest.raises(HelpCrunchConnectionError, match="more than 16777216 bytes"):
         caller.list_agents()
 
 
 def test_headers_without_end_are_cut_off(client: Connect, sandbox: Start) -> None:
     """Each byte comes well within the time-out, so that a time-out per read would never end it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_drip_headers, args=(listener,), daemon=True).start()
+        threading.Thread(
+            target=_drip, args=(listener, b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x"), daemon=True
+        ).start()
         caller = client(
             sandbox(),
             base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1",
@@ -320,18 +324,100 @@ def test_headers_without_end_are_cut_off(client: Connect, sandbox: Start) -> Non
             retry=RetryPolicy(max_attempts=1),
         )
         started = time.monotonic()
-        with pytest.raises((HelpCrunchConnectionError, HelpCrunchResponseError)):
+        with pytest.raises(HelpCrunchConnectionError, match="timed out: not complete after 0.8 s"):
             caller.list_agents()
     assert time.monotonic() - started < 5
 
 
-def _drip_headers(listener: socket.socket) -> None:
+def _drip(listener: socket.socket, start: bytes, piece: bytes) -> None:
     peer, _ = listener.accept()
     with peer, contextlib.suppress(OSError):
-        peer.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        peer.recv(65536)
+        peer.sendall(start)
         for _ in range(200):
-            peer.sendall(b"x")
+            peer.sendall(piece)
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"0", b";x", b"X-Trailer: y\r\n"],
+    ids=["chunk size", "chunk extension", "trailers"],
+)
+def test_a_body_that_never_ends_in_tiny_pieces_is_cut_off(
+    client: Connect, sandbox: Start, piece: bytes
+) -> None:
+    """Not one of the time-outs or limits of a single read would end these."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    start = {b"0": b"", b";x": b"5", b"X-Trailer: y\r\n": b"0\r\n"}[piece]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_drip, args=(listener, head + start, piece), daemon=True).start()
+        caller = client(
+            sandbox(),
+            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1",
+            read_timeout=0.4,
+            retry=RetryPolicy(max_attempts=1),
+        )
+        started = time.monotonic()
+        with pytest.raises(HelpCrunchConnectionError):
+            caller.list_agents()
+    assert time.monotonic() - started < 5
+
+
+def test_early_hints_do_not_put_answers_out_of_step(client: Connect, sandbox: Start) -> None:
+    """A 103 is no answer; taken for one, the real answer would be read as that of the next request."""
+    bodies = [b'{"data":[{"id":900}],"meta":{"total":1}}', b'{"data":[{"id":7}],"meta":{"total":1}}']
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_hint_and_answer, args=(listener, bodies), daemon=True).start()
+        caller = client(sandbox(), base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        assert caller.list_departments() == [{"id": 900}]
+        assert caller.list_agents() == [{"id": 7}]
+
+
+def _hint_and_answer(listener: socket.socket, bodies: list[bytes]) -> None:
+    peer, _ = listener.accept()
+    with peer:
+        for body in bodies:
+            peer.recv(65536)
+            peer.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+            time.sleep(0.05)
+            peer.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+@pytest.mark.parametrize("name", ["Retry-After", "Date"])
+def test_dates_that_no_calendar_knows(
+    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start, name: str
+) -> None:
+    value = f"{name}: Mon, 01 Jan 99999999999 00:00:00 GMT"
+    other = "Retry-After: Mon, 01 Jan 2024 00:00:00 GMT" if name == "Date" else "X-Y: z"
+    url = raw_server(http(b"{}", value, other, status="429 Too Many Requests"))
+    with pytest.raises(HelpCrunchRateLimitError):
+        client(sandbox(), base_url=url, period=0.1, retry=RetryPolicy(patience=0.5)).list_agents()
+
+
+def test_a_closed_client_says_so(sandbox: Start, client: Connect) -> None:
+    account = sandbox()
+    caller = client(account)
+    listing = caller.iter_agents()
+    caller.close()
+    with pytest.raises(HelpCrunchError, match="client has been closed"):
+        list(listing)
+    assert account.journal == []
+
+
+def test_closing_the_client_ends_what_is_in_flight(sandbox: Start, client: Connect) -> None:
+    account = sandbox(agents=1000, faults=[Fault("hang", nth=3, times=0)])
+    caller = client(account)
+    listing = caller.iter_agents()
+    for _ in range(150):
+        next(listing)
+    started = time.monotonic()
+    caller.close()
+    listing.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("helpcrunch-page"):
+            thread.join(10)
+    assert time.monotonic() - started < 5
 
 
 def test_cookies_and_netrc_do_not_travel(

@@ -84,7 +84,7 @@ def test_an_echoed_key_is_not_repeated(status: int, sandbox: StartSandbox, conne
         (Fault("status", status=503, body="html"), "503", "Test again later"),
         (Fault("status", status=502, body="empty"), "502", "Test again later"),
         (Fault("status", status=403), "403", "Paste the key"),
-        (Fault("status", status=429), "429", "Test again in a minute"),
+        (Fault("status", status=429), "429", "Test again in"),
         (Fault("reset"), "no complete answer", "network"),
         (Fault("close"), "no complete answer", "network"),
         (Fault("truncate"), "no complete answer", "network"),
@@ -161,7 +161,7 @@ def test_spent_budget_is_told_apart_from_a_wrong_key(
     success, message = outcome()
     assert not success
     assert "The key was not tested" in message
-    assert "Test again in a minute" in message
+    assert "Test again in" in message
     assert len(server.journal) == 2
 
 

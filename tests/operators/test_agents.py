@@ -345,7 +345,7 @@ class TestTold:
         operator.execute({})
         steps = [line for line in lines if line.startswith("Listing agents:")]
         assert 1 <= len(steps) < 20
-        assert "records (HelpCrunch says 2000) from " in steps[0]
+        assert "records (HelpCrunch says 2000) from " in steps[-1]
         assert "waited for the request budget" in steps[0]
         assert [line[:17] for line in lines if line not in steps] == ["Listed all agents"]
 

@@ -37,7 +37,14 @@ def arguments_of(operator: type[BaseOperator]) -> set[str]:
 @pytest.mark.parametrize("operator", OPERATORS)
 class TestTemplates:
     def test_every_argument_is_templated(self, operator: type[HelpCrunchListOperator]) -> None:
-        expected = {"helpcrunch_conn_id", "output_path", "file_format", "page_size", "max_xcom_bytes"}
+        expected = {
+            "helpcrunch_conn_id",
+            "output_path",
+            "file_format",
+            "page_size",
+            "max_xcom_bytes",
+            "patience",
+        }
         expected |= {"roles"} if operator is ListAgentsOperator else set()
         assert set(operator.template_fields) == arguments_of(operator) == expected
 
@@ -69,6 +76,8 @@ def listing(**arguments: Any) -> Any:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"patience": 0}, "patience must be a whole number from 1 to 604800, not 0"),
+    ({"patience": "soon"}, "not 'soon'"),
     ({"page_size": 0}, "page_size must be a whole number from 1 to 100, not 0"),
     ({"page_size": 101}, "not 101"),
     ({"page_size": -1}, "not -1"),

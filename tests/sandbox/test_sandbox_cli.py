@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 import requests
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.sandbox.faults import KINDS, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,6 +155,14 @@ def test_help_names_every_argument_of_the_sandbox():
     text = run("--help").stdout
     flags = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {"--faults"}
     assert {*flags, "--fault", "--port-file"} <= set(re.findall(r"--[a-z-]+", text))
+
+
+def test_help_has_a_line_for_every_kind_of_fault_and_names_every_parameter():
+    kinds, _, common = (
+        run("--help").stdout.partition("kinds of faults")[2].partition("parameters of every kind:")
+    )
+    assert sorted(line.split()[0] for line in kinds.splitlines()[1:] if line) == sorted(KINDS)
+    assert set(re.findall(r"(\w+)=", kinds + common)) == {field.name for field in fields(Fault)} - {"kind"}
 
 
 def test_it_imports_neither_airflow_nor_the_rest_of_the_package():
