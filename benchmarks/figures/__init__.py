@@ -1,0 +1,1 @@
+"""One module a figure, each with a ``measure`` that returns its section."""
