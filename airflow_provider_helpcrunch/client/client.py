@@ -9,7 +9,6 @@ from airflow_provider_helpcrunch.client.credentials import (
     ApiKey,
     check_api_key,
     check_base_url,
-    is_loopback,
 )
 from airflow_provider_helpcrunch.client.pages import Page, parse_page
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE, Check, Listing
@@ -92,7 +91,7 @@ class HelpCrunchClient:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             retry=retry or RetryPolicy(),
-            environment=not is_loopback(self.base_url),
+            environment=self.base_url.startswith("https://"),  # http stays on this machine, without proxies
         )
 
     def __repr__(self) -> str:

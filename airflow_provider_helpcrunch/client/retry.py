@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,8 +79,8 @@ class Attempts:
 
     @property
     def time_left(self) -> float:
-        """Seconds that attempts may still fail; one that begins gets a second at least."""
-        return max(self._policy.deadline - self._failing, 1.0)
+        """Seconds that the next attempt may take: no bound on the first, then what is left of the deadline."""
+        return max(self._policy.deadline - self._failing, 1.0) if self._faults else math.inf
 
     def retrying(self, sleep: Callable[[float], None], tell: Callable[[RetryCallState], None]) -> Retrying:
         """

@@ -148,15 +148,15 @@ class Transport:
         :raises HelpCrunchConnectionError: no complete answer, even after retries
         :raises HelpCrunchResponseError: an answer that is not what the API documents, even after retries
         """
-        if self._closed:
-            msg = f"{method} {path}: the client has been closed. Read a listing before its client or hook is closed."
-            raise HelpCrunchError(msg)
         cancelled = cancelled or threading.Event()
         attempts = Attempts(self._retry, repeatable=repeatable)
 
         def attempt() -> T:
+            if self._closed:
+                msg = f"{method} {path}: the client is closed. Read a listing before its client or hook is closed."
+                raise HelpCrunchError(msg)
             with self._budget.permit(attempts.patience, cancelled), attempts.one():
-                if cancelled.is_set() or self._closed:
+                if cancelled.is_set():
                     raise Cancelled
                 self._count(repeated=attempts.sent > 1)
                 try:

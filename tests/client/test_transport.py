@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +57,8 @@ def _answer_all(listener: socket.socket, answer: bytes) -> None:
     while True:
         try:
             peer, _ = listener.accept()
+        except ssl.SSLError:
+            continue
         except OSError:
             return
         with peer:
@@ -400,9 +405,47 @@ def test_a_closed_client_says_so(sandbox: Start, client: Connect) -> None:
     caller = client(account)
     listing = caller.iter_agents()
     caller.close()
-    with pytest.raises(HelpCrunchError, match="client has been closed"):
+    with pytest.raises(HelpCrunchError, match="the client is closed"):
         list(listing)
     assert account.journal == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_https_with_a_certificate_authority_of_ones_own(
+    client: Connect, sandbox: Start, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+            ),
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    answer = http(b'{"data":[{"id":7}],"meta":{"total":1}}')
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        listener = context.wrap_socket(plain, server_side=True)
+        threading.Thread(target=_answer_all, args=(listener, answer), daemon=True).start()
+        url = f"https://localhost:{listener.getsockname()[1]}/v1"
+        with pytest.raises(HelpCrunchConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+            client(sandbox(), base_url=url, retry=RetryPolicy(max_attempts=1)).list_agents()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert client(sandbox(), base_url=url).list_agents() == [{"id": 7}]
+        listener.close()
 
 
 def test_closing_the_client_ends_what_is_in_flight(sandbox: Start, client: Connect) -> None:
