@@ -449,7 +449,7 @@ def test_https_with_a_certificate_authority_of_ones_own(
 
 
 def test_closing_the_client_ends_what_is_in_flight(sandbox: Start, client: Connect) -> None:
-    account = sandbox(agents=1000, faults=[Fault("hang", nth=3, times=0)])
+    account = sandbox(agents=1000, faults=[Fault("hang", offset=198, times=0)])
     caller = client(account)
     listing = caller.iter_agents()
     for _ in range(150):
