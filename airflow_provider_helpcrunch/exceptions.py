@@ -13,6 +13,9 @@ Everything this package raises on purpose.
     │   └── HelpCrunchServerError          5xx until the retries ran out
     ├── HelpCrunchConnectionError          no complete answer: name not found, refused, reset, cut short, timed out
     ├── HelpCrunchResponseError            status 200, but not what the API documents: HTML, no JSON, no records
+    ├── HelpCrunchUnconfirmedError         status 200 to a change, but the record sent back does not show it
+    ├── HelpCrunchPartialError             some chats could not be changed; all others were
+    │   └── HelpCrunchRefusedError    (!)  … because HelpCrunch refused every one of these (400, 404)
     ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be promised
     ├── HelpCrunchBudgetStoreError         the store of the shared request budget cannot be used
     ├── HelpCrunchXComSizeError       (!)  the result is too large for XCom; the message names ``output_path``
@@ -179,6 +182,18 @@ class HelpCrunchResponseError(_FailedRequestError):
     :param path: path of the request below the base URL
     :param attempts: how many times the request was sent
     """
+
+
+class HelpCrunchUnconfirmedError(HelpCrunchError):
+    """HelpCrunch answered 200 to a change, but the record that it sent back does not show it."""
+
+
+class HelpCrunchPartialError(HelpCrunchError):
+    """Some chats could not be changed, and all others were. Worth a retry: it takes up what is left."""
+
+
+class HelpCrunchRefusedError(HelpCrunchPartialError, AirflowFailException):
+    """Some chats could not be changed because HelpCrunch refused each of them (400, 404). Permanent."""
 
 
 class HelpCrunchPaginationError(HelpCrunchError):

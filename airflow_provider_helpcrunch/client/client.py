@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_helpcrunch.client.chats import ChatEndpoints
 from airflow_provider_helpcrunch.client.credentials import (
     DEFAULT_BASE_URL,
     ApiKey,
     check_api_key,
     check_base_url,
 )
-from airflow_provider_helpcrunch.client.pages import Page, parse_page
-from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE, Check, Listing
+from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.rate_limit import (
     DEFAULT_REQUESTS_PER_MINUTE,
     DEFAULT_STORE,
@@ -20,19 +20,18 @@ from airflow_provider_helpcrunch.client.rate_limit import (
 )
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
-from airflow_provider_helpcrunch.client.transport import IN_FLIGHT, Transport, Usage
+from airflow_provider_helpcrunch.client.transport import Transport, Usage
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
-    import threading
-
+    from airflow_provider_helpcrunch.client.paging import Listing
     from airflow_provider_helpcrunch.client.records import Agent, Department, Organization
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 20.0
 
 
-class HelpCrunchClient:
+class HelpCrunchClient(ChatEndpoints):
     """
     A HelpCrunch account, through its REST API v1.
 
@@ -77,8 +76,7 @@ class HelpCrunchClient:
             if not 0 < seconds <= 3600:
                 msg = f"{name} must be a number of seconds above 0 and at most 3600, not {seconds}."
                 raise HelpCrunchConfigurationError(msg)
-        self._redact = Redactor(api_key)
-        self._transport = Transport(
+        transport = Transport(
             api_key,
             base_url=self.base_url,
             budget=budget
@@ -93,6 +91,7 @@ class HelpCrunchClient:
             retry=retry or RetryPolicy(),
             environment=self.base_url.startswith("https://"),  # http stays on this machine, without proxies
         )
+        super().__init__(transport, Redactor(api_key))
 
     def __repr__(self) -> str:
         """Show where it points, and no key."""
@@ -114,6 +113,19 @@ class HelpCrunchClient:
     def usage(self) -> Usage:
         """Requests, retries and seconds waited for the budget, so far."""
         return self._transport.usage
+
+    @property
+    def requests_per_minute(self) -> int:
+        """The account's limit, as it was given."""
+        return self._transport.limit
+
+    def budget_wait(self, requests: int = 1) -> float:
+        """
+        Return the seconds until so many requests may be sent, if nobody else takes them; 0.0 when at once.
+
+        :param requests: how many; more than the account's limit count as the limit
+        """
+        return self._transport.budget_wait(requests)
 
     def iter_agents(self, *, page_size: int = LARGEST_PAGE) -> Listing[Agent]:
         """
@@ -153,25 +165,6 @@ class HelpCrunchClient:
         API: https://docs.helpcrunch.com/rest-api-v1/get-organization-v1
         """
         return self._transport.call("GET", "/organization", _organization_of)
-
-    def _listing(self, path: str, page_size: int) -> Listing[Any]:
-        if not 1 <= page_size <= LARGEST_PAGE:
-            msg = (
-                f"page_size must be 1 to {LARGEST_PAGE} (HelpCrunch sends no more at once), not {page_size}."
-            )
-            raise HelpCrunchConfigurationError(msg)
-
-        def fetch(offset: int, limit: int, check: Check, cancelled: threading.Event) -> Page:
-            def parse(payload: Any) -> Page:
-                page = parse_page(payload, self._redact)
-                del payload  # what check raises would carry it in its traceback
-                check(page)
-                return page
-
-            params = {"offset": offset, "limit": limit}
-            return self._transport.call("GET", path, parse, params=params, cancelled=cancelled)
-
-        return Listing(fetch, page_size=page_size, in_flight=IN_FLIGHT)
 
 
 def _organization_of(payload: Any) -> Organization:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.client.answers import error_details
@@ -29,6 +29,10 @@ class Page:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def with_records(self, made_of: Callable[[Record], Record]) -> Page:
+        """Return this page with something made of each record."""
+        return replace(self, records=[made_of(record) for record in self.records])
 
 
 def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:

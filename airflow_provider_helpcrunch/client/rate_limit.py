@@ -91,6 +91,10 @@ class Budget:
         """
         self._store.pause(self.period if seconds is None else seconds)
 
+    def wait(self, permits: int) -> float:
+        """Return the seconds until so many permits are free, if nobody takes them; 0.0 when they are now."""
+        return self._store.wait(max(1, min(permits, self.limit)))
+
     def close(self) -> None:
         """Close the store."""
         self._store.close()

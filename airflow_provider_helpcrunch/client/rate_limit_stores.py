@@ -57,6 +57,9 @@ class Store(Protocol):
     def pause(self, seconds: float) -> None:
         """Stop everyone who shares the store for ``seconds``."""
 
+    def wait(self, slots: int) -> float:
+        """Return the seconds until so many slots are free, if nobody takes them; 0.0 when they are now."""
+
     def close(self) -> None:
         """Give up what the store holds open."""
 
@@ -127,6 +130,12 @@ class MemoryStore:
             until = self._clock() + min(seconds, LONGEST_PAUSE)
             self._slots.paused_until = max(self._slots.paused_until, until)
 
+    def wait(self, slots: int) -> float:
+        """Return the seconds until so many slots are free (see :class:`Store`)."""
+        with self._slots.lock:
+            free_at: float = sorted(self._slots.free_at[: self._limit])[slots - 1]
+            return max(0.0, max(free_at, self._slots.paused_until) - self._clock())
+
     def close(self) -> None:
         """Do nothing: other clients of the process may share the slots."""
 
@@ -187,6 +196,17 @@ class SQLiteStore:
             until = now + min(seconds, LONGEST_PAUSE)
             stale = "UPDATE pause SET until = ? WHERE until NOT BETWEEN ? AND ?"
             db.execute(stale, (until, until, now + LONGEST_PAUSE))
+
+    def wait(self, slots: int) -> float:
+        """Return the seconds until so many slots are free (see :class:`Store`)."""
+        with self._transaction() as db:
+            now = self._clock()
+            (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
+            nth = "SELECT free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1 OFFSET ?"
+            (free_at,) = db.execute(nth, (self._limit, slots - 1)).fetchone()
+            # Times further ahead than any that can be written stem from a clock that was set back since.
+            bounds = (now + LONGEST_FLIGHT + self._period, free_at), (now + LONGEST_PAUSE, paused_until)
+            return max([0.0, *(float(until - now) for bound, until in bounds if until <= bound)])
 
     def close(self) -> None:
         """Close the file."""

@@ -123,6 +123,15 @@ class Transport:
         with self._counting:
             return Usage(self._usage.requests, self._usage.retries, self._budget.waited)
 
+    @property
+    def limit(self) -> int:
+        """Requests that the budget allows in a window."""
+        return self._budget.limit
+
+    def budget_wait(self, requests: int) -> float:
+        """Return the seconds until the budget has so many permits, if nobody else takes them."""
+        return self._budget.wait(requests)
+
     def call(
         self,
         method: str,

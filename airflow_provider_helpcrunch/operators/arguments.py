@@ -60,3 +60,87 @@ def names(name: str, value: Any) -> frozenset[str]:
         msg = f"{name} is empty, which would select nothing; leave it out to select everything."
         raise refused(msg)
     return frozenset(item.strip() for item in found)
+
+
+def flag(name: str, value: Any) -> bool:
+    """
+    Return a switch that may have been rendered as text.
+
+    :param name: the argument, for the message
+    :param value: a ``bool`` or its text
+    :raises HelpCrunchConfigurationError: it is neither true nor false
+    """
+    known = {"true": True, "false": False}
+    found = value if isinstance(value, bool) else known.get(str(value).strip().lower())
+    if found is None:
+        msg = f"{name} must be true or false, not {value!r}."
+        raise refused(msg)
+    return found
+
+
+def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """
+    Return one of several words.
+
+    :param name: the argument, for the message
+    :param value: what the user gave
+    :param allowed: the words
+    :raises HelpCrunchConfigurationError: it is none of them
+    """
+    words = list(allowed)
+    if value not in words:
+        msg = f"{name} must be {', '.join(words[:-1])} or {words[-1]}, not {value!r}."
+        raise refused(msg)
+    return str(value)
+
+
+def items(name: str, value: Any) -> list[Any]:
+    """
+    Return several values, given as a list, as the JSON text of one, as text with commas between them, or as one value.
+
+    :param name: the argument, for the message
+    :param value: what the user gave; Airflow's lazy sequence of a mapped task upstream is a list too
+    :raises HelpCrunchConfigurationError: the text begins like JSON and is none, or it is empty
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith(("[", "{")):
+            value = from_json(name, text)
+        elif not text or text == "None":
+            msg = f"{name} was rendered to {value!r}: what its template stands for is missing."
+            raise refused(msg)
+        else:
+            value = [part.strip() for part in text.split(",")] if "," in text else [text]
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
+        return list(value)
+    return [value]
+
+
+def from_json(name: str, text: str) -> Any:
+    """
+    Return what a JSON text says.
+
+    :raises HelpCrunchConfigurationError: it is not JSON
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        msg = f"{name} was rendered to {text[:200]!r}, no JSON; write {{{{ … | tojson }}}} in the template."
+        raise refused(msg) from None
+
+
+def record_id(name: str, value: Any) -> int:
+    """
+    Return an id, given as a number, as text, or as a record that has it, such as an agent of ``ListAgentsOperator``.
+
+    :param name: the argument, for the message
+    :param value: what the user gave
+    :raises HelpCrunchConfigurationError: there is no id
+    """
+    found = value.get("id") if isinstance(value, dict) else value
+    if isinstance(found, str) and found.isascii() and found.isdigit():
+        found = int(found)
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 < found < 2**63:
+        msg = f"{name} must be a HelpCrunch id (a whole number above 0), several, or records with an id; not {value!r}."
+        raise refused(msg)
+    return found

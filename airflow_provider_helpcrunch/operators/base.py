@@ -1,4 +1,4 @@
-"""What all operators that list records have in common: all but the records themselves."""
+"""What all operators have in common, and all that those which list records have in common but the records."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
+    from airflow_provider_helpcrunch.client.activity import ActivityListing
     from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
     from airflow_provider_helpcrunch.storage import Target
@@ -27,7 +28,48 @@ MAX_XCOM_BYTES = 1024 * 1024
 LONGEST_PATIENCE = 7 * 86_400
 
 
-class HelpCrunchListOperator(BaseOperator):
+class HelpCrunchOperator(BaseOperator):
+    """
+    Base of all operators: the connection, and how long a request may wait.
+
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    """
+
+    template_fields: Sequence[str] = ("helpcrunch_conn_id", "patience")
+
+    def __init__(
+        self,
+        *,
+        helpcrunch_conn_id: str = DEFAULT_CONN_ID,
+        patience: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.helpcrunch_conn_id = helpcrunch_conn_id
+        self.patience = patience
+
+    @cached_property
+    def hook(self) -> HelpCrunchHook:
+        """The hook of ``helpcrunch_conn_id``."""
+        from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+
+        if self.patience is None:
+            return HelpCrunchHook(self.helpcrunch_conn_id)
+        patience = whole_number("patience", self.patience, low=1, high=LONGEST_PATIENCE)
+        return HelpCrunchHook(self.helpcrunch_conn_id, patience=patience)
+
+    def tell_assets(self, context: Context, receipt: dict[str, Any]) -> None:
+        """Put what was written into the events of the task's outlet assets."""
+        from airflow.providers.common.compat.sdk import Asset
+
+        events = context.get("outlet_events")
+        for outlet in self.outlets or ():
+            if events is not None and isinstance(outlet, Asset):
+                events[outlet].extra = receipt
+
+
+class HelpCrunchListOperator(HelpCrunchOperator):
     """
     Base of the operators that list records of one resource into XCom or into one object.
 
@@ -44,48 +86,33 @@ class HelpCrunchListOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "helpcrunch_conn_id",
+        *HelpCrunchOperator.template_fields,
         "output_path",
         "file_format",
         "page_size",
         "max_xcom_bytes",
-        "patience",
     )
 
     def __init__(
         self,
         *,
-        helpcrunch_conn_id: str = DEFAULT_CONN_ID,
         output_path: str | ObjectStoragePath | None = None,
         file_format: str | None = None,
         page_size: int | str = 100,
         max_xcom_bytes: int | str = MAX_XCOM_BYTES,
-        patience: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.helpcrunch_conn_id = helpcrunch_conn_id
         self.output_path = output_path
         self.file_format = file_format
         self.page_size = page_size
         self.max_xcom_bytes = max_xcom_bytes
-        self.patience = patience
-
-    @cached_property
-    def hook(self) -> HelpCrunchHook:
-        """The hook of ``helpcrunch_conn_id``."""
-        from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
-
-        if self.patience is None:
-            return HelpCrunchHook(self.helpcrunch_conn_id)
-        patience = whole_number("patience", self.patience, low=1, high=LONGEST_PATIENCE)
-        return HelpCrunchHook(self.helpcrunch_conn_id, patience=patience)
 
     def table(self) -> Table:
         """Return the resource's name and columns."""
         raise NotImplementedError
 
-    def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any]:
+    def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any] | ActivityListing:
         """Return all records of the resource."""
         raise NotImplementedError
 
@@ -120,7 +147,7 @@ class HelpCrunchListOperator(BaseOperator):
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
         if listing.warnings:
             receipt["warnings"] = listing.warnings
-        self._tell_assets(context, receipt)
+        self.tell_assets(context, receipt)
         if target is None:
             return rows
         return receipt
@@ -134,15 +161,6 @@ class HelpCrunchListOperator(BaseOperator):
         from airflow_provider_helpcrunch.storage import Target
 
         return Target.resolve(self.output_path, self.table(), self.file_format)
-
-    def _tell_assets(self, context: Context, receipt: dict[str, Any]) -> None:
-        """Put what was written into the events of the task's outlet assets."""
-        from airflow.providers.common.compat.sdk import Asset
-
-        events = context.get("outlet_events")
-        for outlet in self.outlets or ():
-            if events is not None and isinstance(outlet, Asset):
-                events[outlet].extra = receipt
 
 
 def _at_most(records: Iterable[Record], limit: int) -> Iterator[Record]:

@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import Stats
 
 if TYPE_CHECKING:
-    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
+    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing, Usage
+    from airflow_provider_helpcrunch.client.activity import ActivityListing
 
 EVERY = 10.0
 """Seconds between two lines of a long listing."""
+
+
+def count_usage(usage: Usage) -> None:
+    """
+    Add what a client has spent to Airflow's metrics.
+
+    :param usage: what it has spent
+    """
+    Stats.incr("helpcrunch.requests", usage.requests)
+    Stats.incr("helpcrunch.retries", usage.retries)
+    Stats.timing("helpcrunch.budget_wait", usage.budget_wait * 1000)
 
 
 class Progress:
@@ -25,7 +37,9 @@ class Progress:
     :param listing: what is watched
     """
 
-    def __init__(self, log: Any, noun: str, client: HelpCrunchClient, listing: Listing[Any]) -> None:
+    def __init__(
+        self, log: Any, noun: str, client: HelpCrunchClient, listing: Listing[Any] | ActivityListing
+    ) -> None:
         self._log = log
         self._noun = noun
         self._client = client
@@ -45,10 +59,7 @@ class Progress:
         self._over.set()
         self._teller.join()
         self._say("Listing %s failed after:" if failure else "Listed all %s:")
-        usage = self._client.usage
-        Stats.incr("helpcrunch.requests", usage.requests)
-        Stats.incr("helpcrunch.retries", usage.retries)
-        Stats.timing("helpcrunch.budget_wait", usage.budget_wait * 1000)
+        count_usage(self._client.usage)
 
     def _tell_until_over(self) -> None:
         """Speak also while the listing waits, for the budget or for an answer: hence a thread."""

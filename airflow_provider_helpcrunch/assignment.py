@@ -1,0 +1,88 @@
+"""
+Who gets which chat: pure functions, the same answer for the same question.
+
+A strategy decides about one chat at a time::
+
+    def by_language(chat: dict, loads: dict[int, int]) -> int:
+        return 1002 if chat["customer"]["email"].endswith(".pl") else 1001
+
+``loads`` holds the agents to choose from, in the order in which they were named, and how many chats each of them has:
+for :func:`least_loaded` all open ones, for every other strategy those that were given out so far. What it returns must
+be one of these agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+Strategy: TypeAlias = Callable[[Mapping[str, Any], Mapping[int, int]], int]
+
+
+class NoSuchAgentError(ValueError):
+    """A strategy chose an agent who is not among those it may choose from."""
+
+
+def round_robin(chat: Mapping[str, Any], loads: Mapping[int, int]) -> int:
+    """
+    Return each agent in turn.
+
+    :param chat: the chat, which makes no difference
+    :param loads: chats given out so far, by agent
+    :return: of the agents who were given the fewest the one who was named first
+    """
+    return min(loads, key=loads.__getitem__)
+
+
+def least_loaded(chat: Mapping[str, Any], loads: Mapping[int, int]) -> int:
+    """
+    Return the agent with the fewest open chats.
+
+    :param chat: the chat, which makes no difference
+    :param loads: open chats, by agent
+    :return: of the agents who have the fewest the one with the lowest id
+    """
+    return min(loads, key=lambda agent: (loads[agent], agent))
+
+
+STRATEGIES: dict[str, Strategy] = {"round_robin": round_robin, "least_loaded": least_loaded}
+"""The strategies that go by a short name."""
+
+
+def choose(strategy: Strategy, chat: Mapping[str, Any], loads: Mapping[int, int]) -> int:
+    """
+    Ask a strategy about one chat.
+
+    :param strategy: the strategy
+    :param chat: the chat; a strategy that changes it changes its own copy
+    :param loads: how many chats each agent has; at least one agent
+    :return: the agent's id
+    :raises NoSuchAgentError: the strategy chose somebody else
+    """
+    agent = strategy(dict(chat), dict(loads))
+    if isinstance(agent, bool) or agent not in loads:
+        known = ", ".join(map(str, loads))
+        msg = f"the strategy chose {agent!r} for the chat {chat.get('id')}, who is not one of {known}"
+        raise NoSuchAgentError(msg)
+    return int(agent)
+
+
+def distribute(
+    chats: Iterable[Mapping[str, Any]], loads: Mapping[int, int], strategy: Strategy = round_robin
+) -> list[int]:
+    """
+    Decide about many chats, one after the other.
+
+    :param chats: the chats
+    :param loads: how many chats each agent has before; the agents to choose from, at least one
+    :param strategy: the strategy (:func:`round_robin`)
+    :return: an agent's id for each chat, in the same order
+    :raises NoSuchAgentError: the strategy chose somebody else
+    """
+    now = dict(loads)
+    chosen = []
+    for chat in chats:
+        agent = choose(strategy, chat, now)
+        now[agent] += 1
+        chosen.append(agent)
+    return chosen

@@ -1,0 +1,66 @@
+"""Moments in time, as the API writes them and as people do."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+Moment: TypeAlias = datetime | date | str | int | float
+"""What :func:`moment` reads."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = re.compile(r"-?\d{1,12}(\.\d{1,30})?", re.ASCII)
+
+
+def parse_timestamp(value: Any) -> datetime | None:
+    """
+    Read a timestamp in any spelling of the API: UNIX seconds as an integer, a text or a text with a fraction.
+
+    :param value: the field of a record
+    :return: the moment in UTC, to the microsecond; ``None`` for ``null``, an empty text, and what is no timestamp
+
+    API: https://docs.helpcrunch.com/rest-api-v1/chat-model-v1
+    """
+    text = value if isinstance(value, str) else repr(value) if type(value) in (int, float) else ""
+    if not _SECONDS.fullmatch(text):
+        return None
+    try:
+        return EPOCH + timedelta(microseconds=int((Decimal(text) * 1_000_000).to_integral_value()))
+    except OverflowError:
+        return None
+
+
+def moment(name: str, value: Any) -> datetime:
+    """
+    Read a moment that a person or a template gave.
+
+    :param name: the argument, for the message
+    :param value: a ``datetime`` or ``date``, ISO 8601 text (what ``{{ data_interval_start }}`` and ``{{ ds }}``
+        render), or UNIX seconds as a number or text. Without an offset it is UTC
+    :return: the moment in UTC
+    :raises HelpCrunchConfigurationError: it is none of these
+    """
+    try:
+        # Airflow's own dates are a subclass of datetime that parses everything lazily: take the plain value.
+        if isinstance(value, datetime):
+            given = value
+        elif isinstance(value, date):
+            given = datetime.combine(value, time())
+        elif (seconds := parse_timestamp(value)) is not None:
+            given = seconds
+        elif isinstance(value, str):
+            given = datetime.fromisoformat(value.strip())
+        else:
+            raise ValueError
+    except ValueError:
+        msg = (
+            f"{name} must be a time: a datetime, ISO 8601 text such as 2026-01-31T08:00:00+00:00, or UNIX seconds; "
+            f"not {value!r}."
+        )
+        raise HelpCrunchConfigurationError(msg) from None
+    given = given if given.tzinfo else given.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(given.timestamp(), UTC)

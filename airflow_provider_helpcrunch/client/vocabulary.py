@@ -1,0 +1,81 @@
+"""The words of chats, which the API spells in several ways: read in any spelling, written in the documented one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+STATUSES = ("new", "opened", "pending", "onhold", "no communication", "closed", "empty")
+"""Statuses as the chat model page spells them."""
+
+NOT_OPEN = frozenset({"closed", "empty"})
+"""Statuses in which nobody waits for an answer; a chat with any other status, even an unknown one, is open."""
+
+RATINGS = ("perfect", "great", "average", "poor", "very poor")
+
+_SETTABLE = {status: status for status in STATUSES if status != "empty"} | {"onhold": "on hold"}
+
+
+def _folded(word: str) -> str:
+    return "".join(character for character in word.lower() if character not in " -_")
+
+
+_STATUS_OF = {_folded(status): status for status in STATUSES} | {"open": "opened"}
+_RATING_OF = {_folded(rating): rating for rating in RATINGS}
+
+
+def status_of(word: Any) -> Any:
+    """
+    Return a status as the chat model page spells it (``on hold``, ``on-hold`` → ``onhold``; ``open`` → ``opened``).
+
+    :param word: what the API or a user wrote; unknown words and other values are returned as they are
+    """
+    return _STATUS_OF.get(_folded(word), word) if isinstance(word, str) else word
+
+
+def rating_of(word: Any) -> Any:
+    """Return a rating in the spelling of the rate page, such as ``very poor``; others are returned as they are."""
+    return _RATING_OF.get(_folded(word), word) if isinstance(word, str) else word
+
+
+def known_status(word: Any) -> str:
+    """
+    Return a status that a user wrote, as :func:`status_of`.
+
+    :raises HelpCrunchConfigurationError: HelpCrunch has no such status
+    """
+    if (status := status_of(word)) not in STATUSES:
+        msg = f"{word!r} is no status of a chat; statuses are {', '.join(STATUSES)}."
+        raise HelpCrunchConfigurationError(msg)
+    return str(status)
+
+
+def written_status(word: Any) -> str:
+    """
+    Return a status as the page on updating it spells it.
+
+    :param word: the status in any spelling
+    :raises HelpCrunchConfigurationError: there is no such status, or it cannot be set
+
+    API: https://docs.helpcrunch.com/rest-api-v1/update-chat-status-v1
+    """
+    if (status := status_of(word)) not in _SETTABLE:
+        msg = f"A chat's status can be set to {', '.join(_SETTABLE.values())}, not to {word!r}."
+        raise HelpCrunchConfigurationError(msg)
+    return _SETTABLE[status]
+
+
+def written_rating(word: Any) -> str:
+    """
+    Return a rating as the rate page spells it.
+
+    :param word: the rating in any spelling
+    :raises HelpCrunchConfigurationError: there is no such rating
+
+    API: https://docs.helpcrunch.com/rest-api-v1/chat-rating-rest-api
+    """
+    if (rating := rating_of(word)) not in RATINGS:
+        msg = f"A chat's rating can be {', '.join(RATINGS)}, not {word!r}."
+        raise HelpCrunchConfigurationError(msg)
+    return str(rating)

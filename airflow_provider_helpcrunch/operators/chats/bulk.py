@@ -1,0 +1,246 @@
+"""What operators that change many chats have in common: all but the changes."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_helpcrunch.operators.arguments import choice, refused, whole_number
+from airflow_provider_helpcrunch.operators.base import (
+    LONGEST_PATIENCE,
+    MAX_XCOM_BYTES,
+    HelpCrunchOperator,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError
+    from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
+    from airflow_provider_helpcrunch.operators.chats.outcome import Outcome, Report
+    from airflow_provider_helpcrunch.operators.chats.work import Job, Work
+    from airflow_provider_helpcrunch.storage import Target
+
+ON_ERROR = ("fail_at_end", "fail_fast", "report")
+PATIENCE = 600
+
+
+class Order(Protocol):
+    """What is to be done, checked."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that is the same for the same order only."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is written."""
+
+
+class ChatBulkOperator(HelpCrunchOperator):
+    """
+    Base of the operators that change many chats.
+
+    :param report_path: where a record for each change goes, as ``output_path`` of the list operators. Default: nowhere
+    :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
+    :param on_error: when HelpCrunch does not change a chat: ``fail_at_end`` (go on, and fail when all others are done),
+        ``fail_fast`` or ``report`` (go on, and succeed)
+    :param max_xcom_bytes: a larger list of changes stays out of the result, in bytes of JSON (1 MiB)
+    :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
+        ``[operators] default_deferrable``)
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    """
+
+    template_fields: Sequence[str] = (
+        *HelpCrunchOperator.template_fields,
+        "report_path",
+        "report_format",
+        "on_error",
+        "max_xcom_bytes",
+    )
+
+    def __init__(
+        self,
+        *,
+        report_path: str | ObjectStoragePath | None = None,
+        report_format: str | None = None,
+        on_error: str = "fail_at_end",
+        max_xcom_bytes: int | str = MAX_XCOM_BYTES,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.report_path = report_path
+        self.report_format = report_format
+        self.on_error = on_error
+        self.max_xcom_bytes = max_xcom_bytes
+        self.deferrable = deferrable
+
+    def order(self) -> Order:
+        """Check the arguments and return what is to be done."""
+        raise NotImplementedError
+
+    def job(self, order: Any, ledger: Ledger) -> Job:
+        """Return the work of an order, apart from what the ledger says is done."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Do the work.
+
+        :param context: the context of the task, from Airflow
+        :return: how many changes were ``changed``, ``planned``, ``unchanged``, ``refused`` and ``failed``; ``chats``, a
+            dictionary for each change (``None`` where they are larger than ``max_xcom_bytes``); ``requests``, how many
+            were sent; and with ``report_path`` ``report``, the receipt of the file
+        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was written
+        :raises HelpCrunchPartialError: some chats could not be changed, and all others were (``fail_at_end``)
+        :raises HelpCrunchError: the work stopped; the log and the report tell what was done before
+        """
+        work = self._prepared(context)
+        work.ledger.load()
+        if work.ledger.earlier:
+            self.log.info("Earlier tries of this task noted %d changes.", work.ledger.earlier)
+        return self._go_on(context, work)
+
+    def execute_complete(
+        self, context: Context, event: Any = None, state: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """
+        Go on after a deferral; arguments and result as for :meth:`execute`.
+
+        :param event: what the trigger sent
+        :param state: what the task carried through the deferral
+        """
+        if event is None or not state:
+            from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+
+            msg = (
+                "The trigger ended without an event, so the task cannot go on. Clear it to start over: that is "
+                "harmless."
+            )
+            raise HelpCrunchError(msg)
+        work = self._prepared(context)
+        work.take_up(state)
+        return self._go_on(context, work)
+
+    def _prepared(self, context: Context) -> Work:
+        from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
+        from airflow_provider_helpcrunch.operators.chats.work import Work
+
+        choice("on_error", self.on_error, ON_ERROR)
+        whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
+        patience = whole_number("patience", self.patience or PATIENCE, low=1, high=LONGEST_PATIENCE)
+        self._report_target()
+        order = self.order()
+        store = None if order.dry_run else context.get("task_state_store")
+        ledger = Ledger(store, order.fingerprint)
+        return Work(
+            self.helpcrunch_conn_id,
+            ledger,
+            lambda: self.job(order, ledger),
+            patience,
+            fail_fast=self.on_error == "fail_fast",
+            log=self.log,
+        )
+
+    def _go_on(self, context: Context, work: Work) -> dict[str, Any]:
+        from airflow_provider_helpcrunch.operators.chats.outcome import Report
+
+        try:
+            while (seconds := work.until_spent()) is not None and not self.deferrable:
+                self.log.info("The account's request budget is spent; waiting %.0f s.", seconds)
+                time.sleep(seconds)
+        except BaseException as error:
+            self._tell_of_failure(context, work, error)
+            raise
+        if seconds is not None:
+            self.log.info(
+                "The account's request budget is spent; giving the worker slot back for %.0f s.", seconds
+            )
+            self._defer_for(seconds, work.state)
+        result = self._told(context, work)
+        failures = Report(work.ledger.outcomes).failures()
+        if failures and self.on_error != "report":
+            self._push(context, result)
+            raise _partial(failures)
+        work.ledger.close()
+        return result
+
+    def _defer_for(self, seconds: float, state: dict[str, Any]) -> None:
+        from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+
+        trigger = TimeDeltaTrigger(timedelta(seconds=seconds))
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs={"state": state})
+
+    def _told(self, context: Context, work: Work) -> dict[str, Any]:
+        """Write the report, to the log and where it was asked for, and return the result."""
+        from airflow_provider_helpcrunch.operators.chats.outcome import Report
+
+        report, names = Report(work.ledger.outcomes), work.job.names
+        counts = {**report.counts(), **work.job.summary()}
+        said = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
+        self.log.info("%s; %d requests\n%s", said.capitalize(), work.requests, report.table(names))
+        result: dict[str, Any] = {**counts, "requests": work.requests, "chats": self._for_xcom(report)}
+        if (target := self._report_target()) is not None:
+            receipt = {**target.write(report.rows(names))}
+            result["report"] = receipt
+            self.tell_assets(context, receipt)
+        return result
+
+    def _for_xcom(self, report: Report) -> list[dict[str, Any]] | None:
+        """Return the changes as plain dictionaries, unless they are too many."""
+        limit = whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
+        changes = [outcome._asdict() for outcome in report]
+        if len(json.dumps(changes)) <= limit:
+            return changes
+        self.log.warning(
+            "The list of changes is larger than max_xcom_bytes (%d), so the result has the counts alone. %s",
+            limit,
+            "The report has all."
+            if self.report_path is not None
+            else "Set report_path to get them in a file.",
+        )
+        return None
+
+    def _tell_of_failure(self, context: Context, work: Work, error: BaseException) -> None:
+        """Report what was done before the error, which no error in reporting may hide."""
+        if not work.ledger.outcomes:
+            return
+        self.log.error("The work stopped (%s). What was done before:", type(error).__name__)
+        try:
+            self._push(context, self._told(context, work))
+        except Exception as second:
+            self.log.error("The report could not be written: %s", second)
+
+    def _push(self, context: Context, result: dict[str, Any]) -> None:
+        """Hand the result on although the task fails, to tasks that run all the same."""
+        if (instance := context.get("ti")) is not None:
+            instance.xcom_push(key="return_value", value=result)
+
+    def _report_target(self) -> Target | None:
+        if self.report_path is None:
+            if self.report_format is not None:
+                msg = "report_format needs report_path: without it there is no file."
+                raise refused(msg)
+            return None
+        from airflow_provider_helpcrunch.operators.chats.outcome import CHANGES
+        from airflow_provider_helpcrunch.storage import Target
+
+        return Target.resolve(self.report_path, CHANGES, self.report_format)
+
+
+def _partial(failures: Sequence[Outcome]) -> HelpCrunchPartialError:
+    from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError, HelpCrunchRefusedError
+
+    refused_only = all(outcome.outcome == "refused" for outcome in failures)
+    some = "; ".join(f"chat {outcome.id}: {outcome.error}" for outcome in failures[:3])
+    more = f" … and {len(failures) - 3} more" if len(failures) > 3 else ""
+    msg = f"{len(failures)} changes were not made, all others were; the log has a table. {some}{more}"
+    return (HelpCrunchRefusedError if refused_only else HelpCrunchPartialError)(msg)

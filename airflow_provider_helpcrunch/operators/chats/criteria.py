@@ -1,0 +1,92 @@
+"""The conditions of a search: those that HelpCrunch is asked for, and those that are compared here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.client.endpoints import id_of
+from airflow_provider_helpcrunch.client.filters import Filter, check_filters
+from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_FIELDS = {"created": "createdAt", "closed": "closedAt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """
+    All conditions, checked.
+
+    :param given: filters of the user
+    :param comparison: how these are joined
+    :param times: ``created_since``, ``created_before``, ``closed_since`` and ``closed_before``; ``None``: no bound
+    :param statuses: statuses in the spelling of the client; ``None``: all
+    :param unassigned: only chats of nobody
+    :param assignee: id of an agent; ``None``: all
+    :param department: id of a department; ``None``: all
+    :raises HelpCrunchConfigurationError: they contradict each other, or one of them is wrong
+    """
+
+    given: tuple[Filter | Mapping[str, Any], ...]
+    comparison: str
+    times: Mapping[str, Any]
+    statuses: frozenset[str] | None
+    unassigned: bool
+    assignee: int | None
+    department: int | None
+    _bounds: dict[str, datetime] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse conditions that cannot be right."""
+        bounds = {name: moment(name, value) for name, value in self.times.items() if value is not None}
+        self._bounds.update(bounds)
+        for event in _FIELDS:
+            since, before = bounds.get(f"{event}_since"), bounds.get(f"{event}_before")
+            if since is not None and before is not None and since >= before:
+                msg = f"{event}_since ({since.isoformat()}) must be earlier than {event}_before ({before.isoformat()})."
+                raise HelpCrunchConfigurationError(msg)
+        _, word = check_filters(self.given, self.comparison)
+        if word == "OR" and self._own_filters():
+            msg = (
+                "With comparison OR HelpCrunch can search by filters alone: put times, assignee and department into "
+                "filters, "
+                "or search twice."
+            )
+            raise HelpCrunchConfigurationError(msg)
+
+    def filters(self) -> list[Filter | Mapping[str, Any]]:
+        """Return what HelpCrunch is asked for."""
+        return [*self._own_filters(), *self.given]
+
+    def match(self, chat: Mapping[str, Any]) -> bool:
+        """Say whether a chat meets every condition but the user's filters, to the fraction of a second."""
+        assignee = id_of(chat.get("assignee"))
+        return (
+            all(self._in_time(name, bound, chat) for name, bound in self._bounds.items())
+            and (self.statuses is None or chat.get("status") in self.statuses)
+            and (not self.unassigned or assignee is None)
+            and (self.assignee is None or assignee == self.assignee)
+            and (self.department is None or id_of(chat.get("department")) == self.department)
+        )
+
+    def _own_filters(self) -> list[Filter | Mapping[str, Any]]:
+        filters: list[Filter | Mapping[str, Any]] = []
+        for name, bound in self._bounds.items():
+            event, _, side = name.partition("_")
+            filters.append(Filter(f"chats.{_FIELDS[event]}", ">=" if side == "since" else "<", bound))
+        for name, number in (("assignee", self.assignee), ("department", self.department)):
+            if number is not None:
+                filters.append(Filter(f"chats.{name}", "=", number))
+        return filters
+
+    def _in_time(self, name: str, bound: datetime, chat: Mapping[str, Any]) -> bool:
+        event, _, side = name.partition("_")
+        found = parse_timestamp(chat.get(_FIELDS[event]))
+        if found is None:
+            return False
+        return found >= bound if side == "since" else found < bound

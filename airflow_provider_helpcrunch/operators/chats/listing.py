@@ -1,0 +1,80 @@
+"""All chats of an account, or those with activity since a moment, into XCom or into one object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
+    from airflow_provider_helpcrunch.client.activity import ActivityListing
+    from airflow_provider_helpcrunch.client.records import Table
+
+
+class ListChatsOperator(HelpCrunchListOperator):
+    """
+    List every chat of the account exactly once, into XCom or into one object.
+
+    .. code-block:: python
+
+        ListChatsOperator(task_id="chats", active_since="{{ data_interval_start }}", output_path="/data/{{ ds
+        }}.parquet")
+
+    With ``active_since`` the chats come latest activity first, and the listing ends where they are older: a request
+    for each 100 of them. Activity is a message. HelpCrunch cannot tell which older chats got another assignee,
+    department, status or rating; list all chats now and then to see these.
+
+    All arguments are templated.
+
+    :param active_since: only chats whose last message was sent at this time or later: a ``datetime``, ISO 8601 text or
+        UNIX seconds; without an offset it is UTC. Default: all chats, oldest first
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param output_path: where the chats go; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
+    :param page_size: chats a request, 1 to 100 (100)
+    :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+
+    API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
+    """
+
+    template_fields: Sequence[str] = (*HelpCrunchListOperator.template_fields, "active_since")
+
+    def __init__(self, *, active_since: datetime | str | int | float | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.active_since = active_since
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """
+        List the chats.
+
+        :param context: the context of the task, from Airflow
+        :return: without ``output_path`` the chats, as a list of dictionaries; with it
+            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
+        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
+        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
+        :raises HelpCrunchError: the listing failed; an object that was at ``output_path`` before is untouched
+        """
+        from airflow_provider_helpcrunch.client.timestamps import moment
+
+        if self.active_since is not None:
+            moment("active_since", self.active_since)
+        return super().execute(context)
+
+    def table(self) -> Table:
+        """Return the columns of chats."""
+        from airflow_provider_helpcrunch.client.records import CHATS
+
+        return CHATS
+
+    def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any] | ActivityListing:
+        """Return the chats."""
+        if self.active_since is None:
+            return client.iter_chats(page_size=page_size)
+        return client.iter_active_chats(self.active_since, page_size=page_size)

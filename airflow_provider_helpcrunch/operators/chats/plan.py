@@ -1,0 +1,132 @@
+"""A plan that the user made: which chat is to become what, checked as a whole before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.client.endpoints import check_id, id_of
+from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
+from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.client import HelpCrunchClient
+
+FIELDS = ("department", "assignee", "status", "snoozed_until")
+"""What a plan can change, in the order in which it is changed: a department's rules may assign, and closing comes
+last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    One change of one chat.
+
+    :param chat: the chat's id
+    :param field: ``department``, ``assignee``, ``status`` or ``snoozed_until``
+    :param value: an id, ``None`` for nobody, a status, UNIX seconds or ``None`` for not snoozed
+    """
+
+    chat: int
+    field: str
+    value: Any
+
+    def make(self, client: HelpCrunchClient) -> None:
+        """Make the change. One request."""
+        match self.field:
+            case "assignee":
+                client.update_chat_assignee(self.chat, self.value)
+            case "department":
+                client.update_chat_department(self.chat, self.value)
+            case "status":
+                client.update_chat_status(self.chat, self.value)
+            case _:
+                client.snooze_chat(self.chat, self.value)
+
+    def value_in(self, chat: Mapping[str, Any]) -> Any:
+        """Return what the chat has now where this change would write, comparable with ``value``."""
+        if self.field == "snoozed_until":
+            found = parse_timestamp(chat.get("snoozedUntil"))
+            return None if found is None else int(found.timestamp())
+        found = chat.get(self.field)
+        return status_of(found) if self.field == "status" else id_of(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    All changes, in order. Make it with :meth:`read`.
+
+    :param changes: the changes, those of one chat next to each other
+    """
+
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def read(cls, entries: Iterable[Any]) -> Plan:
+        """
+        Check a plan and return it.
+
+        :param entries: dictionaries with ``id`` and at least one of ``assignee`` (an agent's id or ``None``),
+            ``department`` (an id), ``status`` and ``snoozed_until`` (a time or ``None``)
+        :raises HelpCrunchConfigurationError: an entry is wrong; the message says which and why
+        """
+        changes: list[Change] = []
+        seen: set[int] = set()
+        for number, entry in enumerate(entries, start=1):
+            try:
+                chat, found = _changes_of(entry)
+            except HelpCrunchConfigurationError as error:
+                msg = f"Entry {number} of the plan: {error} Nothing was changed."
+                raise HelpCrunchConfigurationError(msg) from None
+            if chat in seen:
+                msg = f"Entry {number} of the plan: chat {chat} was planned before; say all about a chat in one entry."
+                raise HelpCrunchConfigurationError(msg)
+            seen.add(chat)
+            changes += found
+        return cls(tuple(changes))
+
+    @property
+    def dry_run(self) -> bool:
+        """A plan is always carried out."""
+        return False
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that is the same for the same plan only."""
+        written = json.dumps([[change.chat, change.field, change.value] for change in self.changes])
+        return hashlib.sha256(written.encode()).hexdigest()[:12]
+
+    def ids(self, field: str) -> set[int]:
+        """Return all agents or departments that the plan names."""
+        return {change.value for change in self.changes if change.field == field and change.value is not None}
+
+
+def _changes_of(entry: Any) -> tuple[int, list[Change]]:
+    if not isinstance(entry, Mapping):
+        msg = f'it must be an object such as {{"id": 1, "assignee": 2}}, not {entry!r}.'
+        raise HelpCrunchConfigurationError(msg)
+    if unknown := sorted(str(name) for name in entry if name not in ("id", *FIELDS)):
+        msg = f"it has {', '.join(unknown)}; a plan knows id, {', '.join(FIELDS)}."
+        raise HelpCrunchConfigurationError(msg)
+    chat = check_id("id", entry.get("id"))
+    changes = [Change(chat, field, _checked(field, entry[field])) for field in FIELDS if field in entry]
+    if not changes:
+        msg = f"it names the chat {chat} and nothing to change; add one of {', '.join(FIELDS)}."
+        raise HelpCrunchConfigurationError(msg)
+    return chat, changes
+
+
+def _checked(field: str, value: Any) -> Any:
+    if field == "status":
+        written_status(value)
+        return status_of(value)
+    if field == "assignee" and value == "nobody":
+        return None
+    if value is None and field in ("assignee", "snoozed_until"):
+        return None
+    return int(moment(field, value).timestamp()) if field == "snoozed_until" else check_id(field, value)

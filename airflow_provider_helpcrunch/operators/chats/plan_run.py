@@ -1,0 +1,138 @@
+"""Carries out a plan, change by change."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchError
+from airflow_provider_helpcrunch.operators.chats.failures import FAULTS, MOST_FAULTS, REFUSALS
+from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient
+    from airflow_provider_helpcrunch.operators.chats.plan import Change, Plan
+
+
+class PlanRun:
+    """
+    Makes the changes of a plan that are not made yet. After an error of the budget, :meth:`outcomes` may be called
+    again.
+
+    :param plan: the plan
+    :param done: outcomes of this task so far
+    :param earlier: how many of these are from earlier tries, whose failures are tried again
+    :param check: whether each chat is read first, and what is so already is left alone
+    :param look_up: whether the agents and departments that the plan names are looked up first
+    """
+
+    names: dict[int, str]
+
+    def __init__(
+        self,
+        plan: Plan,
+        done: Sequence[Outcome] = (),
+        earlier: int = 0,
+        *,
+        check: bool = False,
+        look_up: bool = True,
+    ) -> None:
+        self.names = {}
+        self.error: HelpCrunchError | None = None
+        """Why the latest change was refused or failed."""
+        self._plan = plan
+        self._check = check
+        self._look_up = look_up
+        self._faults = 0
+        self._settled = {
+            (outcome.id, outcome.field)
+            for place, outcome in enumerate(done)
+            if place >= earlier or outcome.outcome in ("changed", "unchanged")
+        }
+
+    @property
+    def requests_left(self) -> int:
+        """How many requests may be needed still, one at least."""
+        return 1 + len(self._plan.changes) - len(self._settled)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What is not in the outcomes, as plain JSON."""
+        return {"names": list(self.names.items()), "look_up": self._look_up}
+
+    def go_on_from(self, place: dict[str, Any]) -> None:
+        """Take up the work where another object of this class, with the same plan, stood."""
+        self.names, self._look_up = dict(map(tuple, place["names"])), place["look_up"]
+
+    def outcomes(self, client: HelpCrunchClient) -> Iterator[Outcome]:
+        """
+        Make the changes.
+
+        :param client: the account
+        :return: what became of each change
+        :raises HelpCrunchConfigurationError: the plan names an agent or a department that does not exist; nothing was
+            changed
+        :raises HelpCrunchRateLimitError: the budget is spent; nothing was changed since the latest outcome
+        :raises HelpCrunchError: the key was refused, or three changes in a row failed
+        """
+        if self._look_up:
+            self._refuse_unknown(client)
+            self._look_up = False
+        for chat, changes in groupby(self._plan.changes, key=lambda change: change.chat):
+            left = [change for change in changes if (change.chat, change.field) not in self._settled]
+            for outcome in self._outcomes_of(client, chat, left) if left else ():
+                self._settled.add((outcome.id, outcome.field))
+                yield outcome
+                if self._faults >= MOST_FAULTS and self.error is not None:
+                    raise self.error
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the result says beside the outcomes: nothing."""
+        return {}
+
+    def _outcomes_of(self, client: HelpCrunchClient, chat: int, changes: list[Change]) -> Iterator[Outcome]:
+        found = None
+        if self._check:
+            try:
+                found = client.get_chat(chat)
+            except (*REFUSALS, *FAULTS) as error:
+                for change in changes:
+                    yield self._failed(Outcome(chat, change.field, None, change.value, "failed"), error)
+                return
+        for change in changes:
+            before = None if found is None else change.value_in(found)
+            outcome = Outcome(chat, change.field, before, change.value, "unchanged")
+            if found is None or before != change.value:
+                outcome = self._made(client, change, outcome)
+            yield outcome
+
+    def _made(self, client: HelpCrunchClient, change: Change, outcome: Outcome) -> Outcome:
+        try:
+            change.make(client)
+        except (*REFUSALS, *FAULTS) as error:
+            return self._failed(outcome, error)
+        self._faults = 0
+        return outcome._replace(outcome="changed")
+
+    def _failed(self, outcome: Outcome, error: HelpCrunchError) -> Outcome:
+        self.error = error
+        refused = isinstance(error, REFUSALS)
+        self._faults = 0 if refused else self._faults + 1
+        return outcome._replace(outcome="refused" if refused else "failed", error=str(error))
+
+    def _refuse_unknown(self, client: HelpCrunchClient) -> None:
+        for field, listing in (("assignee", client.iter_agents), ("department", client.iter_departments)):
+            if not (wanted := self._plan.ids(field)):
+                continue
+            found = {int(record["id"]): str(record.get("name") or "") for record in listing()}
+            if missing := sorted(wanted - found.keys()):
+                noun = "agent" if field == "assignee" else field
+                msg = (
+                    f"The plan names {noun} {', '.join(map(str, missing[:20]))}, and the account has no such {noun}. "
+                    "Nothing was changed."
+                )
+                raise HelpCrunchConfigurationError(msg)
+            if field == "assignee":
+                self.names = {agent: found[agent] for agent in wanted}

@@ -1,0 +1,198 @@
+"""A whole reassignment: several sources, one after the other, to one set of agents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.assignment import Strategy, least_loaded
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.operators.chats.drain import Drain
+from airflow_provider_helpcrunch.operators.chats.selection import Selection
+from airflow_provider_helpcrunch.operators.chats.targets import Targets, count_open_chats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient
+    from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+    from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """
+    What is to be done.
+
+    :param sources: ids of agents whose chats go to others; ``None`` among them: nobody's chats
+    :param targets: ids of the agents who get them
+    :param department: only chats of this department
+    :param statuses: only chats with these statuses; ``None``: all that are open
+    :param strategy: name or import path of the strategy
+    :param most: how many chats are moved at most; ``None``: all
+    :param dry_run: whether nothing is written
+    """
+
+    sources: tuple[int | None, ...]
+    targets: tuple[int, ...]
+    department: int | None
+    statuses: tuple[str, ...] | None
+    strategy: str
+    most: int | None
+    dry_run: bool
+
+    def __post_init__(self) -> None:
+        """Refuse an order that cannot be right."""
+        if both := [agent for agent in self.targets if agent in self.sources]:
+            msg = (
+                f"Agent {both[0]} is in from_agents and in to_agents; chats cannot go to the agent they are taken "
+                "from. "
+                "Take the agent out of one of them."
+            )
+            raise HelpCrunchConfigurationError(msg)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that is the same for the same order only."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:12]
+
+
+class Reassignment:
+    """
+    Carries out an order. After an error of the budget, :meth:`outcomes` may be called again: it goes on.
+
+    :param order: what is to be done
+    :param strategy: the strategy that the order names
+    :param done: outcomes of this task so far
+    :param earlier: how many of these are from earlier tries
+    """
+
+    def __init__(
+        self, order: Order, strategy: Strategy, done: Sequence[Outcome] = (), earlier: int = 0
+    ) -> None:
+        self.names: dict[int, str] = {}
+        """Names of the agents that are meant, by id."""
+        self.error: HelpCrunchError | None = None
+        """Why the latest chat was refused or failed."""
+        self._order = order
+        self._strategy = strategy
+        self._sources = list(order.sources)
+        self._moved = [outcome for outcome in done if outcome.outcome in ("changed", "planned")]
+        self._this_try = list(done[earlier:])
+        self._count = len(self._moved)
+        self._loads: dict[int, int] = {}
+        self._skipped = 0
+        self._drain_place: dict[str, Any] | None = None
+        self._drain: Drain | None = None
+
+    @property
+    def requests_left(self) -> int:
+        """How many requests may be needed still, one at least."""
+        chats = self._drain.remaining if self._drain else 0
+        return 2 + chats // 100 + (0 if self._order.dry_run else chats)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where it stands, as plain JSON; see :meth:`go_on_from`."""
+        return {
+            "sources": self._sources,
+            "count": self._count,
+            "loads": list(self._loads.items()),
+            "names": list(self.names.items()),
+            "skipped": self._skipped,
+            "drain": self._drain.place if self._drain else self._drain_place,
+        }
+
+    def go_on_from(self, place: dict[str, Any]) -> None:
+        """Take up the work where another object of this class, with the same order, stood."""
+        self._sources, self._count = list(place["sources"]), place["count"]
+        self._loads, self.names = dict(map(tuple, place["loads"])), dict(map(tuple, place["names"]))
+        self._skipped, self._drain_place = place["skipped"], place["drain"]
+
+    def outcomes(self, client: HelpCrunchClient) -> Iterator[Outcome]:
+        """
+        Move chats, source by source.
+
+        :param client: the account
+        :return: what became of each chat
+        :raises HelpCrunchConfigurationError: a target does not exist; nothing was written
+        :raises HelpCrunchRateLimitError: the budget is spent; nothing was changed since the latest outcome
+        :raises HelpCrunchError: see :meth:`.drain.Drain.outcomes`
+        """
+        if not self._loads:
+            self._prepare(client)
+        targets = Targets(self._loads, self._strategy)
+        self._loads = targets.loads
+        while self._sources and not self._is_enough():
+            self._drain = drain = self._drain_of(self._sources[0], targets)
+            for outcome in drain.outcomes(client):
+                self._count += outcome.outcome in ("changed", "planned")
+                self._this_try.append(outcome)
+                self.error = drain.error
+                yield outcome
+                if self._is_enough():
+                    return
+            self._skipped += len(drain.skipped)
+            self._sources.pop(0)
+            self._drain = self._drain_place = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the result says beside the outcomes."""
+        drain = self._drain
+        return {"skipped": self._skipped + (len(drain.skipped) if drain else 0)}
+
+    def _is_enough(self) -> bool:
+        return self._order.most is not None and self._count >= self._order.most
+
+    def _drain_of(self, source: int | None, targets: Targets) -> Drain:
+        order = self._order
+        statuses = None if order.statuses is None else frozenset(order.statuses)
+        # Not those that were refused for an agent who has left since: somebody else may get them.
+        settled = {
+            outcome.id
+            for outcome in self._this_try
+            if outcome.outcome != "refused" or outcome.after in targets.loads
+        }
+        drain = Drain(Selection(source, order.department, statuses), targets, settled, dry_run=order.dry_run)
+        if self._drain is not None:
+            drain.place = self._drain.place
+        elif self._drain_place is not None:
+            drain.place = self._drain_place
+        return drain
+
+    def _prepare(self, client: HelpCrunchClient) -> None:
+        """Look all agents up, and count what the targets have."""
+        meant = {*self._order.targets, *self._order.sources}
+        found = {int(agent["id"]): str(agent.get("name") or "") for agent in client.iter_agents()}
+        self._check(found)
+        self.names = {agent: name for agent, name in found.items() if agent in meant}
+        if self._strategy is least_loaded:
+            self._loads = {agent: count_open_chats(client, agent) for agent in self._order.targets}
+            return
+        loads = dict.fromkeys(self._order.targets, 0)
+        for outcome in self._moved:
+            if outcome.after in loads:
+                loads[outcome.after] += 1
+        self._loads = loads
+
+    def _check(self, found: dict[int, str]) -> None:
+        if missing := [agent for agent in self._order.targets if agent not in found]:
+            known = (
+                f"{len(found)} agents" if len(found) > 20 else ", ".join(map(str, sorted(found))) or "none"
+            )
+            msg = (
+                f"to_agents names {', '.join(map(str, missing))}, but the account has no such agent. Nothing was "
+                "moved. "
+                f"It has {known}; ListAgentsOperator lists them."
+            )
+            raise HelpCrunchConfigurationError(msg)
+        for agent in self._order.sources:
+            if agent is not None and agent not in found:
+                log.warning(
+                    "The account has no agent %d any more; chats that are still theirs are moved.", agent
+                )

@@ -1,0 +1,168 @@
+"""Chats that match, into XCom or into one object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.operators.arguments import from_json, names, record_id, refused
+from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient, Listing
+    from airflow_provider_helpcrunch.client.records import Record, Table
+    from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
+
+UNASSIGNED = "unassigned"
+
+
+class SearchChatsOperator(HelpCrunchListOperator):
+    """
+    List every chat that matches exactly once, oldest first, into XCom or into one object.
+
+    .. code-block:: python
+
+        SearchChatsOperator(
+            task_id="new_chats",
+            created_since="{{ data_interval_start }}",
+            created_before="{{ data_interval_end }}",
+            output_path="s3://my_aws@bucket/chats/{{ ds }}.parquet",
+        )
+
+    All conditions must hold. HelpCrunch searches by time, assignee and department; ``statuses`` and ``unassigned``,
+    which it spells in several ways or cannot search for, are compared here, so that nothing is missed. With them all
+    chats that match the rest are read, 100 a request; narrow that with a time window.
+
+    All arguments are templated.
+
+    :param filters: further conditions, as ``{"field", "operator", "value"}`` (a list or its JSON text); see
+        :class:`~airflow_provider_helpcrunch.client.filters.Filter`
+    :param comparison: how ``filters`` are joined: ``AND``, or ``OR``, which allows no other argument that HelpCrunch
+        searches by (``AND``)
+    :param created_since: only chats created at this time or later: a ``datetime``, ISO 8601 text or UNIX seconds;
+        without an offset it is UTC
+    :param created_before: only chats created before this time
+    :param closed_since: only chats closed at this time or later
+    :param closed_before: only chats closed before this time
+    :param statuses: only chats with one of these statuses, in any spelling: a list, one status, or JSON text
+    :param assignee: only chats of the agent with this id, or ``unassigned``
+    :param department: only chats of the department with this id
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param output_path: where the chats go; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
+    :param page_size: chats a request, 1 to 100 (100)
+    :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+
+    API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
+    """
+
+    template_fields: Sequence[str] = (
+        *HelpCrunchListOperator.template_fields,
+        "filters",
+        "comparison",
+        "created_since",
+        "created_before",
+        "closed_since",
+        "closed_before",
+        "statuses",
+        "assignee",
+        "department",
+    )
+    template_fields_renderers = {"filters": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        filters: Sequence[Filter | dict[str, Any]] | str = (),
+        comparison: str = "AND",
+        created_since: datetime | str | int | float | None = None,
+        created_before: datetime | str | int | float | None = None,
+        closed_since: datetime | str | int | float | None = None,
+        closed_before: datetime | str | int | float | None = None,
+        statuses: Sequence[str] | str | None = None,
+        assignee: int | str | None = None,
+        department: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.comparison = comparison
+        self.created_since = created_since
+        self.created_before = created_before
+        self.closed_since = closed_since
+        self.closed_before = closed_before
+        self.statuses = statuses
+        self.assignee = assignee
+        self.department = department
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """
+        Search.
+
+        :param context: the context of the task, from Airflow
+        :return: without ``output_path`` the chats, as a list of dictionaries; with it
+            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
+        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
+        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
+        :raises HelpCrunchError: the search failed; an object that was at ``output_path`` before is untouched
+        """
+        self._criteria()
+        return super().execute(context)
+
+    def table(self) -> Table:
+        """Return the columns of chats."""
+        from airflow_provider_helpcrunch.client.records import CHATS
+
+        return CHATS
+
+    def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any]:
+        """Return the chats that HelpCrunch finds."""
+        criteria = self._criteria()
+        return client.iter_search_chats(
+            criteria.filters(), comparison=criteria.comparison, page_size=page_size
+        )
+
+    def wanted(self, records: Iterable[Record]) -> Iterable[Record]:
+        """Return those of them that match all conditions."""
+        return self._matching(records)
+
+    def _matching(self, chats: Iterable[Record]) -> Iterator[Record]:
+        criteria = self._criteria()
+        read = 0
+        found = 0
+        for chat in chats:
+            read += 1
+            if criteria.match(chat):
+                found += 1
+                yield chat
+        self.log.info("%d of %d chats that were read match", found, read)
+
+    def _criteria(self) -> Criteria:
+        from airflow_provider_helpcrunch.client.vocabulary import known_status
+        from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
+
+        given = self.filters
+        if isinstance(given, str):
+            given = from_json("filters", given)
+        if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
+            msg = f"filters must be a list of objects with field, operator and value, not {given!r}."
+            raise refused(msg)
+        statuses = None if self.statuses is None else names("statuses", self.statuses)
+        anybody = self.assignee is None
+        return Criteria(
+            given=tuple(given),
+            comparison=self.comparison,
+            times={
+                name: getattr(self, name)
+                for name in ("created_since", "created_before", "closed_since", "closed_before")
+            },
+            statuses=None if statuses is None else frozenset(known_status(word) for word in statuses),
+            unassigned=self.assignee == UNASSIGNED,
+            assignee=None if anybody or self.assignee == UNASSIGNED else record_id("assignee", self.assignee),
+            department=None if self.department is None else record_id("department", self.department),
+        )

@@ -1,0 +1,154 @@
+"""Chats become what a plan says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.operators.arguments import flag, from_json, record_id, refused
+from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
+    from airflow_provider_helpcrunch.operators.chats.plan import Plan
+    from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
+
+NOBODY = "nobody"
+
+
+class UpdateChatsOperator(ChatBulkOperator):
+    """
+    Change chats as a plan says that a task of yours made.
+
+    .. code-block:: python
+
+        UpdateChatsOperator(task_id="apply", plan=[{"id": 4410021, "assignee": 1002, "status": "pending"}])
+        UpdateChatsOperator(task_id="apply", plan=decide(search.output))
+
+    The whole plan is checked before anything is sent, and the agents and departments that it names are looked up
+    before anything is changed. On Airflow 3.3 and newer a retry goes on after the last change that was confirmed, also
+    when the worker was killed; elsewhere it starts over, which is harmless: every change sets a value.
+
+    All arguments but ``deferrable`` are templated.
+
+    :param plan: dictionaries with ``id`` and what is to change: ``assignee`` (an agent's id, or ``None`` for nobody),
+        ``department`` (an id), ``status`` (``new``, ``opened``, ``pending``, ``on hold``, ``no communication`` or
+        ``closed``, in any spelling) and ``snoozed_until`` (a time, or ``None`` for not snoozed). As a list, its JSON
+        text, or the path or receipt of a file in any of our formats; in CSV and Parquet an empty cell means no change
+    :param check: read every chat first, and leave alone what is so already; one more request a chat (``False``)
+    :param report_path: where a record for each change goes, as ``output_path`` of the list operators. Default: nowhere
+    :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
+    :param on_error: when a chat cannot be changed: ``fail_at_end`` (go on, and fail when all others are done; the
+        default), ``fail_fast`` or ``report`` (go on, and succeed)
+    :param max_xcom_bytes: a larger list of changes stays out of the result, in bytes of JSON (1 MiB)
+    :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
+        ``[operators] default_deferrable``)
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+
+    API: https://docs.helpcrunch.com/rest-api-v1/update-chat-status-v1 and the pages beside it
+    """
+
+    template_fields: Sequence[str] = (*ChatBulkOperator.template_fields, "plan", "check")
+
+    def __init__(
+        self,
+        *,
+        plan: Sequence[dict[str, Any]] | str | dict[str, Any] | ObjectStoragePath,
+        check: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.check = check
+
+    def order(self) -> Plan:
+        """Check the arguments and return the plan."""
+        from airflow_provider_helpcrunch.operators.chats.plan import Plan
+
+        flag("check", self.check)
+        return Plan.read(_entries(self.plan))
+
+    def job(self, order: Plan, ledger: Ledger) -> PlanRun:
+        """Return the work of a plan, apart from what the ledger says is done."""
+        from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
+
+        return PlanRun(order, ledger.outcomes, ledger.earlier, check=flag("check", self.check))
+
+
+class UpdateChatAssigneeOperator(ChatBulkOperator):
+    """
+    Give one chat to an agent, or to nobody. One request; made to be mapped.
+
+    .. code-block:: python
+
+        UpdateChatAssigneeOperator.partial(task_id="give", assignee_id=1002).expand(chat_id=[4410021, 4410022])
+
+    :param chat_id: the chat
+    :param assignee_id: the agent's id; ``None`` (in a template ``nobody``): nobody
+    :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
+        ``[operators] default_deferrable``)
+    :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
+    :param patience: seconds that the request may wait for the account's request budget and for 429s (600)
+
+    API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
+    """
+
+    template_fields: Sequence[str] = (*ChatBulkOperator.template_fields, "chat_id", "assignee_id")
+
+    def __init__(
+        self, *, chat_id: int | str, assignee_id: int | str | None, on_error: str = "fail_fast", **kwargs: Any
+    ) -> None:
+        super().__init__(on_error=on_error, **kwargs)
+        self.chat_id = chat_id
+        self.assignee_id = assignee_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Give the chat to the agent.
+
+        :param context: the context of the task, from Airflow
+        :return: as :meth:`.ChatBulkOperator.execute`, with one change
+        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent
+        :raises HelpCrunchNotFoundError: there is no such chat or agent
+        :raises HelpCrunchError: the chat could not be given to the agent
+        """
+        return super().execute(context)
+
+    def order(self) -> Plan:
+        """Check the arguments and return a plan of one change."""
+        from airflow_provider_helpcrunch.operators.chats.plan import Plan
+
+        nobody = self.assignee_id is None or self.assignee_id == NOBODY
+        assignee = None if nobody else record_id("assignee_id", self.assignee_id)
+        return Plan.read([{"id": record_id("chat_id", self.chat_id), "assignee": assignee}])
+
+    def job(self, order: Plan, ledger: Ledger) -> PlanRun:
+        """Return the work of the plan. Nothing is looked up: HelpCrunch refuses a wrong agent itself."""
+        from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
+
+        return PlanRun(order, ledger.outcomes, ledger.earlier, look_up=False)
+
+
+def _entries(plan: Any) -> list[Any]:
+    if isinstance(plan, str) and plan.lstrip().startswith(("[", "{")):
+        plan = from_json("plan", plan)
+    if isinstance(plan, str) or hasattr(plan, "open") or (isinstance(plan, dict) and "path" in plan):
+        return list(_from_file(plan))
+    if isinstance(plan, (dict, bytes)) or not hasattr(plan, "__iter__"):
+        msg = f"plan must be a list of changes, its JSON text, or a file; not {type(plan).__name__}."
+        raise refused(msg)
+    return list(plan)
+
+
+def _from_file(place: Any) -> Iterator[dict[str, Any]]:
+    from airflow_provider_helpcrunch.storage import read_records
+
+    path = str(place["path"] if isinstance(place, dict) else place)
+    # A table has a cell for every column in every row; only JSON can say null on purpose.
+    is_table = path.endswith((".parquet", ".csv", ".csv.gz", ".csv.zst"))
+    for entry in read_records(place):
+        yield {name: value for name, value in entry.items() if not is_table or value is not None}

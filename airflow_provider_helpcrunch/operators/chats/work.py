@@ -1,0 +1,151 @@
+"""Work on many chats: driven until it is done or the account's request budget is spent."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchError, HelpCrunchRateLimitError
+from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES
+from airflow_provider_helpcrunch.operators.progress import count_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient
+    from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
+    from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
+
+BRIEF = 5.0
+"""Seconds that a request waits for the budget in its place. Before a longer wait the work steps back, and after it
+reads anew what it will change: a person may have changed it meanwhile."""
+
+TELL_EVERY = 10.0
+"""Seconds between two lines about the progress."""
+
+
+class Job(Protocol):
+    """Work that can be interrupted between any two changes, and taken up by another object."""
+
+    names: dict[int, str]
+    error: HelpCrunchError | None
+
+    @property
+    def requests_left(self) -> int:
+        """How many requests may be needed still, one at least."""
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where it stands, as plain JSON."""
+
+    def go_on_from(self, place: dict[str, Any]) -> None:
+        """Take up the work at a place."""
+
+    def outcomes(self, client: HelpCrunchClient) -> Iterator[Outcome]:
+        """Work; may be called again after :class:`HelpCrunchRateLimitError`."""
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the result says beside the outcomes."""
+
+
+class Work:
+    """
+    Drives a job.
+
+    :param conn_id: the Airflow connection
+    :param ledger: where outcomes are noted
+    :param make_job: makes the job once the ledger is read
+    :param patience: seconds that one request may wait for the budget and for 429s
+    :param fail_fast: whether the first chat that is not changed ends the work
+    :param log: the task's log
+    """
+
+    def __init__(
+        self,
+        conn_id: str,
+        ledger: Ledger,
+        make_job: Callable[[], Job],
+        patience: float,
+        *,
+        fail_fast: bool,
+        log: Any,
+    ) -> None:
+        self.ledger = ledger
+        self.requests = 0
+        """How many requests were sent so far."""
+        self._conn_id = conn_id
+        self._make_job = make_job
+        self._job: Job | None = None
+        self._patience = patience
+        self._fail_fast = fail_fast
+        self._log = log
+        self._waited = 0.0
+
+    @property
+    def job(self) -> Job:
+        """The job."""
+        if self._job is None:
+            self._job = self._make_job()
+        return self._job
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that has to be carried through a deferral, as plain JSON."""
+        return {
+            "outcomes": [list(outcome) for outcome in self.ledger.outcomes],
+            "earlier": self.ledger.earlier,
+            "place": self.job.place,
+            "requests": self.requests,
+            "waited": self._waited,
+        }
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from the state of another object of this class."""
+        self.ledger.resume(state["outcomes"], state["earlier"])
+        self.job.go_on_from(state["place"])
+        self.requests, self._waited = state["requests"], state["waited"]
+
+    def until_spent(self) -> float | None:
+        """
+        Work until all is done or the budget is spent.
+
+        :return: ``None`` when all is done, else the seconds after which it is worth to go on
+        :raises HelpCrunchRateLimitError: nothing could be done for as long as the patience lasts
+        :raises HelpCrunchError: the work cannot go on
+        """
+        before = self._progress()
+        # Where the last wait led to nothing, the next request waits in its place until it may pass.
+        patience = self._patience - self._waited if self._waited else min(BRIEF, self._patience)
+        with HelpCrunchHook(self._conn_id, patience=patience) as hook:
+            try:
+                self._do(hook.client)
+            except HelpCrunchRateLimitError as spent:
+                half = hook.client.requests_per_minute // 2
+                seconds = max(hook.client.budget_wait(min(self.job.requests_left, half)), 1.0)
+                if self._progress() != before:
+                    self._waited = 0.0
+                if self._waited + seconds > self._patience:
+                    raise spent from None
+                self._waited += seconds
+                return seconds
+            finally:
+                self.requests += hook.client.usage.requests
+                count_usage(hook.client.usage)
+        return None
+
+    def _progress(self) -> tuple[int, dict[str, Any]]:
+        return len(self.ledger.outcomes), self.job.place
+
+    def _do(self, client: HelpCrunchClient) -> None:
+        told = time.monotonic()
+        for outcome in self.job.outcomes(client):
+            self.ledger.add(outcome)
+            if outcome.outcome in FAILURES:
+                self._log.warning("Chat %d was not changed: %s", outcome.id, outcome.error)
+                if self._fail_fast and self.job.error is not None:
+                    raise self.job.error
+            if time.monotonic() - told >= TELL_EVERY:
+                told = time.monotonic()
+                left = self.job.requests_left
+                self._log.info("%d changes so far; about %d requests to go", len(self.ledger.outcomes), left)
