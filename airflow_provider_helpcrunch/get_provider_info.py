@@ -61,7 +61,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-helpcrunch",
         "name": _INTEGRATION,
-        "description": "`HelpCrunch <https://helpcrunch.com/>`__: agents and departments of an account.",
+        "description": "`HelpCrunch <https://helpcrunch.com/>`__: agents, departments and chats of an account.",
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
@@ -74,6 +74,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     "airflow_provider_helpcrunch.operators.agents",
+                    "airflow_provider_helpcrunch.operators.chats",
                     "airflow_provider_helpcrunch.operators.departments",
                 ],
             }

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import NoReturn
 
-from figures import faults, imports, limit, memory, permit, requests_sent, shared, speed
+from figures import faults, imports, limit, memory, permit, requests_sent, shared, slots, speed
 from harness.bench import Bench
 from harness.report import machine
 
@@ -25,6 +25,7 @@ FIGURES = {
     "imports": imports.measure,
     "permit": permit.measure,
     "faults": faults.measure,
+    "slots": slots.measure,
 }
 
 

@@ -148,7 +148,8 @@ class ChatEndpoints(ChatUpdates):
                 )
             except HelpCrunchNotFoundError:
                 # Some accounts answer an empty search so; but so does a wrong address, to every request.
-                self._transport.call("GET", "/organization", lambda _: None, cancelled=cancelled)
+                params = {"offset": 0, "limit": 1}
+                self._transport.call("GET", "/agents", lambda _: None, params=params, cancelled=cancelled)
             return Page([], [], None)
 
         return fetch

@@ -52,7 +52,7 @@ class Drain:
 
     def __init__(self, selection: Selection, targets: Targets, settled: set[int], *, dry_run: bool) -> None:
         self.skipped: set[int] = set()
-        """Chats of the source whose status is not wanted, as far as they were met."""
+        """Chats of the source whose status is not wanted, closed ones aside."""
         self.remaining = 0
         """How many chats may be left to move, by HelpCrunch's total."""
         self.error: HelpCrunchError | None = None
@@ -110,7 +110,8 @@ class Drain:
         if self._selection.has_status(chat):
             self.skipped.discard(number)
             return True
-        self.skipped.add(number)
+        if chat.get("status") != "closed":
+            self.skipped.add(number)
         return False
 
     def _move(self, client: HelpCrunchClient, number: int, chat: Record) -> Outcome:

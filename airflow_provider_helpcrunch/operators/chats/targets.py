@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import NoSuchAgentError, Strategy, choose
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchBadRequestError,
+    HelpCrunchConfigurationError,
+    HelpCrunchError,
+)
 from airflow_provider_helpcrunch.operators.chats.selection import NOT_CLOSED
 
 if TYPE_CHECKING:
@@ -86,17 +90,14 @@ def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
     :param client: the client
     :param agent: the agent's id
     """
-    filters = [Filter("chats.assignee", "=", agent), NOT_CLOSED]
-    page = client.search_chats_page(filters)
-    closed = sum(chat.get("status") in NOT_OPEN for chat in page.records)
-    if page.total is not None and (page.total == len(page) or not any(map(_is_closed, page.records))):
-        return page.total - closed
-    log.warning(
-        "HelpCrunch does not search by status, so all chats of agent %d are read to count them.", agent
-    )
-    chats = client.iter_search_chats(filters)
-    return sum(chat.get("status") not in NOT_OPEN for chat in chats)
-
-
-def _is_closed(chat: Mapping[str, Any]) -> bool:
-    return chat.get("status") == "closed"
+    mine = Filter("chats.assignee", "=", agent)
+    try:
+        page = client.search_chats_page([mine, NOT_CLOSED])
+    except HelpCrunchBadRequestError as error:
+        log.warning("HelpCrunch refuses to search by status: %s", error)
+    else:
+        is_honest = all(chat.get("status") != "closed" for chat in page.records)
+        if page.total is not None and (is_honest or page.total == len(page)):
+            return page.total - sum(chat.get("status") in NOT_OPEN for chat in page.records)
+    log.warning("All chats of agent %d are read to count those that are open.", agent)
+    return sum(chat.get("status") not in NOT_OPEN for chat in client.iter_search_chats([mine]))

@@ -118,21 +118,26 @@ class Work:
         # Where the last wait led to nothing, the next request waits in its place until it may pass.
         patience = self._patience - self._waited if self._waited else min(BRIEF, self._patience)
         with HelpCrunchHook(self._conn_id, patience=patience) as hook:
+            client = hook.client
             try:
-                self._do(hook.client)
+                self._do(client)
             except HelpCrunchRateLimitError as spent:
-                half = hook.client.requests_per_minute // 2
-                seconds = max(hook.client.budget_wait(min(self.job.requests_left, half)), 1.0)
                 if self._progress() != before:
                     self._waited = 0.0
-                if self._waited + seconds > self._patience:
-                    raise spent from None
-                self._waited += seconds
-                return seconds
+                return self._pause(client, spent)
             finally:
-                self.requests += hook.client.usage.requests
-                count_usage(hook.client.usage)
+                self.requests += client.usage.requests
+                count_usage(client.usage)
         return None
+
+    def _pause(self, client: HelpCrunchClient, spent: HelpCrunchRateLimitError) -> float:
+        """Return the seconds until half of the account's budget is free, or what the job needs if that is less."""
+        permits = min(self.job.requests_left, client.requests_per_minute // 2)
+        seconds = max(client.budget_wait(permits), 1.0)
+        if self._waited + seconds > self._patience:
+            raise spent
+        self._waited += seconds
+        return seconds
 
     def _progress(self) -> tuple[int, dict[str, Any]]:
         return len(self.ledger.outcomes), self.job.place
