@@ -43,6 +43,7 @@ _FLAGS: tuple[tuple[str, Any, str, str], ...] = (
     ("port", int, "PORT", "port on 127.0.0.1, 0 for a free one"),
     ("agents", int, "N", "agents the account starts with"),
     ("departments", int, "N", "departments it has"),
+    ("chats", int, "N", "chats the account starts with"),
     ("key", str, "KEY", "API key"),
     ("seed", int, "N", "the same seed gives the same account"),
     ("rate_limit", _limit, "N|none", "requests in any rolling window, or none for no limit"),
@@ -59,6 +60,11 @@ _FLAGS: tuple[tuple[str, Any, str, str], ...] = (
     ),
     ("ignore_offset", bool, "", "every page is the first one"),
     ("errors", str, "new|old", "error bodies of the new or the old documentation"),
+    ("search_total", str, "root|meta", "where a search of chats tells its total"),
+    ("on_hold", str, "WORDS", "spelling of this status in answers: onhold, on hold, on-hold"),
+    ("timestamps", str, "STYLE", "times of chats: string, integer, fractional"),
+    ("chat_shape", str, "new|old", "fields of a chat in the new or the old documentation"),
+    ("updated_at", bool, "", "a search may filter by chats.updatedAt"),
 )
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_helpcrunch.sandbox.chats import Chats
+
 Record: TypeAlias = dict[str, Any]
 Position: TypeAlias = Literal["front", "end", "random"] | int
 
@@ -35,7 +37,8 @@ FIRST_AGENT_ID = 1001
 FIRST_DEPARTMENT_ID = 101
 
 
-def _digest(seed: int, topic: str, serial: int) -> int:
+def digest(seed: int, topic: str, serial: int) -> int:
+    """Return a number below 2**32 that looks drawn, and is the same each time."""
     return zlib.crc32(f"{seed}:{topic}:{serial}".encode())
 
 
@@ -46,15 +49,21 @@ def agent(seed: int, serial: int) -> Record:
     :param seed: the seed of the account
     :param serial: its number in order of creation, from 0
     """
-    digest = _digest(seed, "agent", serial)
-    share = digest // 1000 % 100 if serial else 0
-    first, last = FIRST_NAMES[digest % len(FIRST_NAMES)], LAST_NAMES[digest // 7 % len(LAST_NAMES)]
+    drawn = digest(seed, "agent", serial)
+    share = drawn // 1000 % 100 if serial else 0
+    first, last = FIRST_NAMES[drawn % len(FIRST_NAMES)], LAST_NAMES[drawn // 7 % len(LAST_NAMES)]
     return {
         "id": FIRST_AGENT_ID + serial,
         "name": f"{first} {last}",
         "email": f"{first}.{last}.{FIRST_AGENT_ID + serial}@shop.example".lower(),
         "role": next(role for role, bound in ROLE_BOUNDS if share < bound),
     }
+
+
+def department_name(index: int) -> str:
+    """Return the name of a department by its place, from 0."""
+    round_, place = divmod(index, len(DEPARTMENT_NAMES))
+    return DEPARTMENT_NAMES[place] + (f" {round_ + 1}" if round_ else "")
 
 
 class Records:
@@ -90,6 +99,11 @@ class Records:
         if row is None:
             row = self._encoded[serial] = json.dumps(self._make(serial), separators=(",", ":")).encode()
         return row
+
+    @property
+    def created(self) -> int:
+        """How many records were ever made: their serial numbers are those below."""
+        return self._created
 
     def serials(self) -> list[int]:
         """Return the serial numbers of all records, in order."""
@@ -133,6 +147,14 @@ class Records:
             self._order = [serial for serial in self._order if serial not in gone]
         return [self._make(serial) for serial in removed]
 
+    def remove(self, serial: int) -> bool:
+        """Remove one record and say whether it was there."""
+        with self._lock:
+            there = serial in self._order
+            if there:
+                self._order.remove(serial)
+        return there
+
 
 class Departments:
     """
@@ -142,7 +164,7 @@ class Departments:
     """
 
     def __init__(self, count: int, agents: Records, seed: int) -> None:
-        self._count = count
+        self.count = count
         self._agents = agents
         self._seed = seed
         self._chance = random.Random(seed)
@@ -168,17 +190,16 @@ class Departments:
         return rows
 
     def _members(self, serials: list[int]) -> list[list[int]]:
-        members: list[list[int]] = [[] for _ in range(self._count)]
-        for serial in serials if self._count else ():
-            digest = _digest(self._seed, "department", serial)
-            homes = {digest % self._count, (digest + (digest >> 8 & 7 == 0)) % self._count}
+        members: list[list[int]] = [[] for _ in range(self.count)]
+        for serial in serials if self.count else ():
+            drawn = digest(self._seed, "department", serial)
+            homes = {drawn % self.count, (drawn + (drawn >> 8 & 7 == 0)) % self.count}
             for home in homes:
                 members[home].append(serial)
         return members
 
     def _row(self, index: int, members: list[int]) -> bytes:
-        round_, place = divmod(index, len(DEPARTMENT_NAMES))
-        name = DEPARTMENT_NAMES[place] + (f" {round_ + 1}" if round_ else "")
+        name = department_name(index)
         agents = b",".join(self._agents.encoded(serial) for serial in members)
         return b'{"id":%d,"name":"%s","agents":[%s]}' % (FIRST_DEPARTMENT_ID + index, name.encode(), agents)
 
@@ -190,14 +211,37 @@ class Account:
     :param agents: how many agents it starts with
     :param departments: how many departments it has
     :param seed: the same seed gives the same account
+    :param chats: its chats
     """
 
-    def __init__(self, *, agents: int, departments: int, seed: int) -> None:
+    def __init__(self, *, agents: int, departments: int, seed: int, chats: Chats) -> None:
         self.agents = Records(agents, partial(agent, seed), random.Random(seed))
         self.departments = Departments(departments, self.agents, seed)
+        self.chats = chats
         self.organization: Record = {
-            "id": 1 + _digest(seed, "organization", 0) % 100_000,
+            "id": 1 + digest(seed, "organization", 0) % 100_000,
             "domain": "shop.example",
             "teamOnline": True,
             "chatEnabled": True,
         }
+
+    def has_agent(self, agent_id: int) -> bool:
+        """Say whether an agent is in the account now."""
+        return agent_id - FIRST_AGENT_ID in self.agents.serials()
+
+    def has_department(self, department_id: int) -> bool:
+        """Say whether there is such a department."""
+        return 0 <= department_id - FIRST_DEPARTMENT_ID < self.departments.count
+
+    def knew_agent(self, agent_id: int) -> bool:
+        """Say whether an agent is in the account, or ever was."""
+        return 0 <= agent_id - FIRST_AGENT_ID < self.agents.created
+
+    def remove_agent(self, agent_id: int) -> bool:
+        """Let an agent leave and say whether there was one; chats stay assigned to those who left."""
+        return self.agents.remove(agent_id - FIRST_AGENT_ID)
+
+    def last_agent(self) -> int | None:
+        """Return the id of the last agent in the server's order, if there is any."""
+        serials = self.agents.serials()
+        return FIRST_AGENT_ID + serials[-1] if serials else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_helpcrunch.sandbox.settings import Errors, Total
+    from airflow_provider_helpcrunch.sandbox.settings import Errors, SearchTotal, Total
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -29,12 +29,17 @@ _STATUSES = {status.value for status in HTTPStatus}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer."""
+    """
+    One HTTP answer.
+
+    :param applied: the request changed the account
+    """
 
     status: int
     body: bytes
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    applied: bool = False
 
 
 def encode(payload: Any) -> bytes:
@@ -42,25 +47,26 @@ def encode(payload: Any) -> bytes:
     return json.dumps(payload, separators=(",", ":")).encode()
 
 
-def listing(rows: list[bytes], total: int, style: Total) -> Answer:
+def listing(rows: list[bytes], total: int, style: Total, place: SearchTotal = "meta") -> Answer:
     """
     Return a page of a list endpoint.
 
     :param rows: its records, encoded
     :param total: how many records there are
-    :param style: how the total is told, or how many to add to it
+    :param style: how the total is told, or how many to add to it; the style ``root`` overrules the place
+    :param place: where it stands: in ``meta``, or at the ``root`` beside ``data``
     """
-    root = b',"total":%d' % total
     told = {
-        "exact": b',"meta":{"total":%d}' % total,
-        "missing": b"",
-        "zero": b',"meta":{"total":0}',
-        "string": b',"meta":{"total":"%d"}' % total,
-        "low": b',"meta":{"total":%d}' % (total // 2),
-        "high": b',"meta":{"total":%d}' % (total * 3 // 2),
-        "root": root,
+        "exact": b"%d" % total,
+        "root": b"%d" % total,
+        "zero": b"0",
+        "string": b'"%d"' % total,
+        "low": b"%d" % (total // 2),
+        "high": b"%d" % (total * 3 // 2),
     }
-    meta = b',"meta":{"total":%d}' % (total + style) if isinstance(style, int) else told[style]
+    tail = b',"total":%s' if "root" in (place, style) else b',"meta":{"total":%s}'
+    number = b"%d" % (total + style) if isinstance(style, int) else told.get(style, b"")
+    meta = tail % number if number else b""
     return Answer(200, b'{"data":[%s]%s}' % (b",".join(rows), meta))
 
 
@@ -82,3 +88,39 @@ def error(status: int, generation: Errors, details: Mapping[str, str] | None = N
         elements = {"invalid_request": "Invalid request", **(usual if details is None else details)}
     body = [{"code": code, "message": message} for code, message in elements.items()]
     return Answer(status, encode({"errors": body}))
+
+
+def invalid(generation: Errors, complaints: Mapping[str, str]) -> Answer:
+    """
+    Return a 400.
+
+    :param generation: ``new`` names every field, ``old`` the first one and not what is wrong with it
+    :param complaints: what the validator says, by the path of the field
+    """
+    if generation == "new":
+        return error(400, generation, complaints)
+    named = next(iter(complaints), None)
+    message = {None: "Invalid request", "id": "Invalid chat ID"}.get(named, f"{named} value is invalid")
+    return error(400, generation, {"invalid_chat_value": message})
+
+
+def chat_missing(generation: Errors, old: str) -> Answer:
+    """
+    Return a 404 about a chat.
+
+    :param old: the message of the old documentation, which differs by method
+    """
+    details = {"not_found": "Chat not found"} if generation == "new" else {"chat_not_found": old}
+    return error(404, generation, details)
+
+
+def entity_missing(generation: Errors, name: str) -> Answer:
+    """
+    Return a 404 about what a chat should get.
+
+    :param name: ``assignee`` or ``department``
+    """
+    what = "Agent" if name == "assignee" else "Department"
+    return error(
+        404, generation, {"not_found" if generation == "new" else "entity_not_found": f"{what} not found"}
+    )

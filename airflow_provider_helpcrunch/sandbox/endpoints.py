@@ -4,68 +4,61 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
+from airflow_provider_helpcrunch.sandbox import chat_reads, chat_writes, paging
 from airflow_provider_helpcrunch.sandbox.account import Account
-from airflow_provider_helpcrunch.sandbox.answers import Answer, encode, error, listing
+from airflow_provider_helpcrunch.sandbox.answers import Answer, encode, error, invalid
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.settings import Settings
 
 Endpoint: TypeAlias = Callable[[Account, Settings, Request], Answer]
 
-DEFAULT_LIMIT = 100
 
-
-class Listable(Protocol):
-    """Records that can be read by the page."""
-
-    def page(self, offset: int, limit: int, *, shuffled: bool = False) -> tuple[list[bytes], int]:
-        """Return the encoded records of one page and the number of all records."""
+def writes(request: Request) -> bool:
+    """Say whether a request is meant to change the account: a search is not, although it is a ``POST``."""
+    return request.method != "GET" and not request.path.rstrip("/").endswith("/search")
 
 
 def answer(account: Account, settings: Settings, request: Request) -> Answer:
     """Return the regular answer to a request; the key and the rate limit were checked before."""
-    endpoint = ROUTES.get((request.method, request.path.rstrip("/")))
-    return endpoint(account, settings, request) if endpoint else error(404, settings.errors)
+    path = request.path.rstrip("/")
+    for (method, pattern), endpoint in ROUTES.items():
+        if method == request.method and re.fullmatch(pattern.replace("{id}", "[0-9]+"), path):
+            return endpoint(account, settings, request)
+    return error(404, settings.errors)
 
 
 def _agents(account: Account, settings: Settings, request: Request) -> Answer:
-    return _page(account.agents, settings, request)
+    return _page(account.agents.page, settings, request)
 
 
 def _departments(account: Account, settings: Settings, request: Request) -> Answer:
-    return _page(account.departments, settings, request)
+    return _page(account.departments.page, settings, request)
 
 
 def _organization(account: Account, settings: Settings, request: Request) -> Answer:
     return Answer(200, encode({"data": account.organization}))
 
 
+def _page(read: paging.Reader, settings: Settings, request: Request) -> Answer:
+    window, complaints = paging.window(request.query, settings)
+    return invalid(settings.errors, complaints) if complaints else paging.page(read, window, settings)
+
+
 ROUTES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/v1/agents"): _agents,
     ("GET", "/v1/departments"): _departments,
     ("GET", "/v1/organization"): _organization,
+    ("GET", "/v1/chats"): chat_reads.all_chats,
+    ("GET", "/v1/chats/{id}"): chat_reads.one_chat,
+    ("POST", "/v1/chats/search"): chat_reads.search_chats,
+    ("POST", "/v1/chats"): chat_writes.create,
+    ("PUT", "/v1/chats/status"): chat_writes.update,
+    ("PUT", "/v1/chats/assignee"): chat_writes.update,
+    ("PUT", "/v1/chats/department"): chat_writes.update,
+    ("PUT", "/v1/chats/snooze"): chat_writes.update,
+    ("PUT", "/v1/chats/rate"): chat_writes.update,
+    ("PUT", "/v1/chats/readByAgent"): chat_writes.update,
+    ("PUT", "/v1/chats/readByCustomer"): chat_writes.update,
 }
-
-
-def _page(records: Listable, settings: Settings, request: Request) -> Answer:
-    offset = request.query.get("offset", "0")
-    limit = request.query.get("limit", str(min(DEFAULT_LIMIT, settings.max_limit)))
-    checked = {"offset": _complaint(offset, 0, None), "limit": _complaint(limit, 1, settings.max_limit)}
-    complaints = {field: complaint for field, complaint in checked.items() if complaint}
-    if complaints:
-        return error(400, settings.errors, complaints)
-    start = 0 if settings.ignore_offset else int(offset)
-    rows, total = records.page(start, min(int(limit), settings.page_cap), shuffled=settings.shuffle)
-    return listing(rows, total, settings.total)
-
-
-def _complaint(value: str, least: int, most: int | None) -> str | None:
-    """Return what the validator of HelpCrunch (Symfony's, by its wording) would say, if anything."""
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
-        return "This value should be of type numeric."
-    if int(value) < least:
-        return "This value should be positive." if least else "This value should be either positive or zero."
-    if most is not None and int(value) > most:
-        return f"This value should be less than or equal to {most}."
-    return None

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
     from airflow_provider_helpcrunch.sandbox.journal import Request
 
-DATA_KINDS = ("insert", "delete")
-READ_KINDS = ("shuffle", "ignore_offset")
-ANSWER_KINDS = (
-    *("status", "echo_key", "redirect", "html", "errors", "garbage", "no_data", "data_null", "data_object"),
-    *("no_ids", "empty_page", "short_page", "duplicate_rows"),
+DATA_KINDS = ("insert", "delete", "arrive", "take", "vanish")
+SETTING_KINDS = ("shuffle", "ignore_offset", "ignore_filter", "ignore_write")
+# These stand in place of the answer: nothing was read or written for it.
+INSTEAD_KINDS = ("status", "echo_key", "redirect", "html", "errors", "garbage")
+PAYLOAD_KINDS = (
+    *("no_data", "data_null", "data_object", "no_ids"),
+    *("empty_page", "short_page", "duplicate_rows"),
 )
+# The request was carried out, only its answer does not arrive.
 WIRE_KINDS = ("reset", "close", "truncate", "hang", "drip")
-KINDS = (*DATA_KINDS, "latency", *READ_KINDS, *ANSWER_KINDS, *WIRE_KINDS)
+KINDS = (*DATA_KINDS, "latency", *SETTING_KINDS, *INSTEAD_KINDS, *PAYLOAD_KINDS, *WIRE_KINDS)
 
 Body = Literal["documented", "html", "empty"]
 Place = Literal["front", "end", "random"]
@@ -33,12 +36,17 @@ class Fault:
     reached).
 
     Several faults may hit one request: all data changes are made first, then all latencies waited for, then
-    the first of the others shapes the answer.
+    the first of the others shapes the answer. A write is carried out before the wait; not at all where a fault
+    puts something in place of its answer (``status`` to ``errors`` below); and as ever where a fault only keeps
+    the answer from arriving (``reset`` to ``hang``).
 
     =========================================== ===========================================================
     kind (parameters)                           what happens
     =========================================== ===========================================================
     ``insert``, ``delete`` (rows, at)           the account's agents change just before the answer
+    ``arrive`` (rows, agent)                    new chats come in just before the answer
+    ``take`` (rows, agent, by, at)              persons take open chats just before the answer
+    ``vanish`` (agent)                          that agent leaves the account just before the answer
     ``latency`` (seconds)                       the answer is late
     ``status`` (status=500, body, retry_after)  an error answer
     ``echo_key`` (status=401)                   an error whose message holds the whole Authorization header
@@ -49,6 +57,8 @@ class Fault:
     ``empty_page``, ``short_page`` (rows)       no rows, or only the first ones, under the true total
     ``duplicate_rows``                          every row of the page twice
     ``shuffle``, ``ignore_offset``              the page is read from an order drawn anew, or from the start
+    ``ignore_filter``                           a search answers as if no filter had been given
+    ``ignore_write``                            200 with the chat as it was: nothing was changed
     ``reset``, ``close``                        the connection ends by RST, or by FIN, without an answer
     ``truncate``                                the full Content-Length, half the body, the connection ends
     ``drip`` (seconds)                          the headers, then one byte of the body every ``seconds``
@@ -60,13 +70,18 @@ class Fault:
     :param path: only requests whose path matches this shell pattern (``/v1/agents``, ``/v1/*``); default ``*``: any
     :param nth: the first matching request that is hit, from 1 (1)
     :param times: how many matching requests in a row are hit (1); 0 for ever
-    :param offset: only requests with this ``offset`` in the query; default: any
+    :param offset: only requests with this ``offset``, in the query or in the body of a search; default: any
+    :param chat: only requests about the chat with this id, in the body or in the path; default: any
     :param status: the HTTP status of ``status`` (500) and ``echo_key`` (401)
     :param body: the body of ``status``: ``documented`` (default), ``html`` or ``empty``
     :param retry_after: the ``Retry-After`` header of ``status``, verbatim; default: none
     :param seconds: the delay of ``latency`` (before the answer) and of ``drip`` (before each byte) (1)
-    :param rows: the rows of ``insert``, ``delete`` and ``short_page`` (50)
-    :param at: where ``insert`` and ``delete`` strike: ``front`` (default), ``end`` or ``random``
+    :param rows: the rows of ``insert``, ``delete`` and ``short_page`` (50), of ``arrive`` and ``take`` (1)
+    :param at: where ``insert``, ``delete`` and ``take`` strike: ``front`` (default), ``end`` or ``random``; for
+        ``take``, among the chats by their creation
+    :param agent: whose open chats ``take`` takes (any, unassigned ones included), to whom those of ``arrive`` are
+        assigned (nobody), who vanishes (must be given)
+    :param by: who has the chats after ``take``; default: the account's last agent
     :param location: the target of ``redirect``; default: ``/v1/redirected`` of this server by its name localhost
     :raises ValueError: there is no such kind, or a value is out of its range
     """
@@ -77,12 +92,15 @@ class Fault:
     nth: int = 1
     times: int = 1
     offset: int | None = None
+    chat: int | None = None
     status: int | None = None
     body: Body = "documented"
     retry_after: str | None = None
     seconds: float = 1.0
-    rows: int = 50
+    rows: int | None = None
     at: Place = "front"
+    agent: int | None = None
+    by: int | None = None
     location: str | None = None
 
     def __post_init__(self) -> None:
@@ -96,6 +114,16 @@ class Fault:
             if value is not None and value < least:
                 message = f"{name} must be at least {least}, not {value}"
                 raise ValueError(message)
+        if self.kind == "vanish" and self.agent is None:
+            message = "agent must be given: who vanishes"
+            raise ValueError(message)
+
+    @property
+    def number(self) -> int:
+        """The number of rows: :attr:`rows`, or the default of the kind."""
+        if self.rows is not None:
+            return self.rows
+        return 1 if self.kind in ("arrive", "take") else 50
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -132,12 +160,13 @@ class Fault:
         return (
             self.method in ("*", request.method)
             and fnmatchcase(request.path, self.path)
-            and (self.offset is None or request.query.get("offset", "0") == str(self.offset))
+            and self.offset in (None, request.offset)
+            and self.chat in (None, request.chat)
         )
 
 
 _NUMBERS: dict[str, type[int] | type[float]] = {
-    **dict.fromkeys(("nth", "times", "offset", "status", "rows"), int),
+    **dict.fromkeys(("nth", "times", "offset", "status", "rows", "chat", "agent", "by"), int),
     "seconds": float,
 }
 

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.sandbox.complaints import integer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,6 +30,7 @@ class Request:
     :param user_agent: the client's ``User-Agent``, empty without one
     :param authorized: the key was right
     :param fault: the kinds of the faults that hit it, joined by ``+``; ``None`` without one
+    :param applied: it changed the account, whether or not the client got the answer
     """
 
     at: float
@@ -40,6 +43,23 @@ class Request:
     user_agent: str
     authorized: bool
     fault: str | None = None
+    applied: bool = False
+
+    @property
+    def chat(self) -> int | None:
+        """The chat it is about: the ``id`` in the body of a change, or the one at the end of the path."""
+        above, _, end = self.path.rstrip("/").rpartition("/")
+        if above != "/v1/chats":
+            return None
+        return integer(end) if integer(end) is not None else integer(self._asked("id"))
+
+    @property
+    def offset(self) -> int | None:
+        """The first row it asks for, in the query or in the body of a search; ``None`` if that is no number."""
+        return integer(self.query.get("offset", self._asked("offset") or 0))
+
+    def _asked(self, name: str) -> Any:
+        return self.body.get(name) if isinstance(self.body, dict) else None
 
 
 class Journal:
@@ -59,9 +79,16 @@ class Journal:
 
     def answered(self, ticket: int, status: int) -> None:
         """Enter the status of a complete answer; a ticket from before :meth:`clear` is ignored."""
+        self._change(ticket, status=status)
+
+    def applied(self, ticket: int) -> None:
+        """Enter that the request changed the account; a ticket from before :meth:`clear` is ignored."""
+        self._change(ticket, applied=True)
+
+    def _change(self, ticket: int, **values: Any) -> None:
         with self._lock:
             if ticket in self._entries:
-                self._entries[ticket] = replace(self._entries[ticket], status=status)
+                self._entries[ticket] = replace(self._entries[ticket], **values)
 
     def entries(self) -> list[Request]:
         """Return all entries."""

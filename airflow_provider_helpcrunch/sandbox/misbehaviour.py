@@ -117,6 +117,6 @@ _PAYLOADS: dict[str, Callable[[Fault, Payload], Payload]] = {
     "data_object": _as_object,
     "no_ids": _rows(_without_ids),
     "empty_page": _rows(lambda fault, rows: []),
-    "short_page": _rows(lambda fault, rows: rows[: fault.rows]),
+    "short_page": _rows(lambda fault, rows: rows[: fault.number]),
     "duplicate_rows": _rows(lambda fault, rows: [row for row in rows for _ in range(2)]),
 }

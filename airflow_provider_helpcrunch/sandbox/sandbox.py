@@ -8,21 +8,28 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_helpcrunch.sandbox.journal import Request, busiest_window
-from airflow_provider_helpcrunch.sandbox.settings import Errors, Settings, Total
+from airflow_provider_helpcrunch.sandbox.settings import (
+    ChatFields,
+    Errors,
+    OnHold,
+    SearchTotal,
+    Settings,
+    Timestamps,
+    Total,
+)
 from airflow_provider_helpcrunch.sandbox.state import State
+from airflow_provider_helpcrunch.sandbox.views import AccountView, JournalView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from airflow_provider_helpcrunch.sandbox.account import Position, Record
     from airflow_provider_helpcrunch.sandbox.faults import Fault
 
 MISSING_AIOHTTP = "The sandbox needs aiohttp: pip install 'airflow-provider-helpcrunch[sandbox]'"
 
 
-class Sandbox:
+class Sandbox(AccountView, JournalView):
     """
     A HelpCrunch account on 127.0.0.1, served from :meth:`start` to :meth:`stop` or inside a ``with`` block.
 
@@ -30,6 +37,7 @@ class Sandbox:
 
     :param agents: how many agents the account starts with
     :param departments: how many departments it has
+    :param chats: how many chats it starts with
     :param key: the API key; anything else is answered 401
     :param port: the port, 0 for a free one
     :param seed: the same seed gives the same account
@@ -43,6 +51,15 @@ class Sandbox:
         ``low`` (half), ``high`` (one and a half), ``root`` (beside ``data``), or a number to add to it
     :param ignore_offset: every page is the first one
     :param errors: error bodies of the ``new`` or the ``old`` documentation
+    :param search_total: where a search of chats tells its total: at the ``root`` or in ``meta``; with
+        ``total="root"`` always at the root
+    :param on_hold: the spelling of this status in answers, ``onhold``, ``on hold`` or ``on-hold``; requests may
+        use any
+    :param timestamps: times of chats as ``string`` (digits; ``closedAt`` with a fraction), ``integer`` or
+        ``fractional`` (all with a fraction)
+    :param chat_shape: fields of a chat in the ``new`` documentation, or in the ``old`` one, without
+        ``createdWith``, ``applicationId``, ``readByAgent`` and ``readByCustomer``
+    :param updated_at: a search may filter by ``chats.updatedAt``, instead of getting a 400
     :param faults: what goes wrong; more can be added later
     :raises ValueError: a value is out of its range
     """
@@ -52,6 +69,7 @@ class Sandbox:
         *,
         agents: int = 250,
         departments: int = 5,
+        chats: int = 300,
         key: str = "sandbox-key",
         port: int = 0,
         seed: int = 1,
@@ -64,11 +82,17 @@ class Sandbox:
         total: Total = "exact",
         ignore_offset: bool = False,
         errors: Errors = "new",
+        search_total: SearchTotal = "root",
+        on_hold: OnHold = "onhold",
+        timestamps: Timestamps = "string",
+        chat_shape: ChatFields = "new",
+        updated_at: bool = False,
         faults: Iterable[Fault] = (),
     ) -> None:
         self._settings = Settings(
             agents=agents,
             departments=departments,
+            chats=chats,
             key=key,
             port=port,
             seed=seed,
@@ -81,6 +105,11 @@ class Sandbox:
             total=total,
             ignore_offset=ignore_offset,
             errors=errors,
+            search_total=search_total,
+            on_hold=on_hold,
+            timestamps=timestamps,
+            chat_shape=chat_shape,
+            updated_at=updated_at,
         )
         self._state = State(self._settings, faults)
         self._thread: threading.Thread | None = None
@@ -173,65 +202,6 @@ class Sandbox:
         """
         fields: dict[str, Any] = {"conn_type": "helpcrunch", "password": self.key, "host": self.url}
         return json.dumps({**fields, "extra": extra} if extra else fields)
-
-    @property
-    def agents(self) -> list[Record]:
-        """A copy of the agents the account has now, in the server's order."""
-        return self._state.account.agents.all()
-
-    @property
-    def departments(self) -> list[Record]:
-        """A copy of the departments, each with its agents of now."""
-        return self._state.account.departments.all()
-
-    def insert_agents(self, n: int, at: Position = "front") -> list[Record]:
-        """
-        Add agents with fresh ids and return them.
-
-        :param n: how many
-        :param at: ``front`` (default), ``end``, ``random`` (each at a place of its own) or an index
-        """
-        return self._state.account.agents.insert(n, at)
-
-    def delete_agents(self, n: int, at: Position = "front") -> list[Record]:
-        """
-        Remove agents.
-
-        :param n: how many; fewer where the account has fewer
-        :param at: ``front`` (default), ``end``, ``random`` or the index of the first
-        :return: copies of what was removed
-        """
-        return self._state.account.agents.delete(n, at)
-
-    @property
-    def journal(self) -> list[Request]:
-        """Every request that reached the server so far, refused ones included."""
-        return self._state.journal.entries()
-
-    def requests(self, path: str | None = None, method: str | None = None) -> list[Request]:
-        """
-        Return entries of the journal, in order of arrival.
-
-        :param path: only those with this path, prefix included, such as ``/v1/agents``; default: any
-        :param method: only those with this method, such as ``GET``; default: any
-        """
-        return [e for e in self.journal if path in (None, e.path) and method in (None, e.method)]
-
-    def count(self, status: int | None) -> int:
-        """
-        Return how many requests were answered with a status.
-
-        :param status: the HTTP status; ``None`` counts those that got no complete answer
-        """
-        return sum(entry.status == status for entry in self.journal)
-
-    def busiest_window(self, seconds: float) -> int:
-        """
-        Return the most requests, 429s aside, that arrived in any half-open window.
-
-        :param seconds: length of the window, above 0
-        """
-        return busiest_window(self.journal, seconds)
 
     def add_fault(self, fault: Fault) -> None:
         """

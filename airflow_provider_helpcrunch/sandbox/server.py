@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from airflow_provider_helpcrunch.sandbox import control, endpoints, wire
+from airflow_provider_helpcrunch.sandbox import control, drift, endpoints, wire
 from airflow_provider_helpcrunch.sandbox.answers import Answer, error
-from airflow_provider_helpcrunch.sandbox.faults import DATA_KINDS, WIRE_KINDS, Fault
+from airflow_provider_helpcrunch.sandbox.faults import (
+    DATA_KINDS,
+    INSTEAD_KINDS,
+    SETTING_KINDS,
+    WIRE_KINDS,
+    Fault,
+)
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.misbehaviour import Scene, shape
 
@@ -76,7 +82,7 @@ class Handler:
         entry = self._entry(request, arrived, body)
         refusal, faults = self._verdict(entry)
         ticket = state.journal.open(replace(entry, fault="+".join(fault.kind for fault in faults) or None))
-        response = await self._response(request, entry, refusal, faults)
+        response = await self._response(request, entry, refusal, faults, ticket)
         if response is None:
             return web.Response()  # goes nowhere: the connection is closed
         # Before the last byte leaves: whoever has an answer finds it in the journal.
@@ -115,38 +121,44 @@ class Handler:
         return None, faults
 
     async def _response(
-        self, request: web.BaseRequest, entry: Request, refusal: Answer | None, faults: list[Fault]
+        self,
+        request: web.BaseRequest,
+        entry: Request,
+        refusal: Answer | None,
+        faults: list[Fault],
+        ticket: int,
     ) -> web.StreamResponse | None:
-        self._change(faults)
+        for fault in faults:
+            drift.happen(self._state.account, fault)
+        shaping = _shaping(faults)
+        # A write is carried out on arrival: a client that gives up during the wait does not undo it.
+        answer = refusal or (self._answer(entry, shaping, ticket) if endpoints.writes(entry) else None)
         lags = [fault.seconds for fault in faults if fault.kind == "latency"]
         late = sum(lags, self._state.settings.latency)
         if late:
             await asyncio.sleep(late)
-        if refusal:
-            return wire.response(refusal)
-        fault = _shaping(faults)
-        answer = self._answer(request, entry, fault)
-        if fault and fault.kind in WIRE_KINDS:
-            return await wire.deliver(fault, answer, request)
-        return wire.response(answer)
+        answer = answer or self._answer(entry, shaping, ticket)
+        if shaping is None:
+            return wire.response(answer)
+        if shaping.kind in WIRE_KINDS:
+            return await wire.deliver(shaping, answer, request)
+        return wire.response(shape(shaping, answer, self._scene(request)))
 
-    def _change(self, faults: list[Fault]) -> None:
-        agents = self._state.account.agents
-        for fault in faults:
-            if fault.kind in DATA_KINDS:
-                (agents.insert if fault.kind == "insert" else agents.delete)(fault.rows, fault.at)
+    def _answer(self, entry: Request, fault: Fault | None, ticket: int) -> Answer:
+        state, settings = self._state, self._state.settings
+        if fault and fault.kind in INSTEAD_KINDS:
+            return Answer(200, b"")
+        if fault and fault.kind in SETTING_KINDS:
+            flag: dict[str, Any] = {fault.kind: True}
+            settings = replace(settings, **flag)
+        answer = endpoints.answer(state.account, settings, entry)
+        if answer.applied:
+            state.journal.applied(ticket)
+        return answer
 
-    def _answer(self, request: web.BaseRequest, entry: Request, fault: Fault | None) -> Answer:
-        account, settings = self._state.account, self._state.settings
-        if fault is None:
-            return endpoints.answer(account, settings, entry)
-        if fault.kind == "shuffle":
-            settings = replace(settings, shuffle=True)
-        elif fault.kind == "ignore_offset":
-            settings = replace(settings, ignore_offset=True)
+    def _scene(self, request: web.BaseRequest) -> Scene:
         port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
-        scene = Scene(settings.errors, request.headers.get("Authorization", ""), port)
-        return shape(fault, endpoints.answer(account, settings, entry), scene)
+        return Scene(self._state.settings.errors, request.headers.get("Authorization", ""), port)
 
 
 def _shaping(faults: list[Fault]) -> Fault | None:

@@ -8,11 +8,22 @@ from typing import Literal, TypeAlias, get_args
 TotalStyle: TypeAlias = Literal["exact", "missing", "zero", "string", "low", "high", "root"]
 Total: TypeAlias = TotalStyle | int
 Errors: TypeAlias = Literal["new", "old"]
+SearchTotal: TypeAlias = Literal["root", "meta"]
+OnHold: TypeAlias = Literal["onhold", "on hold", "on-hold"]
+Timestamps: TypeAlias = Literal["string", "integer", "fractional"]
+ChatFields: TypeAlias = Literal["new", "old"]
 
 TOTAL_STYLES: tuple[str, ...] = get_args(TotalStyle)
 HIGHEST_PORT = 65535
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "errors": get_args(Errors),
+    "search_total": get_args(SearchTotal),
+    "on_hold": get_args(OnHold),
+    "timestamps": get_args(Timestamps),
+    "chat_shape": get_args(ChatFields),
+}
 _LEAST = {
-    **dict.fromkeys(("agents", "departments", "port", "window", "latency"), 0),
+    **dict.fromkeys(("agents", "departments", "chats", "port", "window", "latency"), 0),
     **dict.fromkeys(("rate_limit", "page_cap", "max_limit"), 1),
 }
 
@@ -22,13 +33,15 @@ class Settings:
     """
     The switches of a sandbox; :class:`~airflow_provider_helpcrunch.sandbox.Sandbox` documents them.
 
-    ``shuffle`` is no switch of the sandbox: the fault of that name sets it for one request.
+    ``shuffle``, ``ignore_filter`` and ``ignore_write`` are no switches of the sandbox: the faults of these names
+    set them for one request.
 
     :raises ValueError: a value is out of its range
     """
 
     agents: int = 250
     departments: int = 5
+    chats: int = 300
     key: str = "sandbox-key"
     port: int = 0
     seed: int = 1
@@ -41,7 +54,14 @@ class Settings:
     total: Total = "exact"
     ignore_offset: bool = False
     errors: Errors = "new"
+    search_total: SearchTotal = "root"
+    on_hold: OnHold = "onhold"
+    timestamps: Timestamps = "string"
+    chat_shape: ChatFields = "new"
+    updated_at: bool = False
     shuffle: bool = False
+    ignore_filter: bool = False
+    ignore_write: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no sandbox can do."""
@@ -56,6 +76,7 @@ class Settings:
         if not isinstance(self.total, int) and self.total not in TOTAL_STYLES:
             message = f"total must be an integer or one of {', '.join(TOTAL_STYLES)}, not {self.total!r}"
             raise ValueError(message)
-        if self.errors not in get_args(Errors):
-            message = f"errors must be one of {', '.join(get_args(Errors))}, not {self.errors!r}"
-            raise ValueError(message)
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                message = f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}"
+                raise ValueError(message)

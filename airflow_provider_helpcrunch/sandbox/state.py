@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.sandbox.account import Account
+from airflow_provider_helpcrunch.sandbox.chat_data import Cast
+from airflow_provider_helpcrunch.sandbox.chat_shape import ChatShape
+from airflow_provider_helpcrunch.sandbox.chats import Chats
 from airflow_provider_helpcrunch.sandbox.faults import Fault, FaultPlan
 from airflow_provider_helpcrunch.sandbox.journal import Journal
 from airflow_provider_helpcrunch.sandbox.limit import SlidingWindow
@@ -32,7 +35,16 @@ class State:
     def reset(self) -> None:
         """Go back to the start: data, faults with fresh counts, an empty window, an empty journal."""
         settings = self.settings
-        self.account = Account(agents=settings.agents, departments=settings.departments, seed=settings.seed)
+        self.account = _account(settings)
         self.limit = SlidingWindow(settings.rate_limit, settings.window)
         self.faults = FaultPlan(self._faults)
         self.journal.clear()
+
+
+def _account(settings: Settings) -> Account:
+    seed, agents, departments = settings.seed, settings.agents, settings.departments
+    # Two customers for three chats: some come again. A few without a chat can be given one.
+    cast = Cast(seed, agents, departments, customers=10 + settings.chats * 2 // 3)
+    shape = ChatShape(seed, settings.timestamps, settings.on_hold, settings.chat_shape)
+    chats = Chats(settings.chats, cast, shape)
+    return Account(agents=agents, departments=departments, seed=seed, chats=chats)

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.sandbox.endpoints import ROUTES
 from airflow_provider_helpcrunch.sandbox.faults import KINDS, Fault
 
 if TYPE_CHECKING:
@@ -163,6 +164,23 @@ def test_help_has_a_line_for_every_kind_of_fault_and_names_every_parameter():
     )
     assert sorted(line.split()[0] for line in kinds.splitlines()[1:] if line) == sorted(KINDS)
     assert set(re.findall(r"(\w+)=", kinds + common)) == {field.name for field in fields(Fault)} - {"kind"}
+
+
+def test_the_documentation_names_every_option_fault_and_method():
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    rows = re.findall(r"^\| (.*?) \|", text, re.MULTILINE)
+    named = {word for row in rows for word in re.findall(r"`(-*\w[\w-]*)", row)}
+    options = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {"--faults"}
+    methods = {name for name in dir(Sandbox) if not name.startswith("_")}
+    assert options | {"--fault", "--port-file"} <= named
+    assert set(KINDS) <= named
+    assert methods - named == {"start", "stop", "port", "url", "key", "connection"}
+    assert all(f"`{field.name}`" in text for field in fields(Fault) if field.name != "kind")
+
+
+def test_the_documentation_names_every_path():
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    assert [route for route in ROUTES if f"`{' '.join(route)}`" not in text] == []
 
 
 def test_it_imports_neither_airflow_nor_the_rest_of_the_package():

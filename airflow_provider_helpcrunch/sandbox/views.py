@@ -1,0 +1,196 @@
+"""What a test sees and changes of an account that serves, and what it reads of the requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.sandbox.chat_fields import BY_PERSON
+from airflow_provider_helpcrunch.sandbox.chat_words import OPEN
+from airflow_provider_helpcrunch.sandbox.journal import Request, busiest_window
+
+if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.sandbox.account import Position, Record
+    from airflow_provider_helpcrunch.sandbox.state import State
+
+
+class AccountView:
+    """The data of a sandbox. All methods may be called from any thread, while clients read."""
+
+    _state: State
+
+    @property
+    def agents(self) -> list[Record]:
+        """A copy of the agents the account has now, in the server's order."""
+        return self._state.account.agents.all()
+
+    @property
+    def departments(self) -> list[Record]:
+        """A copy of the departments, each with its agents of now."""
+        return self._state.account.departments.all()
+
+    @property
+    def customers(self) -> list[Record]:
+        """A copy of the customers in the form that chats embed, each with its ``tagsData``."""
+        return [customer.record() for customer in self._state.account.chats.customers()]
+
+    @property
+    def chats(self) -> list[Record]:
+        """A copy of the chats the account has now, as the API would show them, in the order of their ids."""
+        return self._state.account.chats.records()
+
+    @property
+    def taken(self) -> list[tuple[int, int]]:
+        """What the fault ``take`` took so far, in order: id of the chat, id of the agent who has it now."""
+        return self._state.account.chats.taken
+
+    def insert_agents(self, n: int, at: Position = "front") -> list[Record]:
+        """
+        Add agents with fresh ids and return them.
+
+        :param n: how many
+        :param at: ``front`` (default), ``end``, ``random`` (each at a place of its own) or an index
+        """
+        return self._state.account.agents.insert(n, at)
+
+    def delete_agents(self, n: int, at: Position = "front") -> list[Record]:
+        """
+        Remove agents.
+
+        :param n: how many; fewer where the account has fewer
+        :param at: ``front`` (default), ``end``, ``random`` or the index of the first
+        :return: copies of what was removed
+        """
+        return self._state.account.agents.delete(n, at)
+
+    def remove_agent(self, agent_id: int) -> None:
+        """
+        Let one agent leave the account. Their chats stay assigned to them, but nothing can be assigned anew.
+
+        :param agent_id: the id
+        :raises KeyError: the account has no such agent
+        """
+        if not self._state.account.remove_agent(agent_id):
+            raise KeyError(agent_id)
+
+    def chat(self, chat_id: int) -> Record:
+        """
+        Return a copy of one chat, as the API would show it.
+
+        :param chat_id: the id
+        :raises KeyError: there is no such chat
+        """
+        return self._state.account.chats.record(chat_id)
+
+    def chats_of(self, agent_id: int | None, *, open_only: bool = True) -> list[Record]:
+        """
+        Return copies of the chats that are assigned to an agent, in the order of their ids.
+
+        :param agent_id: the id, ``None`` for unassigned chats
+        :param open_only: leave out those that are closed or empty (default)
+        """
+        return self._state.account.chats.records(
+            lambda chat: chat.assignee == agent_id and (chat.status in OPEN or not open_only)
+        )
+
+    def insert_chats(
+        self,
+        n: int,
+        *,
+        assignee: int | None = None,
+        status: str = "opened",
+        department: int | None = None,
+        customer: int | None = None,
+    ) -> list[Record]:
+        """
+        Add chats with fresh ids, each created a second or more after all others, and return them.
+
+        :param n: how many
+        :param assignee: the id of an agent, or of one who left; default: nobody
+        :param status: in any documented spelling, ``opened`` by default
+        :param department: the id of a department; default: none
+        :param customer: the id of a customer of the account; default: any
+        :raises ValueError: there is no such agent, status, department or customer
+        """
+        values = self._checked(assignee=assignee, status=status, department=department)
+        chats = self._state.account.chats
+        of = None if customer is None else chats.customer(customer)
+        if customer is not None and of is None:
+            message = f"the account has no customer {customer}"
+            raise ValueError(message)
+        return [chats.record(chats.create(of, **values)) for _ in range(n)]
+
+    def update_chat(self, chat_id: int, **changes: Any) -> Record:
+        """
+        Change a chat the way a person does in HelpCrunch's own user interface: the journal knows nothing of it.
+
+        :param chat_id: the id
+        :param changes: new values by their names in the API: ``assignee`` (id or ``None``), ``department`` (the
+            same), ``status``, ``rating``, ``snoozedUntil`` (UNIX seconds or ``None``), ``readByAgent``,
+            ``readByCustomer``, ``closedAt``, ``closedBy``, ``lastMessageAt``, ``lastCustomerMessageAt``,
+            ``lastMessageText``, ``lastCommunicatedAgentId``
+        :return: a copy of the chat as it is then
+        :raises KeyError: there is no such chat
+        :raises ValueError: a name or a value is wrong
+        """
+        self._state.account.chats.change(chat_id, **self._checked(**changes))
+        return self.chat(chat_id)
+
+    def _checked(self, **changes: Any) -> dict[str, Any]:
+        account = self._state.account
+        if not BY_PERSON.keys() >= changes.keys():
+            message = f"a chat has no {', '.join(changes.keys() - BY_PERSON.keys())} that could be changed"
+            raise ValueError(message)
+        for name, known in (("assignee", account.knew_agent), ("department", account.has_department)):
+            if changes.get(name) is not None and not known(changes[name]):
+                message = f"the account has no {name} {changes[name]}"
+                raise ValueError(message)
+        try:
+            return {BY_PERSON[name][0]: BY_PERSON[name][1](value) for name, value in changes.items()}
+        except KeyError as wrong:
+            message = f"there is no status {wrong}"
+            raise ValueError(message) from None
+
+
+class JournalView:
+    """The requests a sandbox got."""
+
+    _state: State
+
+    @property
+    def journal(self) -> list[Request]:
+        """Every request that reached the server so far, refused ones included."""
+        return self._state.journal.entries()
+
+    def requests(self, path: str | None = None, method: str | None = None) -> list[Request]:
+        """
+        Return entries of the journal, in order of arrival.
+
+        :param path: only those with this path, prefix included, such as ``/v1/agents``; default: any
+        :param method: only those with this method, such as ``GET``; default: any
+        """
+        return [e for e in self.journal if path in (None, e.path) and method in (None, e.method)]
+
+    def writes(self, chat_id: int | None = None) -> list[Request]:
+        """
+        Return the updates of chats that were applied, whether or not their answers arrived.
+
+        :param chat_id: only those of this chat; default: of any
+        """
+        applied = [entry for entry in self.requests(method="PUT") if entry.applied]
+        return [entry for entry in applied if chat_id in (None, entry.chat)]
+
+    def count(self, status: int | None) -> int:
+        """
+        Return how many requests were answered with a status.
+
+        :param status: the HTTP status; ``None`` counts those that got no complete answer
+        """
+        return sum(entry.status == status for entry in self.journal)
+
+    def busiest_window(self, seconds: float) -> int:
+        """
+        Return the most requests, 429s aside, that arrived in any half-open window.
+
+        :param seconds: length of the window, above 0
+        """
+        return busiest_window(self.journal, seconds)
