@@ -1,4 +1,16 @@
-"""Operators about chats: find them, decide who gets them, move them."""
+"""
+Operators about chats: find them, decide who gets them, move them.
+
+::
+
+    listing      ListChatsOperator
+    search       SearchChatsOperator           → criteria
+    reassign     ReassignChatsOperator         → reassignment → drain → search_pages, selection, targets
+    update       UpdateChatsOperator, …        → plan, plan_run
+    bulk         what the last two share       → work → ledger → outcome
+
+The operators are in the modules on the left, which are all that a DAG file loads.
+"""
 
 from __future__ import annotations
 
