@@ -81,6 +81,7 @@ class Work:
         self._fail_fast = fail_fast
         self._log = log
         self._waited = 0.0
+        self._is_stuck = False
 
     @property
     def job(self) -> Job:
@@ -98,6 +99,7 @@ class Work:
             "place": self.job.place,
             "requests": self.requests,
             "waited": self._waited,
+            "is_stuck": self._is_stuck,
         }
 
     def take_up(self, state: dict[str, Any]) -> None:
@@ -105,6 +107,7 @@ class Work:
         self.ledger.resume(state["outcomes"], state["earlier"])
         self.job.go_on_from(state["place"])
         self.requests, self._waited = state["requests"], state["waited"]
+        self._is_stuck = state["is_stuck"]
 
     def until_spent(self) -> float | None:
         """
@@ -116,13 +119,14 @@ class Work:
         """
         before = self._progress()
         # Where the last wait led to nothing, the next request waits in its place until it may pass.
-        patience = self._patience - self._waited if self._waited else min(BRIEF, self._patience)
+        patience = self._patience - self._waited if self._is_stuck else min(BRIEF, self._patience)
         with HelpCrunchHook(self._conn_id, patience=patience) as hook:
             client = hook.client
             try:
                 self._do(client)
             except HelpCrunchRateLimitError as spent:
-                if self._progress() != before:
+                self._is_stuck = self._progress() == before
+                if not self._is_stuck:
                     self._waited = 0.0
                 return self._pause(client, spent)
             finally:
@@ -131,8 +135,12 @@ class Work:
         return None
 
     def _pause(self, client: HelpCrunchClient, spent: HelpCrunchRateLimitError) -> float:
-        """Return the seconds until half of the account's budget is free, or what the job needs if that is less."""
-        permits = min(self.job.requests_left, client.requests_per_minute // 2)
+        """
+        Return the seconds until a quarter of the account's budget is free, or what the job needs if that is less.
+
+        For fewer permits it would not pay to start a task; the rest gets free while these are used.
+        """
+        permits = min(self.job.requests_left, client.requests_per_minute // 4)
         seconds = max(client.budget_wait(permits), 1.0)
         if self._waited + seconds > self._patience:
             raise spent
