@@ -40,7 +40,7 @@ help: ## show this list
 ## What the package does
 
 .PHONY: demo
-demo: $(ENV3)/.stamp ## list the agents of a local HelpCrunch into XCom and a file, as two DAGs on the newest Airflow
+demo: $(ENV3)/.stamp ## run the example DAGs on the newest Airflow with a local HelpCrunch: list agents, and let one leave
 	@$(ENV3)/bin/python scripts/demo.py $(ARGS)
 
 .PHONY: airflow

@@ -120,14 +120,16 @@ def serve(options: argparse.Namespace, home: Path) -> None:
     port = options.port or free_port()
     with Processes(home, environment(home, port), cwd=home, patience=START_TIMEOUT) as processes:
         try:
-            api_url = start_sandbox(processes, "--agents", str(options.agents))
+            size = ("--agents", str(options.agents), "--chats", str(options.chats))
+            api_url = start_sandbox(processes, *size)
             print("Starting Airflow; this takes half a minute ...", flush=True)
             password = start_airflow(processes, port, api_url)
             print(
                 f"\nAirflow     http://{LOCALHOST}:{port}\n"
                 f"login       {USER}\n"
                 f"password    {password}\n"
-                f"HelpCrunch  {api_url} with {options.agents} agents, as connection helpcrunch_default\n"
+                f"HelpCrunch  {api_url} with {options.agents} agents and {options.chats:,} chats, as connection "
+                "helpcrunch_default\n"
                 f"DAGs        {CLONE / 'dags'}\n"
                 f"logs        {home}\n\n"
                 "Ctrl-C stops everything.",
@@ -147,6 +149,7 @@ def main() -> int:
     )
     parser.add_argument("--port", type=int, default=0, help="port of the UI (default: a free one)")
     parser.add_argument("--agents", type=int, default=250, help="agents of the account (default: 250)")
+    parser.add_argument("--chats", type=int, default=2000, help="chats of the account (default: 2000)")
     options = parser.parse_args()
     raise_on_signals()
     try:

@@ -1,9 +1,10 @@
 """
 The main job, end to end, for a person to look at: ``make demo``.
 
-Starts a local HelpCrunch, runs both example DAGs with ``airflow dags test``, and shows what came out. All of it lives
-in ``.tmp/demo`` of the clone and starts from nothing each time; nothing keeps running. With ``HELPCRUNCH_API_KEY`` set
-the agents are those of that account, which is only read; ``HELPCRUNCH_API_URL`` overrides its address.
+Starts a local HelpCrunch, runs example DAGs with ``airflow dags test``, and shows what came out: two that list agents,
+and one that gives the chats of an agent who leaves to others, first as a dry run. All of it lives in ``.tmp/demo`` of
+the clone and starts from nothing each time; nothing keeps running. With ``HELPCRUNCH_API_KEY`` set the agents are those
+of that account, which is only read; ``HELPCRUNCH_API_URL`` overrides its address.
 """
 
 from __future__ import annotations
@@ -20,16 +21,11 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from demo_result import ResultError, check, near, read_agents, read_journal, show
-from processes import (
-    CLONE,
-    SANDBOX_KEY,
-    ProcessError,
-    Processes,
-    airflow_environment,
-    raise_on_signals,
-    start_sandbox,
-)
+from demo_moves import DRY, REAL, check_dry_run, check_moves, open_chats, read_report, show_moves
+from demo_result import ResultError, check, near, read_agents, show
+from processes import CLONE, ProcessError, Processes, airflow_environment, raise_on_signals
+
+from airflow_provider_helpcrunch.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,9 +36,13 @@ AIRFLOW_HOME = FOLDER / "airflow"
 AIRFLOW_LOG = FOLDER / "airflow.log"
 DAG_TO_XCOM = "example_helpcrunch_agents_to_xcom"
 DAG_TO_FILE = "example_helpcrunch_agents_to_object_storage"
+DAG_AGENT_LEAVES = "example_helpcrunch_agent_leaves"
 MAPPED_TASK = "review_access"
 SANDBOX_AGENTS = 250
+SANDBOX_CHATS = 5000
 SANDBOX_LIMIT = 120
+LEAVER = 1004
+TAKE_OVER = (1002, 1003, 1007, 1008)
 PATIENCE = 900
 """Seconds that one command may take: a DAG waits while others spend the requests of a real account."""
 FAILURE = re.compile(r"(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt|Timeout): .*)")
@@ -74,7 +74,7 @@ def airflow(processes: Processes, *arguments: str) -> int:
         fail(f"'airflow {' '.join(arguments[:3])}' did not end within {PATIENCE} s.", AIRFLOW_LOG)
 
 
-def run_dag(processes: Processes, dag_id: str, **params: str) -> dict[str, int]:
+def run_dag(processes: Processes, dag_id: str, **params: Any) -> dict[str, int]:
     """
     Run a DAG to its end.
 
@@ -82,9 +82,10 @@ def run_dag(processes: Processes, dag_id: str, **params: str) -> dict[str, int]:
     :raises DemoError: the run did not succeed, whatever the exit code says
     """
     code = airflow(processes, "dags", "test", dag_id, "--conf", json.dumps(params))
-    runs = query("SELECT state FROM dag_run WHERE dag_id = ?", dag_id)
-    tasks = query("SELECT task_id, state, count(*) FROM task_instance WHERE dag_id = ? GROUP BY 1, 2", dag_id)
-    if code != 0 or runs != [("success",)]:
+    runs = query("SELECT run_id, state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1", dag_id)
+    run_id, state = runs[0] if runs else ("", "missing")
+    tasks = query("SELECT task_id, state, count(*) FROM task_instance WHERE run_id = ? GROUP BY 1, 2", run_id)
+    if code != 0 or state != "success":
         failed = " and ".join(sorted({task for task, state, _ in tasks if state == "failed"}))
         reason = f"its task {failed} failed" if failed else f"'airflow dags test' ended with {code}"
         fail(f"The DAG {dag_id} did not succeed: {reason}.", AIRFLOW_LOG)
@@ -112,7 +113,7 @@ def fail(sentence: str, log: Path) -> NoReturn:
 
 
 def run_dags(processes: Processes, connection: Mapping[str, str]) -> int:
-    """Run both DAGs on a new database, and return how many mapped tasks there were."""
+    """Run both DAGs that list agents on a new database, and return how many mapped tasks there were."""
     processes.env["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"] = json.dumps({"conn_type": "helpcrunch", **connection})
     with step(f"A database for Airflow {version('apache-airflow')}"):
         if airflow(processes, "db", "migrate") != 0:
@@ -124,28 +125,48 @@ def run_dags(processes: Processes, connection: Mapping[str, str]) -> int:
     return mapped
 
 
-def sandbox(processes: Processes) -> str:
-    """Start a local HelpCrunch and return the URL of its API."""
-    try:
-        return start_sandbox(processes, "--agents", str(SANDBOX_AGENTS), "--rate-limit", str(SANDBOX_LIMIT))
-    except ProcessError:
-        fail("The local HelpCrunch did not start.", processes.log("sandbox"))
+def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
+    """Give the chats of an agent to others, first as a dry run; compare both with the account, and show them."""
+    params = {
+        "agent_id": LEAVER,
+        "to_agents": ", ".join(map(str, TAKE_OVER)),
+        "strategy": "least_loaded",
+        "base_path": str(FOLDER),
+    }
+    begun, chats = len(account.journal), account.chats
+    with step(f"DAG {DAG_AGENT_LEAVES}, dry run"):
+        run_dag(processes, DAG_AGENT_LEAVES, **params)
+    check_dry_run(account, begun, chats)
+    planned, _ = read_report(FOLDER, DRY)
+    dry_run, begun = len(account.journal) - begun, len(account.journal)
+    with step(f"DAG {DAG_AGENT_LEAVES}, for real"):
+        run_dag(processes, DAG_AGENT_LEAVES, **params, dry_run=False)
+    moved, path = read_report(FOLDER, REAL)
+    check_moves(account, begun, chats, LEAVER, planned, moved)
+    names = {agent["id"]: agent["name"] for agent in account.agents}
+    show_moves(names, (LEAVER, *TAKE_OVER), open_chats(chats), open_chats(account.chats))
+    print(f"\nMoved     {len(moved)} chats, each by one request; no other chat was touched")
+    print(f"Dry run   wrote nothing ({dry_run} requests), and foretold who got which chat")
+    print(f"Report    {near(path)}")
 
 
 def run_on_sandbox() -> None:
     """Run the DAGs on a local HelpCrunch, compare the result with its account and show it."""
     # The request budget is a temporary file, and nobody else spends it.
     env = airflow_environment(AIRFLOW_HOME) | {"TMPDIR": str(FOLDER / "tmp")}
-    with Processes(FOLDER, env, cwd=CLONE, patience=PATIENCE) as processes:
-        with step(f"A local HelpCrunch with {SANDBOX_AGENTS} agents"):
-            url = sandbox(processes)
-        mapped = run_dags(processes, {"password": SANDBOX_KEY, "host": url})
-        journal = read_journal(url)
-    agents, path = read_agents(FOLDER)
-    check(agents, SANDBOX_AGENTS, mapped, journal)
-    show(agents, path, mapped)
-    busiest = f"the busiest minute had {journal['busiest_60_s']} of the {SANDBOX_LIMIT} allowed"
-    print(f"Requests  {journal['requests']}, none refused; {busiest}")
+    account = Sandbox(agents=SANDBOX_AGENTS, chats=SANDBOX_CHATS, rate_limit=SANDBOX_LIMIT)
+    with contextlib.ExitStack() as running:
+        with step(f"A local HelpCrunch with {SANDBOX_AGENTS} agents and {SANDBOX_CHATS:,} chats"):
+            running.enter_context(account)
+        processes = running.enter_context(Processes(FOLDER, env, cwd=CLONE, patience=PATIENCE))
+        mapped = run_dags(processes, {"password": account.key, "host": account.url})
+        agents, path = read_agents(FOLDER)
+        check(agents, SANDBOX_AGENTS, mapped, account.journal)
+        show(agents, path, mapped)
+        print()
+        run_agent_leaves(processes, account)
+    busiest = f"the busiest minute had {account.busiest_window(60)} of the {SANDBOX_LIMIT} allowed"
+    print(f"Requests  {len(account.journal)} in all, none refused; {busiest}")
 
 
 def run_on_account(api_key: str) -> None:
@@ -157,6 +178,7 @@ def run_on_account(api_key: str) -> None:
         url = os.environ.get("HELPCRUNCH_API_URL", "")
         mapped = run_dags(processes, {"password": api_key, "host": url})
     show(*read_agents(FOLDER), mapped)
+    print(f"Not run   {DAG_AGENT_LEAVES}: it is for changing chats. Without the key, make demo runs it")
 
 
 @contextlib.contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from airflow_provider_helpcrunch.sandbox import Request
 
 MAPPED_ROLES = ("admin", "superviser")
 """Who has a mapped task in the DAG to XCom."""
@@ -39,20 +40,13 @@ def read_agents(folder: Path) -> tuple[list[dict[str, Any]], Path]:
     return [json.loads(line) for line in files[0].read_text(encoding="utf-8").splitlines()], files[0]
 
 
-def read_journal(url: str) -> dict[str, Any]:
-    """Return what the sandbox says about the requests it saw."""
-    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/_sandbox/summary", timeout=10) as answer:  # noqa: S310
-        summary: dict[str, Any] = json.load(answer)
-        return summary
-
-
-def check(agents: Sequence[Mapping[str, Any]], size: int, mapped: int, journal: Mapping[str, Any]) -> None:
+def check(agents: Sequence[Mapping[str, Any]], size: int, mapped: int, journal: Sequence[Request]) -> None:
     """
     Compare the result with the sandbox's account, which is known.
 
     :param size: how many agents the account has
     :param mapped: how many mapped tasks there were
-    :param journal: what the sandbox says about the requests it saw
+    :param journal: the requests that the sandbox saw
     :raises ResultError: something is missing, doubled or was refused
     """
     expected = sum(agent["role"] in MAPPED_ROLES for agent in agents)
@@ -60,11 +54,22 @@ def check(agents: Sequence[Mapping[str, Any]], size: int, mapped: int, journal: 
         msg = f"The account has {size} agents, and the file {len(agents)}."
     elif mapped != expected:
         msg = f"{expected} agents are {' or '.join(MAPPED_ROLES)}, and {mapped} tasks ran for them."
-    elif journal["by_status"].keys() != {"200"}:
-        msg = f"The local HelpCrunch refused requests; its answers by status: {journal['by_status']}."
     else:
+        check_answers(journal)
         return
     raise ResultError(msg)
+
+
+def check_answers(journal: Sequence[Request]) -> None:
+    """
+    Look whether the sandbox answered all requests well.
+
+    :raises ResultError: it refused one
+    """
+    by_status = Counter(request.status for request in journal)
+    if by_status.keys() != {200}:
+        msg = f"The local HelpCrunch refused requests; its answers by status: {dict(by_status)}."
+        raise ResultError(msg)
 
 
 def show(agents: Sequence[Mapping[str, Any]], path: Path, mapped: int) -> None:

@@ -17,7 +17,7 @@ def dags_folder():
 
 @pytest.fixture(scope="module")
 def run_python(dags_folder, tmp_path_factory):
-    """Run ``python`` in a new process, on an Airflow home of its own without any connection."""
+    """Run ``python`` in a new process, on an Airflow home of its own without any connection; return what it printed."""
     home = tmp_path_factory.mktemp("airflow")
     own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     # Airflow is large: compiling it anew takes each process several seconds.
@@ -41,5 +41,6 @@ def run_python(dags_folder, tmp_path_factory):
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     return run

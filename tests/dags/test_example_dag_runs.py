@@ -1,4 +1,4 @@
-"""Both example DAGs, run by Airflow against a local HelpCrunch; judged by what that saw and by what was written."""
+"""The example DAGs about agents, run by Airflow on a local HelpCrunch; judged by what it saw and what was written."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def runs(account, output, run_python, tmp_path_factory):
     run_python(
         PROGRAM,
         result,
-        f"{TO_XCOM}={{}}",
-        f"{TO_FILE}={json.dumps({'base_path': str(output)})}",
+        f"{TO_XCOM}:{TO_XCOM}={{}}",
+        f"{TO_FILE}:{TO_FILE}={json.dumps({'base_path': str(output)})}",
         AIRFLOW_CONN_HELPCRUNCH_DEFAULT=account.connection(),
     )
     return json.loads(result.read_text())

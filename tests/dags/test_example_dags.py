@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import socket
 from datetime import UTC, datetime
@@ -11,7 +12,13 @@ import pytest
 from airflow.models import DagBag
 from airflow.providers.common.compat.sdk import BaseHook
 
-DAG_IDS = ["example_helpcrunch_agents_to_object_storage", "example_helpcrunch_agents_to_xcom"]
+AGENT_LEAVES = "example_helpcrunch_agent_leaves"
+TO_FILE = "example_helpcrunch_agents_to_object_storage"
+TO_XCOM = "example_helpcrunch_agents_to_xcom"
+MORNING_SHIFT = "example_helpcrunch_morning_shift"
+OWN_PLAN = "example_helpcrunch_own_plan"
+DAG_IDS = [AGENT_LEAVES, TO_FILE, TO_XCOM, MORNING_SHIFT, OWN_PLAN]
+CHANGE_CHATS = [AGENT_LEAVES, MORNING_SHIFT, OWN_PLAN]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,7 @@ def test_the_documentation_can_include_its_snippets(dags_folder, dag_id):
     marks = re.findall(r"^ *# \[(START|END) (howto_\w+)\]$", text, re.MULTILINE)
     starts, ends = marks[::2], marks[1::2]
     assert [("END", name) for kind, name in starts if kind == "START"] == ends
-    assert "ListAgentsOperator(" in text[text.index("[START howto_operator") : text.rindex("[END")]
+    assert "Operator(" in text[text.index("[START howto_operator") : text.rindex("[END")]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,7 @@ def test_the_documentation_can_include_its_snippets(dags_folder, dag_id):
     ],
 )
 def test_the_file_is_that_of_the_day_with_and_without_a_logical_date(bag, dag_run, date):
-    dag = bag.dags[DAG_IDS[0]]
+    dag = bag.dags[TO_FILE]
     template = dag.get_template_env().from_string(dag.get_task("list_agents").output_path)
     path = template.render(dag_run=SimpleNamespace(**dag_run), params={"base_path": "s3://bucket/a"})
     assert path == f"s3://bucket/a/agents/date={date}/agents.jsonl"
@@ -68,6 +75,58 @@ def test_the_file_is_that_of_the_day_with_and_without_a_logical_date(bag, dag_ru
 @pytest.mark.parametrize(
     ("base_path", "accepted"), [("s3://bucket", True), ("/data", True), ("/data/", False), ("", False)]
 )
-def test_the_form_refuses_a_base_path_that_would_make_an_empty_folder(bag, base_path, accepted):
-    param = bag.dags[DAG_IDS[0]].params.get_param("base_path")
+@pytest.mark.parametrize("dag_id", [TO_FILE, AGENT_LEAVES, OWN_PLAN])
+def test_the_form_refuses_a_base_path_that_would_make_an_empty_folder(bag, dag_id, base_path, accepted):
+    param = bag.dags[dag_id].params.get_param("base_path")
     assert (param.resolve(base_path, suppress_exception=True) == base_path) is accepted
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_each_field_of_the_form_has_a_title_and_an_explanation(bag, dag_id):
+    params = bag.dags[dag_id].params
+    for name in params:
+        param = params.get_param(name)
+        assert param.description
+        assert param.schema["title"]
+        assert param.schema["type"]
+
+
+@pytest.mark.parametrize("dag_id", CHANGE_CHATS)
+def test_what_changes_chats_is_a_dry_run_unless_told_otherwise_and_runs_alone(bag, dag_id):
+    dag = bag.dags[dag_id]
+    assert dag.params.get_param("dry_run").resolve() is True
+    assert dag.max_active_runs == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("agent_id", 1001, True),
+        ("agent_id", "1001", False),
+        ("agent_id", 0, False),
+        ("agent_id", None, False),
+        ("to_agents", None, True),
+        ("to_agents", "", True),
+        ("to_agents", "1002", True),
+        ("to_agents", " 1002, 1003 ,1004", True),
+        ("to_agents", "1002 1003", False),
+        ("to_agents", "1002,", False),
+        ("to_agents", "Ada", False),
+        ("strategy", "least_loaded", True),
+        ("strategy", "os.system", False),
+        ("dry_run", False, True),
+        ("dry_run", "no", False),
+    ],
+)
+def test_the_form_of_an_agent_who_leaves_refuses_what_makes_no_sense(bag, name, value, accepted):
+    param = copy.deepcopy(bag.dags[AGENT_LEAVES].params.get_param(name))
+    if accepted:
+        assert param.resolve(value) == value
+    else:
+        with pytest.raises(Exception, match="Failed validating"):
+            param.resolve(value)
+
+
+def test_nobody_leaves_by_default(bag):
+    with pytest.raises(Exception, match="No value passed and Param has no default value"):
+        bag.dags[AGENT_LEAVES].params.get_param("agent_id").resolve()

@@ -1,0 +1,191 @@
+"""
+### An agent leaves: their open chats go to others
+
+Press *Trigger*, say who leaves, and run it twice: first as it is, which only shows who would get which chat; then with
+*Dry run* switched off, which moves them. Both times the log of the last task, `check`, has a table of who had how many
+open chats before and has after, and a report lists every chat.
+
+*Who leaves* is a number, HelpCrunch's id of the agent. If you do not know it, type any number and leave *Dry run* on:
+the log of the task `pick_targets` lists all agents with their ids.
+
+A chat that somebody takes meanwhile is left alone. If a chat cannot be moved, all others are, and `check` fails and
+says which: run it once more, for it takes up what is left. The same helps when new chats have come in for the agent,
+so first see to it in HelpCrunch that they get no new ones.
+
+What it costs: a request for each chat, one for each agent who gets some, and a handful; HelpCrunch allows 120 a minute.
+
+**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. Where tasks run on more
+than one machine, `base_path` must be a place that all of them reach, such as `s3://my_aws@my-bucket/helpcrunch`; there
+`my_aws` is an Airflow connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset, Param, dag, task
+
+from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
+
+log = logging.getLogger(__name__)
+
+# In Airflow's own folder, because /tmp is open to everybody.
+BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
+
+# Stands for the reports wherever they are; the extra of each of its events is the receipt of that run's report.
+REASSIGNMENTS = Asset("x-helpcrunch://reassignments")
+
+
+@task
+def pick_targets(agents: list[dict[str, Any]], leaver: str, named: str) -> list[int]:
+    """Return the ids of those who get the chats: the agents that were named, or else all but the one who leaves."""
+    rows = [f"{agent['id']:>10}  {agent['name']} <{agent['email']}>, {agent['role']}" for agent in agents]
+    log.info("The agents of the account\n%s", "\n".join(rows))
+    if int(leaver) not in {agent["id"] for agent in agents}:
+        log.warning("The account has no agent %s (any more); chats that are still theirs are moved.", leaver)
+    if named.strip():
+        return [int(number) for number in named.split(",")]
+    return [agent["id"] for agent in agents if agent["id"] != int(leaver)]
+
+
+# [START howto_client_search_chats]
+def open_chats(agent: int) -> list[int]:
+    """Return the ids of an agent's open chats. A request for each 100 of them, one at least."""
+    from airflow_provider_helpcrunch.client.filters import Filter
+    from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+
+    filters = [Filter("chats.assignee", "=", agent), Filter("chats.status", "!=", "closed")]
+    with HelpCrunchHook() as hook:
+        found = hook.client.search_chats(filters)
+    return [chat["id"] for chat in found if chat["status"] not in ("closed", "empty")]
+
+
+# [END howto_client_search_chats]
+
+
+def read_report(receipt: dict[str, Any]) -> tuple[Counter[int], list[str]]:
+    """Return how many chats each agent got, or would get, and what went wrong."""
+    from airflow_provider_helpcrunch.storage import read_records
+
+    gets: Counter[int] = Counter()
+    problems = []
+    for change in read_records(receipt):
+        if change["outcome"] in ("changed", "planned"):
+            gets[int(change["after"])] += 1
+        else:
+            problems.append(f"chat {change['id']}: {change['outcome']}, {change['error']}")
+    return gets, problems
+
+
+@task
+def check(
+    result: dict[str, Any], agents: list[dict[str, Any]], leaver: str, dry_run: str
+) -> dict[str, dict[str, int]]:
+    """Say who had and has how many open chats; fail if one that should have been moved was not."""
+    gets, problems = read_report(result["report"])
+    source, moved, is_planned = int(leaver), gets.total(), dry_run == "True"
+    names = {agent["id"]: f"{agent['name']} ({agent['id']})" for agent in agents}
+    left = open_chats(source)
+    table = {}
+    for agent, change in [(source, -moved), *sorted(gets.items())]:
+        now = len(left) if agent == source else len(open_chats(agent))
+        before = now if is_planned else now - change
+        table[names.get(agent, f"agent {agent}")] = {"before": before, "after": before + change}
+    rows = [f"{counts['before']:>7}  {counts['after']:>5}  {name}" for name, counts in table.items()]
+    head = f"{moved} chats {'would be' if is_planned else 'were'} moved. Open chats:"
+    log.info("%s\n before  after\n%s\nReport: %s", head, "\n".join(rows), result["report"]["path"])
+
+    if left and not is_planned:
+        problems.append(f"Open chats of agent {source} now: {', '.join(map(str, left[:20]))}")
+    if problems:
+        said = "\n".join(problems[:20])
+        msg = f"Not every chat of agent {source} was moved. Trigger this again for the rest.\n{said}"
+        raise AirflowFailException(msg)
+    if is_planned:
+        log.info("That was a dry run: nothing was changed. To do it, trigger this again with Dry run off.")
+    return table
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"owner": "support-operations"},
+    doc_md=__doc__,
+    params={
+        "agent_id": Param(
+            type="integer",
+            minimum=1,
+            title="Who leaves",
+            description="HelpCrunch's id of the agent. You do not know it? Type any number and leave Dry run on: the "
+            "log of the task pick_targets lists all agents with their ids",
+        ),
+        "to_agents": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^\s*(\d+\s*(,\s*\d+\s*)*)?$",
+            title="Who takes over",
+            description="Ids of the agents who get the chats, with commas between them, such as 1002, 1003. Empty: all "
+            "agents but the one who leaves",
+        ),
+        "strategy": Param(
+            "round_robin",
+            type="string",
+            enum=["round_robin", "least_loaded"],
+            values_display={
+                "round_robin": "Each in turn",
+                "least_loaded": "Always who has the fewest open chats",
+            },
+            title="Who gets which chat",
+            description="Each in turn, or always the agent who has the fewest open chats at that moment",
+        ),
+        "dry_run": Param(
+            True,
+            type="boolean",
+            title="Dry run",
+            description="On: nothing is changed, and the log shows what would be. Off: the chats are moved",
+        ),
+        "base_path": Param(
+            BASE_PATH,
+            type="string",
+            pattern="[^/]$",
+            title="Base path",
+            description="Folder, bucket or prefix for the reports, without a slash at its end",
+            examples=[BASE_PATH, "s3://my_aws@my-bucket/helpcrunch", "gs://my_gcp@my-bucket/helpcrunch"],
+        ),
+    },
+    tags=["example", "helpcrunch"],
+)
+def example_helpcrunch_agent_leaves() -> None:
+    list_agents = ListAgentsOperator(task_id="list_agents", helpcrunch_conn_id="helpcrunch_default")
+    leaver, dry_run = "{{ params.agent_id }}", "{{ params.dry_run }}"
+    targets = pick_targets(list_agents.output, leaver, "{{ params.to_agents or '' }}")  # type: ignore[arg-type]
+
+    # [START howto_operator_reassign_chats]
+    # In Airflow 3 a run triggered by hand may have no logical date, and so no `ts`. It has `run_after` instead.
+    moment = "{{ (dag_run.logical_date or dag_run.run_after) | ts_nodash }}"
+    name = "{{ 'dry-run' if params.dry_run else 'moved' }}-{{ ti.try_number }}.csv"
+    reassign = ReassignChatsOperator(
+        task_id="reassign",
+        helpcrunch_conn_id="helpcrunch_default",
+        from_agents=leaver,
+        to_agents=targets,
+        # Safe in a template only because the form has two choices: any other text would name a function to call.
+        strategy="{{ params.strategy }}",
+        dry_run=dry_run,
+        report_path="{{ params.base_path }}/reassignments/agent={{ params.agent_id }}/" + moment + "/" + name,
+        on_error="report",
+        outlets=[REASSIGNMENTS],
+    )
+    # [END howto_operator_reassign_chats]
+    check(reassign.output, list_agents.output, leaver, dry_run)  # type: ignore[arg-type]
+
+
+example_helpcrunch_agent_leaves()
