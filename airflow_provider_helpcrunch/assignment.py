@@ -13,6 +13,7 @@ be one of these agents.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -57,14 +58,17 @@ def choose(strategy: Strategy, chat: Mapping[str, Any], loads: Mapping[int, int]
     :param chat: the chat; a strategy that changes it changes its own copy
     :param loads: how many chats each agent has; at least one agent
     :return: the agent's id
-    :raises NoSuchAgentError: the strategy chose somebody else
+    :raises NoSuchAgentError: there is nobody to choose from, or the strategy chose somebody else
     """
-    agent = strategy(dict(chat), dict(loads))
-    if isinstance(agent, bool) or agent not in loads:
+    if not loads:
+        msg = "there is no agent to choose from"
+        raise NoSuchAgentError(msg)
+    agent: object = strategy(copy.deepcopy(dict(chat)), dict(loads))
+    if not isinstance(agent, int) or isinstance(agent, bool) or agent not in loads:
         known = ", ".join(map(str, loads))
         msg = f"the strategy chose {agent!r} for the chat {chat.get('id')}, who is not one of {known}"
         raise NoSuchAgentError(msg)
-    return int(agent)
+    return agent
 
 
 def distribute(
@@ -77,7 +81,7 @@ def distribute(
     :param loads: how many chats each agent has before; the agents to choose from, at least one
     :param strategy: the strategy (:func:`round_robin`)
     :return: an agent's id for each chat, in the same order
-    :raises NoSuchAgentError: the strategy chose somebody else
+    :raises NoSuchAgentError: there is nobody to choose from, or the strategy chose somebody else
     """
     now = dict(loads)
     chosen = []

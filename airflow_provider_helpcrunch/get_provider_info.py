@@ -85,6 +85,12 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_helpcrunch.hooks.helpcrunch"],
             }
         ],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_provider_helpcrunch.triggers.budget"],
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "helpcrunch",

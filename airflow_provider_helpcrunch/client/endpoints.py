@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_helpcrunch.client.pages import Page, parse_page
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE, Check, Fetch, Listing
 from airflow_provider_helpcrunch.client.transport import IN_FLIGHT
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 
 if TYPE_CHECKING:
     import threading
@@ -96,9 +96,26 @@ def check_id(name: str, value: Any) -> int:
     return value
 
 
+def id_in(record: Mapping[str, Any], field: str) -> int | None:
+    """
+    Return the id of a nested record such as a chat's ``assignee``; ``None`` only where the API says that there is none.
+
+    :param record: the record
+    :param field: the field of the nested record
+    :raises HelpCrunchResponseError: the field is missing, or holds no id, so that it cannot be told
+    """
+    value = record.get(field)
+    found = value.get("id") if isinstance(value, Mapping) else value
+    number = id_of(int(found) if isinstance(found, float) and found.is_integer() else found)
+    if number is None and (value is not None or field not in record):
+        msg = f"HelpCrunch sent record {id_of(record)} without a readable {field}, so what it is cannot be told."
+        raise HelpCrunchResponseError(msg)
+    return number
+
+
 def id_of(value: Any) -> int | None:
     """Return the id of a nested record such as a chat's ``assignee``, which may be ``None`` or an id alone."""
     value = value.get("id") if isinstance(value, Mapping) else value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

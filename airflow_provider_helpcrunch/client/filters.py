@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
@@ -96,8 +97,10 @@ class Filter:
         if kind == "date":
             seconds = moment(self.field, value).timestamp()
             # HelpCrunch compares whole seconds: round so that nothing that was asked for is left out.
-            return math.ceil(seconds) if self.operator in ("<", "<=") else math.floor(seconds)
-        if kind == "integer" and isinstance(value, str) and value.isascii() and value.isdigit():
+            if self.operator in ("<", "<="):
+                return math.ceil(seconds)
+            return math.floor(seconds) - (self.operator == ">" and not seconds.is_integer())
+        if kind == "integer" and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
             value = int(value)
         if kind == "tags":
             return self._tags()

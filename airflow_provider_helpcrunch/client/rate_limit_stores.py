@@ -202,11 +202,15 @@ class SQLiteStore:
         with self._transaction() as db:
             now = self._clock()
             (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
-            nth = "SELECT free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1 OFFSET ?"
-            (free_at,) = db.execute(nth, (self._limit, slots - 1)).fetchone()
             # Times further ahead than any that can be written stem from a clock that was set back since.
-            bounds = (now + LONGEST_FLIGHT + self._period, free_at), (now + LONGEST_PAUSE, paused_until)
-            return max([0.0, *(float(until - now) for bound, until in bounds if until <= bound)])
+            nth = (
+                "SELECT CASE WHEN free_at > ? THEN 0 ELSE free_at END AS free FROM slot WHERE id < ? "
+                "ORDER BY free LIMIT 1 OFFSET ?"
+            )
+            bounds = (now + LONGEST_FLIGHT + self._period, self._limit, slots - 1)
+            (free_at,) = db.execute(nth, bounds).fetchone()
+            paused_until = paused_until if paused_until <= now + LONGEST_PAUSE else 0.0
+            return max(0.0, float(free_at) - now, float(paused_until) - now)
 
     def close(self) -> None:
         """Close the file."""

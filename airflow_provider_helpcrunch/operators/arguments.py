@@ -138,7 +138,7 @@ def record_id(name: str, value: Any) -> int:
     :raises HelpCrunchConfigurationError: there is no id
     """
     found = value.get("id") if isinstance(value, dict) else value
-    if isinstance(found, str) and found.isascii() and found.isdigit():
+    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 19:
         found = int(found)
     if not isinstance(found, int) or isinstance(found, bool) or not 0 < found < 2**63:
         msg = f"{name} must be a HelpCrunch id (a whole number above 0), several, or records with an id; not {value!r}."

@@ -13,11 +13,35 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStorage
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchXComSizeError
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
-from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
+from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
+from airflow_provider_helpcrunch.operators.chats import (
+    ListChatsOperator,
+    ReassignChatsOperator,
+    SearchChatsOperator,
+    UpdateChatAssigneeOperator,
+    UpdateChatsOperator,
+)
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
-OPERATORS = [ListAgentsOperator, ListDepartmentsOperator]
+ALL = {"helpcrunch_conn_id", "patience"}
+LISTS = ALL | {"output_path", "file_format", "page_size", "max_xcom_bytes"}
+BULK = ALL | {"report_path", "report_format", "on_error", "max_xcom_bytes"}
+TIMES = {"created_since", "created_before", "closed_since", "closed_before"}
+ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
+    ListAgentsOperator: LISTS | {"roles"},
+    ListDepartmentsOperator: LISTS,
+    ListChatsOperator: LISTS | {"active_since"},
+    SearchChatsOperator: LISTS | TIMES | {"filters", "comparison", "statuses", "assignee", "department"},
+    ReassignChatsOperator: BULK
+    | {"from_agents", "to_agents", "statuses", "department", "strategy", "max_chats", "dry_run"},
+    UpdateChatsOperator: BULK | {"plan", "check"},
+    UpdateChatAssigneeOperator: BULK | {"chat_id", "assignee_id"},
+}
+"""The templated arguments of each operator."""
+
+ATTRIBUTES = {"dry_run": "is_dry_run"}
+"""Where an argument is kept under another name, because Airflow has a method of that name."""
 
 SetConnection = Callable[..., None]
 StartSandbox = Callable[..., Sandbox]
@@ -28,45 +52,38 @@ def arguments_of(operator: type[BaseOperator]) -> set[str]:
     return {
         name
         for cls in operator.__mro__
-        if issubclass(cls, HelpCrunchListOperator)
+        if issubclass(cls, HelpCrunchOperator)
         for name, parameter in inspect.signature(cls.__init__).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and not name.startswith("_")
     }
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
+def attribute(argument: str) -> str:
+    return ATTRIBUTES.get(argument, argument)
+
+
+@pytest.mark.parametrize("operator", ARGUMENTS)
 class TestTemplates:
-    def test_every_argument_is_templated(self, operator: type[HelpCrunchListOperator]) -> None:
-        expected = {
-            "helpcrunch_conn_id",
-            "output_path",
-            "file_format",
-            "page_size",
-            "max_xcom_bytes",
-            "patience",
-        }
-        expected |= {"roles"} if operator is ListAgentsOperator else set()
-        assert set(operator.template_fields) == arguments_of(operator) == expected
+    def test_every_argument_is_templated(self, operator: type[HelpCrunchOperator]) -> None:
+        expected = ARGUMENTS[operator]
+        assert arguments_of(operator) - {"deferrable"} == expected
+        assert set(operator.template_fields) == {attribute(name) for name in expected}
+        assert len(operator.template_fields) == len(expected)
 
-    def test_every_argument_is_rendered(self, operator: type[HelpCrunchListOperator]) -> None:
+    def test_every_argument_is_rendered(self, operator: type[HelpCrunchOperator]) -> None:
+        names = ARGUMENTS[operator]
         with DAG("dag", schedule=None):
-            task: Any = operator(
-                task_id="task", **{name: f"{{{{ given['{name}'] }}}}" for name in operator.template_fields}
-            )
-        task.render_template_fields(
-            {"given": {name: f"rendered {name}" for name in operator.template_fields}}
-        )
-        for name in operator.template_fields:
-            assert getattr(task, name) == f"rendered {name}"
+            task: Any = operator(task_id="task", **{name: f"{{{{ given['{name}'] }}}}" for name in names})
+        task.render_template_fields({"given": {name: f"rendered {name}" for name in names}})
+        for name in names:
+            assert getattr(task, attribute(name)) == f"rendered {name}"
 
-    def test_no_argument_is_touched_before_it_is_rendered(
-        self, operator: type[HelpCrunchListOperator]
-    ) -> None:
-        wrong = {name: object() for name in operator.template_fields}
+    def test_no_argument_is_touched_before_it_is_rendered(self, operator: type[HelpCrunchOperator]) -> None:
+        wrong: dict[str, Any] = {name: object() for name in ARGUMENTS[operator]}
         task = operator(task_id="task", **wrong)
-        assert {name: getattr(task, name) for name in wrong} == wrong
+        assert {name: getattr(task, attribute(name)) for name in wrong} == wrong
 
-    def test_keywords_only(self, operator: type[HelpCrunchListOperator]) -> None:
+    def test_keywords_only(self, operator: type[HelpCrunchOperator]) -> None:
         with pytest.raises(Exception, match="keyword"):
             operator("task")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.sdk import conf
@@ -109,16 +108,14 @@ class ChatBulkOperator(HelpCrunchOperator):
             self.log.info("Earlier tries of this task noted %d changes.", work.ledger.earlier)
         return self._go_on(context, work)
 
-    def execute_complete(
-        self, context: Context, event: Any = None, state: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
-        Go on after a deferral; arguments and result as for :meth:`execute`.
+        Go on after a deferral; result as for :meth:`execute`.
 
-        :param event: what the trigger sent
-        :param state: what the task carried through the deferral
+        :param context: the context of the task, from Airflow
+        :param event: what the trigger sent: the state that the task carried through the deferral
         """
-        if event is None or not state:
+        if not event:
             from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 
             msg = (
@@ -127,7 +124,7 @@ class ChatBulkOperator(HelpCrunchOperator):
             )
             raise HelpCrunchError(msg)
         work = self._prepared(context)
-        work.take_up(state)
+        work.take_up(event)
         return self._go_on(context, work)
 
     def _prepared(self, context: Context) -> Work:
@@ -136,7 +133,8 @@ class ChatBulkOperator(HelpCrunchOperator):
 
         choice("on_error", self.on_error, ON_ERROR)
         whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
-        patience = whole_number("patience", self.patience or PATIENCE, low=1, high=LONGEST_PATIENCE)
+        given = PATIENCE if self.patience is None else self.patience
+        patience = whole_number("patience", given, low=1, high=LONGEST_PATIENCE)
         self._report_target()
         order = self.order()
         store = None if order.dry_run else context.get("task_state_store")
@@ -166,7 +164,7 @@ class ChatBulkOperator(HelpCrunchOperator):
             )
             self._defer_for(seconds, work.state)
         result = self._told(context, work)
-        failures = Report(work.ledger.outcomes).failures()
+        failures = Report(work.ledger.standing()).failures()
         if failures and self.on_error != "report":
             self._push(context, result)
             raise _partial(failures)
@@ -174,19 +172,19 @@ class ChatBulkOperator(HelpCrunchOperator):
         return result
 
     def _defer_for(self, seconds: float, state: dict[str, Any]) -> None:
-        from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+        from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
 
-        trigger = TimeDeltaTrigger(timedelta(seconds=seconds))
-        self.defer(trigger=trigger, method_name="execute_complete", kwargs={"state": state})
+        self.defer(trigger=BudgetTrigger(time.time() + seconds, state), method_name="execute_complete")
 
     def _told(self, context: Context, work: Work) -> dict[str, Any]:
         """Write the report, to the log and where it was asked for, and return the result."""
         from airflow_provider_helpcrunch.operators.chats.outcome import Report
 
-        report, names = Report(work.ledger.outcomes), work.job.names
+        report, names = Report(work.ledger.standing()), work.job.names
         counts = {**report.counts(), **work.job.summary()}
         said = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
-        self.log.info("%s; %d requests\n%s", said.capitalize(), work.requests, report.table(names))
+        table = f"\n{report.table(names)}" if len(report) else ""
+        self.log.info("%s; %d requests%s", said.capitalize(), work.requests, table)
         result: dict[str, Any] = {**counts, "requests": work.requests, "chats": self._for_xcom(report)}
         if (target := self._report_target()) is not None:
             receipt = {**target.write(report.rows(names))}
@@ -242,5 +240,6 @@ def _partial(failures: Sequence[Outcome]) -> HelpCrunchPartialError:
     refused_only = all(outcome.outcome == "refused" for outcome in failures)
     some = "; ".join(f"chat {outcome.id}: {outcome.error}" for outcome in failures[:3])
     more = f" … and {len(failures) - 3} more" if len(failures) > 3 else ""
-    msg = f"{len(failures)} changes were not made, all others were; the log has a table. {some}{more}"
+    count = "1 change was" if len(failures) == 1 else f"{len(failures)} changes were"
+    msg = f"{count} not made, all others were; the log has a table. {some}{more}"
     return (HelpCrunchRefusedError if refused_only else HelpCrunchPartialError)(msg)

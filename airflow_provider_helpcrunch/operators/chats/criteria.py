@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import id_of
+from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.client.filters import Filter, check_filters
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,13 +65,12 @@ class Criteria:
 
     def match(self, chat: Mapping[str, Any]) -> bool:
         """Say whether a chat meets every condition but the user's filters, to the fraction of a second."""
-        assignee = id_of(chat.get("assignee"))
         return (
             all(self._in_time(name, bound, chat) for name, bound in self._bounds.items())
             and (self.statuses is None or chat.get("status") in self.statuses)
-            and (not self.unassigned or assignee is None)
-            and (self.assignee is None or assignee == self.assignee)
-            and (self.department is None or id_of(chat.get("department")) == self.department)
+            and (not self.unassigned or id_in(chat, "assignee") is None)
+            and (self.assignee is None or id_in(chat, "assignee") == self.assignee)
+            and (self.department is None or id_in(chat, "department") == self.department)
         )
 
     def _own_filters(self) -> list[Filter | Mapping[str, Any]]:
@@ -86,7 +85,10 @@ class Criteria:
 
     def _in_time(self, name: str, bound: datetime, chat: Mapping[str, Any]) -> bool:
         event, _, side = name.partition("_")
-        found = parse_timestamp(chat.get(_FIELDS[event]))
-        if found is None:
+        raw = chat.get(_FIELDS[event])
+        if (found := parse_timestamp(raw)) is None:
+            if raw not in (None, "") or event == "created":
+                msg = f"HelpCrunch sent the chat {chat.get('id')} without a readable {_FIELDS[event]}."
+                raise HelpCrunchResponseError(msg)
             return False
         return found >= bound if side == "since" else found < bound

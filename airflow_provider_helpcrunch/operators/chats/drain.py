@@ -14,14 +14,21 @@ were moved stay among them, and one pass is all.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchError,
-    HelpCrunchPaginationError,
     HelpCrunchRefusedError,
+    HelpCrunchUnconfirmedError,
 )
-from airflow_provider_helpcrunch.operators.chats.failures import FAULTS, MOST_FAULTS, REFUSALS
+from airflow_provider_helpcrunch.operators.chats.failures import (
+    FAULTS,
+    MOST_FAULTS,
+    REFUSALS,
+    is_made_all_the_same,
+)
 from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
 from airflow_provider_helpcrunch.operators.chats.search_pages import SearchPages
 
@@ -36,8 +43,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_RESTARTS = 20
-"""How often a pass may start over because chats that stayed have left, before anything is moved again."""
+MOST_AGE = 15.0
+"""Seconds for which a page is believed; then it is read anew, because a person may have taken a chat meanwhile."""
 
 
 class Drain:
@@ -47,10 +54,19 @@ class Drain:
     :param selection: whose chats, and which of them
     :param targets: who gets them
     :param settled: chats that were moved or refused already, and are left alone
+    :param given: those of them that were moved, with the agents who got them
     :param dry_run: whether nothing is written
     """
 
-    def __init__(self, selection: Selection, targets: Targets, settled: set[int], *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        targets: Targets,
+        settled: set[int],
+        given: dict[int, int],
+        *,
+        dry_run: bool,
+    ) -> None:
         self.skipped: set[int] = set()
         """Chats of the source whose status is not wanted, closed ones aside."""
         self.remaining = 0
@@ -60,22 +76,26 @@ class Drain:
         self._selection = selection
         self._targets = targets
         self._settled = settled
+        self._given = given
+        self._returned: set[int] = set()
         self._dry_run = dry_run
         self._pages = SearchPages(selection)
-        self._again = False
+        # The pass in which a chat was moved latest: an end is only believed from a pass that moves none.
+        self._moved_in = 0
         self._faults = 0
-        self._restarts = 0
         self._done = False
 
     @property
     def place(self) -> dict[str, Any]:
         """Where it stands, as plain JSON."""
-        return {**self._pages.place, "again": self._again, "skipped": sorted(self.skipped)}
+        again = self._moved_in == self._pages.passes
+        return {**self._pages.place, "again": again, "skipped": sorted(self.skipped)}
 
     @place.setter
     def place(self, place: dict[str, Any]) -> None:
-        self._again, self.skipped = place["again"], set(place["skipped"])
+        self.skipped = set(place["skipped"])
         self._pages.place = place
+        self._moved_in = self._pages.passes if place["again"] else 0
 
     def outcomes(self, client: HelpCrunchClient) -> Iterator[Outcome]:
         """
@@ -87,25 +107,42 @@ class Drain:
         :raises HelpCrunchError: a search failed, the key was refused, or too many chats failed in a row
         """
         while not self._done:
-            if (page := self._pages.read(client)) is None:
-                self._restart_torn()
-                continue
-            staying = []
-            self.remaining = self._pages.remaining(page)
-            for number, chat in zip(page.ids, page.records, strict=True):
-                stays = True
-                if self._is_to_move(number, chat):
-                    outcome = self._move(client, number, chat)
-                    stays = outcome.outcome != "changed" or self._selection.source is None
-                    self.remaining -= 1
-                    yield outcome
-                    self._check_going_on()
-                if stays:
-                    staying.append(number)
-            self._go_on(client, page, staying)
+            page = self._pages.read(client)
+            if page is not None:
+                yield from self._work_off(client, page)
+
+    def _work_off(self, client: HelpCrunchClient, page: Page) -> Iterator[Outcome]:
+        """Move what is on the page, and go on behind it; a page that got too old meanwhile is to be read again."""
+        read_at = time.monotonic()
+        staying, moves = [], 0
+        self.remaining = self._pages.remaining(page)
+        for number, chat in zip(page.ids, page.records, strict=True):
+            stays = True
+            if self._is_to_move(number, chat):
+                if moves and time.monotonic() - read_at > MOST_AGE:
+                    return
+                moves += 1
+                outcome = self._move(client, number, chat)
+                stays = outcome.outcome != "changed" or self._selection.source is None
+                self.remaining -= 1
+                yield outcome
+                self._check_going_on()
+            if stays:
+                staying.append(number)
+        if self._pages.next(client, page, staying):
+            return
+        if self._moved_in == self._pages.passes:
+            self._returned.clear()
+            self._pages.restart()
+            return
+        yield from self._look_after_returned(client)
+        self._done = True
 
     def _is_to_move(self, number: int, chat: Record) -> bool:
-        if number in self._settled or not self._selection.concerns(chat):
+        if not self._selection.concerns(chat):
+            return False
+        if number in self._settled:
+            self._returned.update({number} & self._given.keys())
             return False
         if self._selection.has_status(chat):
             self.skipped.discard(number)
@@ -118,18 +155,28 @@ class Drain:
         agent = self._targets.choose(chat)
         outcome = Outcome(number, "assignee", self._selection.source, agent, "changed")
         if self._dry_run:
-            outcome = outcome._replace(outcome="planned")
-        else:
-            try:
-                client.update_chat_assignee(number, agent)
-            except (*REFUSALS, *FAULTS) as error:
-                return self._failed(client, outcome, error)
+            return self._moved(outcome._replace(outcome="planned"))
+        error = self._write(client, number, agent)
+        return self._moved(outcome) if error is None else self._failed(client, outcome, error)
+
+    def _write(self, client: HelpCrunchClient, number: int, agent: int) -> HelpCrunchError | None:
+        try:
+            client.update_chat_assignee(number, agent)
+        except (*REFUSALS, *FAULTS) as error:
+            if not is_made_all_the_same(
+                client, number, error, lambda found: id_in(found, "assignee") == agent
+            ):
+                return error
+        return None
+
+    def _moved(self, outcome: Outcome) -> Outcome:
+        if outcome.outcome == "changed":
+            self._given[outcome.id] = outcome.after
+            if self._selection.source is not None:
+                self._moved_in = self._pages.passes
         self._faults = 0
-        self._restarts = 0
-        self._settled.add(number)
-        self._targets.given(agent)
-        # What a search returns may lag behind, so the end is only believed from a pass that finds nothing.
-        self._again |= not self._dry_run and self._selection.source is not None
+        self._settled.add(outcome.id)
+        self._targets.given(outcome.after)
         return outcome
 
     def _failed(self, client: HelpCrunchClient, outcome: Outcome, error: HelpCrunchError) -> Outcome:
@@ -140,8 +187,9 @@ class Drain:
             return outcome._replace(outcome="failed", error=str(error))
         self._faults = 0
         if orphans := self._targets.refused(client, outcome.after, outcome.id, error):
+            # It was the agent, not the chats: somebody else gets them, in another pass.
             self._settled.difference_update(orphans)
-            self._again = True
+            self._moved_in = self._pages.passes
         return outcome._replace(outcome="refused", error=str(error))
 
     def _check_going_on(self) -> None:
@@ -151,17 +199,15 @@ class Drain:
             msg = "All agents who were to get chats have left the account, so the rest stays. Name others in to_agents."
             raise HelpCrunchRefusedError(msg)
 
-    def _restart_torn(self) -> None:
-        self._restarts += 1
-        if self._restarts > MOST_RESTARTS:
-            msg = "Chats come and go faster than they can be read, so it cannot be promised that all were found."
-            raise HelpCrunchPaginationError(msg)
-
-    def _go_on(self, client: HelpCrunchClient, page: Page, staying: list[int]) -> None:
-        if self._pages.next(client, page, staying):
-            return
-        if self._again:
-            self._again = False
-            self._pages.restart()
-        else:
-            self._done = True
+    def _look_after_returned(self, client: HelpCrunchClient) -> Iterator[Outcome]:
+        """Find out whether the search lags behind, or chats that were moved are the source's all the same."""
+        for number in sorted(self._returned):
+            chat = client.get_chat(number)
+            self._returned.discard(number)
+            if self._selection.concerns(chat):
+                error = "HelpCrunch said that it was moved, but it is where it was: not done, or undone by somebody."
+                outcome = Outcome(
+                    number, "assignee", self._selection.source, self._given[number], "failed", error
+                )
+                self.error = HelpCrunchUnconfirmedError(f"Chat {number}: {error}")
+                yield outcome

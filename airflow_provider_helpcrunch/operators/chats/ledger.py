@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
+from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,11 @@ class Ledger:
     def load(self) -> None:
         """Read what earlier tries of the task instance noted."""
         noted: list[Any] = []
-        while self._store is not None and (chunk := self._store.get(self._key(len(noted) // CHUNK))):
-            noted += chunk
-            if len(chunk) < CHUNK:
-                break
+        with self._guarded():
+            while self._store is not None and (chunk := self._store.get(self._key(len(noted) // CHUNK))):
+                noted += chunk
+                if len(chunk) < CHUNK:
+                    break
         self.resume(noted, len(noted))
 
     def resume(self, noted: Iterable[Iterable[Any]], earlier: int) -> None:
@@ -50,6 +52,14 @@ class Ledger:
         self.outcomes = [Outcome(*values) for values in noted]
         self.earlier = earlier
 
+    def standing(self) -> list[Outcome]:
+        """Return the outcomes without failures of earlier tries: what is still to be done, this try has met again."""
+        return [
+            outcome
+            for place, outcome in enumerate(self.outcomes)
+            if place >= self.earlier or outcome.outcome not in FAILURES
+        ]
+
     def add(self, outcome: Outcome) -> None:
         """Take note of an outcome."""
         self.outcomes.append(outcome)
@@ -57,17 +67,23 @@ class Ledger:
             return
         number = (len(self.outcomes) - 1) // CHUNK
         chunk = [list(noted) for noted in self.outcomes[number * CHUNK :]]
-        try:
+        with self._guarded():
             self._store.set(self._key(number), chunk)
-        except Exception as error:
-            # The change is made and must not be reported as failed; a retry would only make some changes once more.
-            log.warning("Airflow's state store cannot be written, so a retry would start over: %s", error)
-            self._store = None
 
     def close(self) -> None:
         """Forget everything: the task is done, and when somebody runs it once more it is to start over."""
-        for number in range(len(self.outcomes) // CHUNK + 1) if self._store is not None else ():
-            self._store.delete(self._key(number))
+        with self._guarded():
+            for number in range(len(self.outcomes) // CHUNK + 1) if self._store is not None else ():
+                self._store.delete(self._key(number))
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Go on without the store when it fails: changes are made all the same, and must not be reported as failed."""
+        try:
+            yield
+        except Exception as error:
+            log.warning("Airflow's state store cannot be used, so a retry would start over: %s", error)
+            self._store = None
 
     def _key(self, number: int) -> str:
         return f"helpcrunch_{self._job}_{number}"

@@ -23,8 +23,9 @@ class ListChatsOperator(HelpCrunchListOperator):
 
     .. code-block:: python
 
-        ListChatsOperator(task_id="chats", active_since="{{ data_interval_start }}", output_path="/data/{{ ds
-        }}.parquet")
+        ListChatsOperator(
+            task_id="chats", active_since="{{ data_interval_start }}", output_path="/data/{{ ds }}.parquet"
+        )
 
     With ``active_since`` the chats come latest activity first, and the listing ends where they are older: a request
     for each 100 of them. Activity is a message. HelpCrunch cannot tell which older chats got another assignee,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import check_id, id_of
+from airflow_provider_helpcrunch.client.endpoints import check_id, id_in
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
@@ -16,7 +16,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
 
-FIELDS = ("department", "assignee", "status", "snoozed_until")
+FIELDS = ("department", "assignee", "snoozed_until", "status")
 """What a plan can change, in the order in which it is changed: a department's rules may assign, and closing comes
 last."""
 
@@ -48,12 +48,17 @@ class Change:
                 client.snooze_chat(self.chat, self.value)
 
     def value_in(self, chat: Mapping[str, Any]) -> Any:
-        """Return what the chat has now where this change would write, comparable with ``value``."""
+        """
+        Return what the chat has now where this change would write, comparable with ``value``.
+
+        :raises HelpCrunchResponseError: it cannot be told
+        """
         if self.field == "snoozed_until":
             found = parse_timestamp(chat.get("snoozedUntil"))
             return None if found is None else int(found.timestamp())
-        found = chat.get(self.field)
-        return status_of(found) if self.field == "status" else id_of(found)
+        if self.field == "status":
+            return status_of(chat.get("status"))
+        return id_in(chat, self.field)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,21 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchError
-from airflow_provider_helpcrunch.operators.chats.failures import FAULTS, MOST_FAULTS, REFUSALS
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
+    HelpCrunchError,
+    HelpCrunchResponseError,
+)
+from airflow_provider_helpcrunch.operators.chats.failures import (
+    FAULTS,
+    MOST_FAULTS,
+    REFUSALS,
+    is_made_all_the_same,
+)
 from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.operators.chats.plan import Change, Plan
@@ -55,7 +64,8 @@ class PlanRun:
     @property
     def requests_left(self) -> int:
         """How many requests may be needed still, one at least."""
-        return 1 + len(self._plan.changes) - len(self._settled)
+        changes = len(self._plan.changes) - len(self._settled)
+        return 1 + changes * (2 if self._check else 1) + (10 if self._look_up else 0)
 
     @property
     def place(self) -> dict[str, Any]:
@@ -82,11 +92,14 @@ class PlanRun:
             self._look_up = False
         for chat, changes in groupby(self._plan.changes, key=lambda change: change.chat):
             left = [change for change in changes if (change.chat, change.field) not in self._settled]
+            met_fault = False
             for outcome in self._outcomes_of(client, chat, left) if left else ():
                 self._settled.add((outcome.id, outcome.field))
+                met_fault |= outcome.outcome == "failed"
                 yield outcome
-                if self._faults >= MOST_FAULTS and self.error is not None:
-                    raise self.error
+            self._faults = self._faults + 1 if met_fault else 0
+            if self._faults >= MOST_FAULTS and self.error is not None:
+                raise self.error
 
     def summary(self) -> dict[str, Any]:
         """Return what the result says beside the outcomes: nothing."""
@@ -102,24 +115,34 @@ class PlanRun:
                     yield self._failed(Outcome(chat, change.field, None, change.value, "failed"), error)
                 return
         for change in changes:
-            before = None if found is None else change.value_in(found)
-            outcome = Outcome(chat, change.field, before, change.value, "unchanged")
-            if found is None or before != change.value:
-                outcome = self._made(client, change, outcome)
-            yield outcome
+            yield self._outcome_of(client, change, found)
+
+    def _outcome_of(
+        self, client: HelpCrunchClient, change: Change, found: Mapping[str, Any] | None
+    ) -> Outcome:
+        outcome = Outcome(change.chat, change.field, None, change.value, "unchanged")
+        if found is None:
+            return self._made(client, change, outcome)
+        try:
+            before = change.value_in(found)
+        except HelpCrunchResponseError as error:
+            return self._failed(outcome, error)
+        outcome = outcome._replace(before=before)
+        return outcome if before == change.value else self._made(client, change, outcome)
 
     def _made(self, client: HelpCrunchClient, change: Change, outcome: Outcome) -> Outcome:
         try:
             change.make(client)
         except (*REFUSALS, *FAULTS) as error:
-            return self._failed(outcome, error)
-        self._faults = 0
+            if not is_made_all_the_same(
+                client, change.chat, error, lambda chat: change.value_in(chat) == change.value
+            ):
+                return self._failed(outcome, error)
         return outcome._replace(outcome="changed")
 
     def _failed(self, outcome: Outcome, error: HelpCrunchError) -> Outcome:
         self.error = error
         refused = isinstance(error, REFUSALS)
-        self._faults = 0 if refused else self._faults + 1
         return outcome._replace(outcome="refused" if refused else "failed", error=str(error))
 
     def _refuse_unknown(self, client: HelpCrunchClient) -> None:

@@ -18,8 +18,6 @@ from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     from airflow_provider_helpcrunch.assignment import Strategy
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.reassignment import Order, Reassignment
@@ -84,7 +82,7 @@ class ReassignChatsOperator(ChatBulkOperator):
         self,
         *,
         from_agents: Any,
-        to_agents: Sequence[Any] | int | str | dict[str, Any] | ObjectStoragePath,
+        to_agents: Any,
         statuses: Sequence[str] | str | None = None,
         department: int | str | None = None,
         strategy: str = "round_robin",
@@ -94,6 +92,7 @@ class ReassignChatsOperator(ChatBulkOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.from_agents = from_agents
+        self._is_from_nobody = from_agents is None
         self.to_agents = to_agents
         self.statuses = statuses
         self.department = department
@@ -111,7 +110,7 @@ class ReassignChatsOperator(ChatBulkOperator):
         statuses = None if self.statuses is None else names("statuses", self.statuses)
         _strategy(self.strategy)
         return Order(
-            sources=_sources(self.from_agents),
+            sources=_sources(self.from_agents, self._is_from_nobody),
             targets=_targets(self.to_agents),
             department=None if self.department is None else record_id("department", self.department),
             statuses=None if statuses is None else tuple(sorted({known_status(word) for word in statuses})),
@@ -127,7 +126,10 @@ class ReassignChatsOperator(ChatBulkOperator):
         return Reassignment(order, _strategy(self.strategy), ledger.outcomes, ledger.earlier)
 
 
-def _sources(value: Any) -> tuple[int | None, ...]:
+def _sources(value: Any, is_from_nobody: bool) -> tuple[int | None, ...]:
+    if value is None and not is_from_nobody:
+        msg = "from_agents came out as None: what its template or upstream task stands for is missing."
+        raise refused(msg)
     given = [None] if value is None else items("from_agents", value)
     if not given:
         msg = "from_agents is empty; name the agents whose chats go to others, or None for unassigned chats."
@@ -163,7 +165,7 @@ def _strategy(name: Any) -> Strategy:
 
     from airflow_provider_helpcrunch.assignment import STRATEGIES
 
-    if name in STRATEGIES:
+    if isinstance(name, str) and name in STRATEGIES:
         return STRATEGIES[name]
     problem = "it is no import path such as my_package.my_module.my_function"
     if isinstance(name, str) and "." in name:

@@ -86,6 +86,7 @@ class Reassignment:
         self._this_try = list(done[earlier:])
         self._count = len(self._moved)
         self._loads: dict[int, int] = {}
+        self._uncounted: list[int] | None = None
         self._skipped = 0
         self._drain_place: dict[str, Any] | None = None
         self._drain: Drain | None = None
@@ -93,8 +94,11 @@ class Reassignment:
     @property
     def requests_left(self) -> int:
         """How many requests may be needed still, one at least."""
-        chats = self._drain.remaining if self._drain else 0
-        return 2 + chats // 100 + (0 if self._order.dry_run else chats)
+        if self._drain is None:
+            return 10 + len(self._uncounted or ())
+        chats = self._drain.remaining
+        searches = 2 + chats // 100
+        return searches + (0 if self._order.dry_run else chats)
 
     @property
     def place(self) -> dict[str, Any]:
@@ -103,6 +107,7 @@ class Reassignment:
             "sources": self._sources,
             "count": self._count,
             "loads": list(self._loads.items()),
+            "uncounted": None if self._uncounted is None else list(self._uncounted),
             "names": list(self.names.items()),
             "skipped": self._skipped,
             "drain": self._drain.place if self._drain else self._drain_place,
@@ -112,6 +117,7 @@ class Reassignment:
         """Take up the work where another object of this class, with the same order, stood."""
         self._sources, self._count = list(place["sources"]), place["count"]
         self._loads, self.names = dict(map(tuple, place["loads"])), dict(map(tuple, place["names"]))
+        self._uncounted = place["uncounted"]
         self._skipped, self._drain_place = place["skipped"], place["drain"]
 
     def outcomes(self, client: HelpCrunchClient) -> Iterator[Outcome]:
@@ -124,8 +130,7 @@ class Reassignment:
         :raises HelpCrunchRateLimitError: the budget is spent; nothing was changed since the latest outcome
         :raises HelpCrunchError: see :meth:`.drain.Drain.outcomes`
         """
-        if not self._loads:
-            self._prepare(client)
+        self._prepare(client)
         targets = Targets(self._loads, self._strategy)
         self._loads = targets.loads
         while self._sources and not self._is_enough():
@@ -158,7 +163,10 @@ class Reassignment:
             for outcome in self._this_try
             if outcome.outcome != "refused" or outcome.after in targets.loads
         }
-        drain = Drain(Selection(source, order.department, statuses), targets, settled, dry_run=order.dry_run)
+        given = {outcome.id: outcome.after for outcome in self._this_try if outcome.outcome == "changed"}
+        drain = Drain(
+            Selection(source, order.department, statuses), targets, settled, given, dry_run=order.dry_run
+        )
         if self._drain is not None:
             drain.place = self._drain.place
         elif self._drain_place is not None:
@@ -166,19 +174,25 @@ class Reassignment:
         return drain
 
     def _prepare(self, client: HelpCrunchClient) -> None:
-        """Look all agents up, and count what the targets have."""
+        """Look all agents up, and count what the targets have; what is known already is not asked again."""
+        if self._uncounted is None:
+            self._look_up(client)
+            self._uncounted = list(self._order.targets) if self._strategy is least_loaded else []
+        while self._uncounted:
+            self._loads[self._uncounted[0]] = count_open_chats(client, self._uncounted[0])
+            self._uncounted.pop(0)
+
+    def _look_up(self, client: HelpCrunchClient) -> None:
         meant = {*self._order.targets, *self._order.sources}
         found = {int(agent["id"]): str(agent.get("name") or "") for agent in client.iter_agents()}
         self._check(found)
         self.names = {agent: name for agent, name in found.items() if agent in meant}
         if self._strategy is least_loaded:
-            self._loads = {agent: count_open_chats(client, agent) for agent in self._order.targets}
             return
-        loads = dict.fromkeys(self._order.targets, 0)
+        self._loads = dict.fromkeys(self._order.targets, 0)
         for outcome in self._moved:
-            if outcome.after in loads:
-                loads[outcome.after] += 1
-        self._loads = loads
+            if outcome.after in self._loads:
+                self._loads[outcome.after] += 1
 
     def _check(self, found: dict[int, str]) -> None:
         if missing := [agent for agent in self._order.targets if agent not in found]:

@@ -45,6 +45,8 @@ class SearchChatsOperator(HelpCrunchListOperator):
         searches by (``AND``)
     :param created_since: only chats created at this time or later: a ``datetime``, ISO 8601 text or UNIX seconds;
         without an offset it is UTC
+        (With a plain cron schedule, Airflow 3 gives every run an interval of no length; use
+        ``CronDataIntervalTimetable``.)
     :param created_before: only chats created before this time
     :param closed_since: only chats closed at this time or later
     :param closed_before: only chats closed before this time

@@ -1,16 +1,27 @@
-"""The pages of a search whose result changes because of what is done with them."""
+"""
+The pages of a search whose result changes because of what is done with them.
+
+Each page begins with the last chat of the page before it that stayed in the result. So no chat is skipped when others
+leave: where the pages do not join, it is read from further in front until they do.
+
+Closed chats are left out by the search where that saves requests, not before one page turned out to be too short for
+all chats. HelpCrunch documents several spellings of statuses and shows no example of ``!=``, so this is not taken on
+trust: a closed chat on such a page, a refusal, or a search that finds nothing although the closed chats are not all
+there are, ends it, and all chats are read.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.client.pages import Page
+from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, HelpCrunchPaginationError
 from airflow_provider_helpcrunch.operators.chats.selection import CLOSED, NOT_CLOSED
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
-    from airflow_provider_helpcrunch.client.pages import Page
     from airflow_provider_helpcrunch.operators.chats.selection import Selection
 
 log = logging.getLogger(__name__)
@@ -18,14 +29,13 @@ log = logging.getLogger(__name__)
 MOST_STALLED = 20
 """Pages in a row that may bring nothing new."""
 
+FIRST_STEP = LARGEST_PAGE // 2
+"""Chats to go back where pages do not join; doubles each time."""
+
 
 class SearchPages:
     """
-    Reads page after page, each beginning with the last chat of the one before that stayed in the result.
-
-    Closed chats are left out by the search where that saves requests: not before one page turned out to be too short
-    for all chats. HelpCrunch documents several spellings of statuses, so a search that finds nothing at all then is
-    checked: closed chats and others together must be all.
+    Reads page after page.
 
     :param selection: which chats
     """
@@ -37,10 +47,21 @@ class SearchPages:
         # Nobody's chats: without it, every chat that the account ever had would be read.
         self._narrow = selection.source is None and not selection.wants_closed
         self._may_narrow = not selection.wants_closed
-        self._left = 0
         self._fresh = True
+        self._left: int | None = None
+        self._accepted = 0
+        self.passes = 0
+        """How often it has begun at the first page."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.passes += 1
         self._seen: set[int] = set()
+        self._totals: set[int | None] = set()
+        self._front: int | None = None
         self._stalled = 0
+        self._step = FIRST_STEP
+        self._is_whole = True
 
     @property
     def place(self) -> dict[str, Any]:
@@ -59,33 +80,33 @@ class SearchPages:
         self._offset, self._anchor = place["offset"], place["anchor"]
         self._narrow, self._may_narrow = place["narrow"], place["may_narrow"]
         self._left, self._fresh = place["left"], place["fresh"]
+        self._is_whole = self._offset == 0
 
     def restart(self) -> None:
         """Go back to the first page."""
         self._offset, self._anchor = 0, None
-        self._seen.clear()
-        self._stalled = 0
+        self._begin()
 
     def read(self, client: HelpCrunchClient) -> Page | None:
         """
         Read the page where it stands. One request.
 
-        :return: the page; ``None`` when chats left the result in front of it, so that it does not join: it is back at
-            the first page then
-        :raises HelpCrunchPaginationError: HelpCrunch sends the same page again and again
+        :return: the page; ``None`` when it does not join the one before: the next call reads from further in front
+        :raises HelpCrunchPaginationError: HelpCrunch sends the same chats again and again
         """
         page = self._search(client)
-        if self._anchor is not None and self._anchor not in page.ids:
-            self.restart()
+        if self._narrow and any(chat.get("status") == "closed" for chat in page.records):
+            self._widen("HelpCrunch sends closed chats although they were not asked for")
+            page = self._search(client)
+        if self._offset and not any(number in self._seen or number == self._anchor for number in page.ids):
+            self._offset = max(self._offset - self._step, 0)
+            self._step *= 2
             return None
-        if self._offset and self._seen.issuperset(page.ids):
-            self._stalled += 1
-            if self._stalled > MOST_STALLED:
-                msg = f"HelpCrunch sends the same chats again and again; given up at offset {self._offset}."
-                raise HelpCrunchPaginationError(msg)
-        else:
-            self._stalled = 0
+        self._refuse_repetition(page)
+        self._accepted += 1
+        self._step = FIRST_STEP
         self._seen.update(page.ids)
+        self._totals.add(page.total)
         return page
 
     def remaining(self, page: Page) -> int:
@@ -98,41 +119,103 @@ class SearchPages:
 
         :param staying: ids of its chats that are still in the result, in order
         :return: whether there may be more; ``False``: that was the last page
+        :raises HelpCrunchPaginationError: the pages cannot hold all chats
         """
         if self._narrow and self._fresh and not page.ids and not self._is_honest(client):
-            log.warning("HelpCrunch does not search by status as documented, so closed chats are read too.")
-            self._narrow = self._may_narrow = False
-            self.restart()
+            self._widen("HelpCrunch does not find by status what it should")
             return True
         self._fresh = False
-        if not page.ids or page.total == self._offset + len(page) or page.ids == [self._anchor]:
+        is_end = page.total == self._offset + len(page)
+        if not page.ids or (is_end and (len(page) < LARGEST_PAGE or not (staying or self._offset))):
+            self._check_count(page)
             return False
-        if self._may_narrow and not self._narrow:
-            self._left = (page.total or 0) - len(page) + len(staying)
+        if self._may_narrow and not self._narrow and not is_end:
+            self._left = page.total - len(page) + len(staying) if _is_sane(page) and page.total else None
             self._narrow = self._fresh = True
             self.restart()
-        elif staying:
-            self._offset += len(staying) - 1
-            self._anchor = staying[-1]
-        elif self._offset:
-            self.restart()
+        elif page.ids == [self._anchor]:
+            self._check_end(client)
+            return False
+        else:
+            self._advance(staying)
         return True
 
+    def _advance(self, staying: list[int]) -> None:
+        if not staying and self._offset:
+            self.restart()
+        elif staying:
+            self._front = staying[0] if self._offset == 0 else self._front
+            self._offset += len(staying) - 1
+            self._anchor = staying[-1]
+
     def _search(self, client: HelpCrunchClient) -> Page:
-        filters = self._selection.filters()
-        if self._narrow:
-            try:
-                return client.search_chats_page([*filters, NOT_CLOSED], offset=self._offset)
-            except HelpCrunchBadRequestError as error:
-                log.warning("HelpCrunch refuses to search by status, so closed chats are read too: %s", error)
-                self._narrow = self._may_narrow = False
-                self.restart()
-        return client.search_chats_page(filters, offset=self._offset)
+        try:
+            if self._narrow:
+                return self._asked(client, NOT_CLOSED)
+        except HelpCrunchBadRequestError as error:
+            self._widen(str(error))
+        return self._asked(client)
+
+    def _asked(self, client: HelpCrunchClient, *more: Any) -> Page:
+        filters = [*self._selection.filters(), *more]
+        try:
+            return client.search_chats_page(filters, offset=self._offset)
+        except HelpCrunchPaginationError as error:
+            if not self._accepted:
+                raise
+            # An empty page under a total: where chats were found before, the total is what is wrong.
+            log.warning("%s Taken for the end.", error)
+            return Page([], [], None)
+
+    def _widen(self, why: str) -> None:
+        log.warning("Closed chats are read too, since they cannot be left out: %s", why)
+        self._narrow = self._may_narrow = False
+        self.restart()
+
+    def _refuse_repetition(self, page: Page) -> None:
+        starts_over = self._offset and len(page) > 1 and page.ids[0] == self._front != self._anchor
+        self._stalled = self._stalled + 1 if self._offset and self._seen.issuperset(page.ids) else 0
+        if starts_over or self._stalled > MOST_STALLED:
+            msg = f"HelpCrunch sends the same chats again at offset {self._offset}: it ignores the offset."
+            raise HelpCrunchPaginationError(msg)
+
+    def _check_count(self, page: Page) -> None:
+        """Where all pages told one total, and it was reached, so many different chats must have been seen."""
+        if (
+            self._is_whole
+            and page.ids
+            and self._totals == {page.total}
+            and len(self._seen) < (page.total or 0)
+        ):
+            msg = (
+                f"HelpCrunch says throughout that there are {page.total} chats, but its pages held {len(self._seen)} "
+                "different "
+                "ones: their order changed meanwhile, so it cannot be promised that all were found."
+            )
+            raise HelpCrunchPaginationError(msg)
+
+    def _check_end(self, client: HelpCrunchClient) -> None:
+        """Nothing stands behind the last chat, says a page; believe it only if a second look agrees."""
+        filters = [*self._selection.filters(), *([NOT_CLOSED] if self._narrow else [])]
+        try:
+            behind = client.search_chats_page(filters, offset=self._offset + 1)
+        except HelpCrunchPaginationError:
+            return
+        if behind.ids:
+            msg = f"HelpCrunch sends too few chats a page to join pages safely; given up at offset {self._offset}."
+            raise HelpCrunchPaginationError(msg)
 
     def _is_honest(self, client: HelpCrunchClient) -> bool:
         """Say whether the closed chats are all there are, when a search found no others."""
         filters = self._selection.filters()
         everything = self._left
         if self._selection.source is None:
-            everything = client.search_chats_page(filters, limit=1).total or 0
-        return client.search_chats_page([*filters, CLOSED], limit=1).total == everything
+            page = client.search_chats_page(filters, limit=1)
+            everything = page.total if _is_sane(page) else None
+        closed = client.search_chats_page([*filters, CLOSED], limit=1)
+        return everything is not None and _is_sane(closed) and closed.total == everything
+
+
+def _is_sane(page: Page) -> bool:
+    """Say whether the page tells a total that is not less than what it holds."""
+    return page.total is not None and page.total >= len(page)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import id_of
+from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
+from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,12 +50,26 @@ class Selection:
         return filters
 
     def concerns(self, chat: Mapping[str, Any]) -> bool:
-        """Say whether the chat is the source's, and of the department."""
-        if id_of(chat.get("assignee")) != self.source:
+        """
+        Say whether the chat is the source's, and of the department.
+
+        :raises HelpCrunchResponseError: it cannot be told
+        """
+        if id_in(chat, "assignee") != self.source:
             return False
-        return self.department is None or id_of(chat.get("department")) == self.department
+        return self.department is None or id_in(chat, "department") == self.department
 
     def has_status(self, chat: Mapping[str, Any]) -> bool:
-        """Say whether the chat's status is one that is meant."""
+        """
+        Say whether the chat's status is one that is meant.
+
+        :raises HelpCrunchResponseError: it is a number, and nobody has documented the meaning of these
+        """
         status = chat.get("status")
+        if isinstance(status, int) or (isinstance(status, str) and status.isdigit()):
+            msg = (
+                f"HelpCrunch sent the chat {chat.get('id')} with the status {status}: whether it is open cannot be "
+                "told."
+            )
+            raise HelpCrunchResponseError(msg)
         return status not in NOT_OPEN if self.statuses is None else status in self.statuses

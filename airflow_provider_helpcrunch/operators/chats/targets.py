@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.assignment import NoSuchAgentError, Strategy, choose
+from airflow_provider_helpcrunch.assignment import STRATEGIES, NoSuchAgentError, Strategy, choose
+from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
 from airflow_provider_helpcrunch.exceptions import (
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUSPICIOUS = 2
-"""Refusals in a row after which an agent is looked up: the error body does not say whether chat or agent is unknown."""
+"""Refusals in a row after which an agent is looked up and gets no chats for a while: the error body does not say
+whether the chat or the agent is at fault."""
+
+ENOUGH = 3
+"""Chats that others must have got meanwhile before the agent is tried again, and dropped if that is refused too."""
 
 
 class Targets:
@@ -38,7 +43,8 @@ class Targets:
     def __init__(self, loads: Mapping[int, int], strategy: Strategy) -> None:
         self.loads = dict(loads)
         self._strategy = strategy
-        self._refused: dict[int, list[int]] = {agent: [] for agent in loads}
+        self._refused: dict[int, list[int]] = {}
+        self._others_got: dict[int, int] = {}
 
     def choose(self, chat: Mapping[str, Any]) -> int:
         """
@@ -47,40 +53,56 @@ class Targets:
         :raises HelpCrunchConfigurationError: the strategy chose nobody who may be chosen
         """
         try:
-            return choose(self._strategy, chat, self.loads)
+            return choose(self._strategy, chat, self._candidates() or self.loads)
         except NoSuchAgentError as error:
             msg = f"The strategy is wrong: {error}. Chats that were moved before stay where they are."
             raise HelpCrunchConfigurationError(msg) from None
 
+    def _candidates(self) -> dict[int, int]:
+        """Return the agents without those who were refused several times, until others got a few chats."""
+        if self._strategy not in STRATEGIES.values():
+            return self.loads  # whom a function of the user's means, nobody else knows
+        return {
+            agent: load
+            for agent, load in self.loads.items()
+            if len(self._refused.get(agent, ())) < SUSPICIOUS or self._others_got[agent] >= ENOUGH
+        }
+
     def given(self, agent: int) -> None:
         """Take note that the agent got a chat."""
         self.loads[agent] += 1
-        self._refused[agent].clear()
+        self._refused.pop(agent, None)
+        for other in self._refused:
+            self._others_got[other] += 1
 
     def refused(
         self, client: HelpCrunchClient, agent: int, chat: int, error: HelpCrunchApiError
     ) -> list[int]:
         """
-        Take note that HelpCrunch refused to give the agent a chat, and find out whether there is such an agent still.
+        Take note that HelpCrunch refused to give the agent a chat, and find out whether it is because of the agent.
 
-        :return: the chats to be given to somebody else, when the agent has left the account; else none
+        :return: the chats to be given to somebody else, when nothing can be given to the agent any more; else none
         """
-        blamed = self._refused[agent]
+        if agent not in self._refused:
+            self._others_got[agent] = 0
+        blamed = self._refused.setdefault(agent, [])
         blamed.append(chat)
         told = any("agent" in detail.message.lower() for detail in error.errors)
-        if not told and len(blamed) < SUSPICIOUS:
+        has_left = (told or len(blamed) == SUSPICIOUS) and not _is_there(client, agent)
+        if not has_left and not (len(blamed) > SUSPICIOUS and self._others_got[agent] >= ENOUGH):
             return []
-        try:
-            known = any(found["id"] == agent for found in client.iter_agents())
-        except HelpCrunchError as failure:
-            log.warning("Whether agent %d is still there could not be found out: %s", agent, failure)
-            return []
-        if known:
-            blamed.clear()
-            return []
-        del self.loads[agent], self._refused[agent]
-        log.warning("Agent %d has left the account; the others get the chats.", agent)
-        return blamed
+        why = "has left the account" if has_left else "is refused, while others get theirs"
+        log.warning("Agent %d %s, and gets no more chats from here.", agent, why)
+        del self.loads[agent]
+        return self._refused.pop(agent)
+
+
+def _is_there(client: HelpCrunchClient, agent: int) -> bool:
+    try:
+        return any(found["id"] == agent for found in client.iter_agents())
+    except HelpCrunchError as error:
+        log.warning("Whether agent %d is still there could not be found out: %s", agent, error)
+        return True
 
 
 def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
@@ -96,8 +118,14 @@ def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
     except HelpCrunchBadRequestError as error:
         log.warning("HelpCrunch refuses to search by status: %s", error)
     else:
-        is_honest = all(chat.get("status") != "closed" for chat in page.records)
-        if page.total is not None and (is_honest or page.total == len(page)):
-            return page.total - sum(chat.get("status") in NOT_OPEN for chat in page.records)
+        mine_and_open = all(_is_open(chat) and id_in(chat, "assignee") == agent for chat in page.records)
+        if page.total == len(page) or (page.total is not None and page.total > len(page) and mine_and_open):
+            others = sum(not _is_open(chat) or id_in(chat, "assignee") != agent for chat in page.records)
+            return page.total - others
     log.warning("All chats of agent %d are read to count those that are open.", agent)
-    return sum(chat.get("status") not in NOT_OPEN for chat in client.iter_search_chats([mine]))
+    found = client.iter_search_chats([mine])
+    return sum(_is_open(chat) and id_in(chat, "assignee") == agent for chat in found)
+
+
+def _is_open(chat: Mapping[str, Any]) -> bool:
+    return chat.get("status") not in NOT_OPEN

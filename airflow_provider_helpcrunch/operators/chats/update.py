@@ -10,7 +10,7 @@ from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.plan import Plan
@@ -57,7 +57,7 @@ class UpdateChatsOperator(ChatBulkOperator):
     def __init__(
         self,
         *,
-        plan: Sequence[dict[str, Any]] | str | dict[str, Any] | ObjectStoragePath,
+        plan: Any,
         check: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -146,9 +146,10 @@ def _entries(plan: Any) -> list[Any]:
 
 def _from_file(place: Any) -> Iterator[dict[str, Any]]:
     from airflow_provider_helpcrunch.storage import read_records
+    from airflow_provider_helpcrunch.storage.formats import choose_format
 
-    path = str(place["path"] if isinstance(place, dict) else place)
+    path, name = (place["path"], place.get("format")) if isinstance(place, dict) else (str(place), None)
     # A table has a cell for every column in every row; only JSON can say null on purpose.
-    is_table = path.endswith((".parquet", ".csv", ".csv.gz", ".csv.zst"))
+    is_table = choose_format(path, name).kind in ("csv", "parquet")
     for entry in read_records(place):
         yield {name: value for name, value in entry.items() if not is_table or value is not None}

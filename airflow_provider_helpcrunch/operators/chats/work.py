@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchError, HelpCrunchRateLimitError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
+    HelpCrunchError,
+    HelpCrunchRateLimitError,
+)
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES
 from airflow_provider_helpcrunch.operators.progress import count_usage
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 BRIEF = 5.0
 """Seconds that a request waits for the budget in its place. Before a longer wait the work steps back, and after it
 reads anew what it will change: a person may have changed it meanwhile."""
+
+FEWEST = 10
+"""Permits for which it is worth to go on, where a quarter of the budget would be less."""
 
 TELL_EVERY = 10.0
 """Seconds between two lines about the progress."""
@@ -81,7 +88,6 @@ class Work:
         self._fail_fast = fail_fast
         self._log = log
         self._waited = 0.0
-        self._is_stuck = False
 
     @property
     def job(self) -> Job:
@@ -99,7 +105,6 @@ class Work:
             "place": self.job.place,
             "requests": self.requests,
             "waited": self._waited,
-            "is_stuck": self._is_stuck,
         }
 
     def take_up(self, state: dict[str, Any]) -> None:
@@ -107,7 +112,6 @@ class Work:
         self.ledger.resume(state["outcomes"], state["earlier"])
         self.job.go_on_from(state["place"])
         self.requests, self._waited = state["requests"], state["waited"]
-        self._is_stuck = state["is_stuck"]
 
     def until_spent(self) -> float | None:
         """
@@ -118,15 +122,13 @@ class Work:
         :raises HelpCrunchError: the work cannot go on
         """
         before = self._progress()
-        # Where the last wait led to nothing, the next request waits in its place until it may pass.
-        patience = self._patience - self._waited if self._is_stuck else min(BRIEF, self._patience)
-        with HelpCrunchHook(self._conn_id, patience=patience) as hook:
+        with HelpCrunchHook(self._conn_id, patience=min(BRIEF, self._patience)) as hook:
             client = hook.client
+            _refuse_single(client.requests_per_minute)
             try:
                 self._do(client)
             except HelpCrunchRateLimitError as spent:
-                self._is_stuck = self._progress() == before
-                if not self._is_stuck:
+                if self._progress() != before:
                     self._waited = 0.0
                 return self._pause(client, spent)
             finally:
@@ -140,10 +142,21 @@ class Work:
 
         For fewer permits it would not pay to start a task; the rest gets free while these are used.
         """
-        permits = min(self.job.requests_left, client.requests_per_minute // 4)
+        self._waited += spent.waited
+        permits = min(self.job.requests_left, max(client.requests_per_minute // 4, FEWEST))
         seconds = max(client.budget_wait(permits), 1.0)
         if self._waited + seconds > self._patience:
-            raise spent
+            msg = (
+                f"For {self._waited:.0f} s nothing could be done, as the account's request budget is spent, and it "
+                f"will be for {seconds:.0f} s more. Run the task again later, or raise patience. {spent}"
+            )
+            raise HelpCrunchRateLimitError(
+                msg,
+                waited=self._waited,
+                retry_after=seconds,
+                status_code=spent.status_code,
+                errors=spent.errors,
+            )
         self._waited += seconds
         return seconds
 
@@ -162,3 +175,10 @@ class Work:
                 told = time.monotonic()
                 left = self.job.requests_left
                 self._log.info("%d changes so far; about %d requests to go", len(self.ledger.outcomes), left)
+
+
+def _refuse_single(limit: int) -> None:
+    """Refuse a budget from which what a page shows could only be changed a whole window after it was read."""
+    if limit < 2:
+        msg = "Changing chats needs requests_per_minute of at least 2 on the connection: one to read and one to write."
+        raise HelpCrunchConfigurationError(msg)

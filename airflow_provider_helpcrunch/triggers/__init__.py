@@ -1,0 +1,1 @@
+"""Airflow triggers: they wait, and never write."""

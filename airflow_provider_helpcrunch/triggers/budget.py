@@ -1,0 +1,39 @@
+"""Waiting for the account's request budget, without a worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class BudgetTrigger(BaseTrigger):
+    """
+    Waits until a moment, and hands on what the task carries.
+
+    The task's state travels in the event: ``dag.test()`` keeps nothing else of a deferral.
+
+    :param until: the moment, in UNIX seconds
+    :param state: what the task wants back, as plain JSON
+    """
+
+    def __init__(self, until: float, state: dict[str, Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.until = until
+        self.state = state
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the path of the class and the arguments that make the same trigger again."""
+        path = "airflow_provider_helpcrunch.triggers.budget.BudgetTrigger"
+        return path, {"until": self.until, "state": self.state}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then send one event: the state."""
+        # Wall-clock time means the same on every machine, and after a restart of the triggerer.
+        await asyncio.sleep(max(self.until - time.time(), 0.0))
+        yield TriggerEvent(self.state)  # type: ignore[no-untyped-call]

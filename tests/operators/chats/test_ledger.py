@@ -1,0 +1,155 @@
+"""What a task notes in Airflow's ``task_state_store``, and what a new try makes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError, HelpCrunchRefusedError
+from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
+from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+
+StartAccount = Callable[..., Sandbox]
+Reassign = Callable[..., dict[str, Any]]
+
+LEAVER = 1001
+WRITE = "/v1/chats/assignee"
+
+
+class Store:
+    """Stands for Airflow's store: JSON alone survives. Fails in the methods it is told to."""
+
+    def __init__(self, *broken: str) -> None:
+        self.kept: dict[str, str] = {}
+        self.broken = broken
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._fail("get")
+        return json.loads(self.kept[key]) if key in self.kept else default
+
+    def set(self, key: str, value: Any) -> None:
+        self._fail("set")
+        assert value is not None
+        self.kept[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self._fail("delete")
+        self.kept.pop(key, None)
+
+    def _fail(self, method: str) -> None:
+        if method in self.broken:
+            message = "the API server is away"
+            raise RuntimeError(message)
+
+
+def interrupt(server: Sandbox, after: int) -> None:
+    """Let the key be refused after so many writes."""
+    server.add_fault(Fault("status", status=401, path=WRITE, nth=after + 1, times=0))
+
+
+@pytest.mark.parametrize("after", [1, 100, 101])
+def test_a_new_try_goes_on_with_the_report_and_the_turns(
+    after: int, account: StartAccount, reassign: Reassign
+) -> None:
+    server, store = account(*["opened"] * 230), Store()
+    interrupt(server, after)
+    with pytest.raises(HelpCrunchAuthError):
+        reassign({"task_state_store": store})
+    server.clear_faults()
+    result = reassign({"task_state_store": store})
+    assert [chat["id"] for chat in result["chats"]] == [write.chat for write in server.writes()]
+    assert [chat["after"] for chat in result["chats"]] == ([1002, 1003, 1004] * 77)[:230]
+    assert result["changed"] == 230
+    left = 230 - after
+    assert result["requests"] == left + 1 + math.ceil(left / 100) + 1
+    assert store.kept == {}
+
+
+def test_without_a_store_a_new_try_starts_over(account: StartAccount, reassign: Reassign) -> None:
+    server = account(*["opened"] * 8)
+    interrupt(server, 4)
+    with pytest.raises(HelpCrunchAuthError):
+        reassign()
+    server.clear_faults()
+    result = reassign()
+    assert result["changed"] == len(result["chats"]) == 4
+    assert len(server.writes()) == 8
+
+
+def test_max_chats_counts_all_tries(account: StartAccount, reassign: Reassign) -> None:
+    server, store = account(*["opened"] * 50), Store()
+    interrupt(server, 20)
+    with pytest.raises(HelpCrunchAuthError):
+        reassign({"task_state_store": store}, max_chats=30)
+    server.clear_faults()
+    assert reassign({"task_state_store": store}, max_chats=30)["changed"] == 30
+    assert len(server.writes()) == 30
+
+
+def test_what_was_refused_is_tried_again(account: StartAccount, reassign: Reassign) -> None:
+    server, store = account(*["opened"] * 5), Store()
+    server.add_fault(Fault("status", status=404, chat=server.chats[2]["id"]))
+    with pytest.raises(HelpCrunchRefusedError):
+        reassign({"task_state_store": store})
+    assert store.kept
+    result = reassign({"task_state_store": store})
+    assert (result["changed"], result["refused"]) == (5, 0)
+    assert store.kept == {}
+
+
+def test_the_same_task_may_run_anew_after_a_success(account: StartAccount, reassign: Reassign) -> None:
+    server, store = account(*["opened"] * 3), Store()
+    reassign({"task_state_store": store})
+    server.insert_chats(1, assignee=LEAVER)
+    assert reassign({"task_state_store": store})["changed"] == 1
+
+
+@pytest.mark.parametrize("other", [{"to_agents": [1002, 1003]}, {"max_chats": 5}, {"statuses": ["opened"]}])
+def test_notes_about_another_order_are_not_used(
+    other: dict[str, Any], account: StartAccount, reassign: Reassign
+) -> None:
+    server, store = account(*["opened"] * 9), Store()
+    interrupt(server, 4)
+    with pytest.raises(HelpCrunchAuthError):
+        reassign({"task_state_store": store})
+    server.clear_faults()
+    result = reassign({"task_state_store": store}, **other)
+    assert result["changed"] == len(result["chats"]) == 5
+    assert result["chats"][0]["after"] == 1002
+
+
+def test_a_dry_run_notes_nothing(account: StartAccount, reassign: Reassign) -> None:
+    account(*["opened"] * 3)
+    store = Store("get", "set", "delete")
+    assert reassign({"task_state_store": store}, dry_run=True)["planned"] == 3
+
+
+@pytest.mark.parametrize("broken", ["get", "set", "delete"])
+def test_a_store_that_fails_does_not_fail_the_task(
+    broken: str, account: StartAccount, reassign: Reassign, client_log: list[str]
+) -> None:
+    server = account(*["opened"] * 120)
+    result = reassign({"task_state_store": Store(broken)})
+    assert result["changed"] == len(server.writes()) == 120
+    assert len([line for line in client_log if "state store" in line]) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 350])
+def test_is_read_as_it_was_written(count: int) -> None:
+    store = Store()
+    ledger = Ledger(store, "order")
+    for number in range(count):
+        ledger.add(Outcome(number, "assignee", LEAVER, 1002, "changed" if number % 7 else "refused", None))
+    assert Counter(len(json.loads(chunk)) for chunk in store.kept.values()).keys() <= {100, count % 100}
+    again = Ledger(store, "order")
+    again.load()
+    assert again.outcomes == ledger.outcomes
+    assert again.earlier == count
+    again.close()
+    assert store.kept == {}

@@ -1,0 +1,270 @@
+"""
+Killed and deferred tasks under a real Airflow: scheduler, API server, DAG processor and triggerer on 127.0.0.1.
+
+Airflow keeps a task's state across tries from 3.3 on; what other versions do is in ``test_plan.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_helpcrunch.sandbox import Sandbox
+
+pytest.importorskip(
+    "airflow.sdk.execution_time.context", reason="this Airflow has no state store", exc_type=ImportError
+)
+from airflow.sdk.execution_time import context as airflow_context
+
+if not hasattr(airflow_context, "TaskStateStoreAccessor"):
+    pytest.skip("this Airflow has no state store", allow_module_level=True)
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+PATIENCE = 240
+CHANGES = 200
+KILL_AT = (80, 150)
+"""Writes after which the task is killed; the notes of the second try begin in one chunk and end in the next."""
+
+BUDGET = 45
+PERIOD = 12.0
+"""Requests that the moving task may make at once, and the seconds until it gets them back."""
+
+DAGS = """
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from airflow_provider_helpcrunch.client import rate_limit
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator, work
+
+HERE = Path(__file__).parent
+rate_limit.open_budget.__kwdefaults__["period"] = {period}
+work.BRIEF = 0.5
+settings = {{"schedule": "@once", "start_date": datetime(2026, 1, 1), "catchup": False}}
+
+with DAG("killed", **settings):
+    UpdateChatsOperator(
+        task_id="apply",
+        plan=str(HERE / "plan.jsonl"),
+        report_path=str(HERE / "report.jsonl"),
+        retries={kills},
+        retry_delay=timedelta(0),
+    )
+
+with DAG("deferred", **settings):
+    ReassignChatsOperator(
+        task_id="move",
+        helpcrunch_conn_id="second_account",
+        from_agents=1001,
+        to_agents=[1002, 1003],
+        report_path=str(HERE / "moved.jsonl"),
+        deferrable=True,
+    )
+"""
+
+
+class Airflow:
+    """A running Airflow, seen through its database, and the state in which each task was seen."""
+
+    def __init__(self, home: Path, check: Callable[[], None]) -> None:
+        self.home = home
+        self.seen: dict[str, list[str]] = {"killed": [], "deferred": []}
+        self.killed: list[int] = []
+        self._check = check
+
+    def rows(self, query: str) -> list[sqlite3.Row]:
+        database = f"{(self.home / 'airflow.db').as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            return connection.execute(query).fetchall()
+
+    def tasks(self) -> dict[str, sqlite3.Row]:
+        found = self.rows("SELECT dag_id, state, pid, try_number FROM task_instance")
+        for row in found:
+            states = self.seen[row["dag_id"]]
+            if not states or states[-1] != row["state"]:
+                states.append(row["state"])
+        return {row["dag_id"]: row for row in found}
+
+    def kill_task_of(self, dag_id: str) -> None:
+        pid = self.tasks()[dag_id]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        self.killed.append(pid)
+
+    def wait_until(self, ready: Callable[[dict[str, sqlite3.Row]], object], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not ready(self.tasks()):
+            self._check()
+            if time.monotonic() > deadline:
+                pytest.fail(f"timed out: {what}; states seen: {self.seen}\n{self.logs()}")
+            time.sleep(0.05)
+
+    def wait_for_end(self, dag_id: str) -> None:
+        self.wait_until(
+            lambda tasks: dag_id in tasks and tasks[dag_id]["state"] in ("success", "failed"),
+            f"the end of {dag_id}",
+        )
+
+    def result(self, dag_id: str) -> dict[str, Any]:
+        found = {row["dag_id"]: row["value"] for row in self.rows("SELECT dag_id, key, value FROM xcom")}
+        return json.loads(found[dag_id])
+
+    def logs(self) -> str:
+        """Return the ends of all task logs."""
+        logs = sorted((self.home / "logs").rglob("attempt=*.log"))
+        return "\n".join(f"{log.parent.name}/{log.name}: {log.read_text()[-3000:]}" for log in logs)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("airflow")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(rate_limit=None, agents=10, chats=CHANGES) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[Sandbox]:
+    with Sandbox(rate_limit=None, agents=10, chats=0, key="second-key") as server:
+        server.insert_chats(60, assignee=1001)
+        server.insert_chats(1, assignee=1001, status="closed")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def plan(server: Sandbox, home: Path) -> list[dict[str, Any]]:
+    plan = [{"id": chat["id"], "assignee": 1001 + number % 10} for number, chat in enumerate(server.chats)]
+    (home / "dags").mkdir()
+    (home / "dags" / "plan.jsonl").write_text("\n".join(map(json.dumps, plan)))
+    return plan
+
+
+@pytest.fixture(scope="module")
+def airflow(home: Path, server: Sandbox, second: Sandbox, plan: object) -> Iterator[Airflow]:
+    (home / "tmp").mkdir()
+    (home / "dags" / "dags.py").write_text(DAGS.format(period=PERIOD, kills=len(KILL_AT)))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(SCRIPTS))
+            import airflow_ui
+            from processes import Processes
+
+            port = airflow_ui.free_port()
+            env = airflow_ui.environment(home, port) | {
+                "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+                "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+                "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": server.connection(requests_per_minute=10_000),
+                "AIRFLOW_CONN_SECOND_ACCOUNT": second.connection(requests_per_minute=BUDGET),
+            }
+            with Processes(home, env, cwd=home, patience=PATIENCE) as processes:
+                if processes.run("migrate", "airflow", "db", "migrate") != 0:
+                    raise processes.failure("migrate")
+                for name, part in airflow_ui.PARTS.items():
+                    processes.start(name, "airflow", *part)
+                yield Airflow(home, processes.check)
+    finally:
+        # Processes ignores Ctrl-C while it ends them.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def killed(airflow: Airflow, server: Sandbox) -> Airflow:
+    for writes in KILL_AT:
+        airflow.wait_until(
+            lambda tasks, writes=writes: (
+                len(server.writes()) >= writes and tasks["killed"]["state"] == "running"
+            ),
+            f"{writes} writes",
+        )
+        airflow.kill_task_of("killed")
+    airflow.wait_for_end("killed")
+    return airflow
+
+
+@pytest.fixture(scope="module")
+def deferred(airflow: Airflow) -> Airflow:
+    airflow.wait_for_end("deferred")
+    return airflow
+
+
+class TestKilledTask:
+    def test_each_try_was_killed_and_the_last_one_finished(self, killed: Airflow) -> None:
+        assert len(set(killed.killed)) == len(KILL_AT)
+        task = killed.tasks()["killed"]
+        assert (task["state"], task["try_number"]) == ("success", 1 + len(KILL_AT)), killed.logs()
+
+    @pytest.mark.usefixtures("killed")
+    def test_each_chat_is_written_once_but_for_the_one_whose_note_was_not_made_yet(
+        self, server: Sandbox, plan: list[dict[str, Any]]
+    ) -> None:
+        writes = Counter(request.chat for request in server.writes())
+        assert writes.keys() == {entry["id"] for entry in plan}
+        again = [chat for chat, times in writes.items() if times > 1]
+        assert len(again) <= len(KILL_AT)
+        assert max(writes.values()) <= 2
+
+    @pytest.mark.usefixtures("killed")
+    def test_a_retry_goes_on_in_the_order_of_the_plan(
+        self, server: Sandbox, plan: list[dict[str, Any]]
+    ) -> None:
+        written = list(dict.fromkeys(request.chat for request in server.writes()))
+        assert written == [entry["id"] for entry in plan]
+
+    @pytest.mark.usefixtures("killed")
+    def test_every_chat_is_as_planned(self, server: Sandbox, plan: list[dict[str, Any]]) -> None:
+        now = {chat["id"]: chat["assignee"]["id"] for chat in server.chats}
+        assert now == {entry["id"]: entry["assignee"] for entry in plan}
+
+    def test_the_report_covers_all_tries(self, killed: Airflow, plan: list[dict[str, Any]]) -> None:
+        rows = [json.loads(line) for line in (killed.home / "dags/report.jsonl").read_text().splitlines()]
+        assert [(row["id"], row["field"], row["after"], row["outcome"]) for row in rows] == [
+            (entry["id"], "assignee", entry["assignee"], "changed") for entry in plan
+        ]
+        result = killed.result("killed")
+        assert (result["changed"], len(result["chats"])) == (CHANGES, CHANGES)
+        assert result["requests"] < CHANGES  # those of the last try
+
+    def test_nothing_is_left_in_the_store(self, killed: Airflow) -> None:
+        assert killed.rows("SELECT key FROM task_state_store WHERE task_id = 'apply'") == []
+
+
+class TestDeferredTask:
+    def test_it_was_deferred_and_came_back_in_the_same_try(self, deferred: Airflow) -> None:
+        task = deferred.tasks()["deferred"]
+        assert (task["state"], task["try_number"]) == ("success", 1), deferred.logs()
+        assert "deferred" in deferred.seen["deferred"]
+
+    @pytest.mark.usefixtures("deferred")
+    def test_all_open_chats_were_moved_once(self, second: Sandbox) -> None:
+        assert second.chats_of(1001) == []
+        assert Counter(Counter(request.chat for request in second.writes()).values()) == {1: 60}
+        assert [len(second.chats_of(agent)) for agent in (1002, 1003)] == [30, 30]
+
+    @pytest.mark.usefixtures("deferred")
+    def test_the_budget_was_kept(self, second: Sandbox) -> None:
+        assert second.busiest_window(PERIOD) <= BUDGET
+        assert second.count(429) == 0
+
+    def test_the_report_covers_what_was_done_before_the_deferral(
+        self, deferred: Airflow, second: Sandbox
+    ) -> None:
+        rows = [json.loads(line) for line in (deferred.home / "dags/moved.jsonl").read_text().splitlines()]
+        assert [row["id"] for row in rows] == [request.chat for request in second.writes()]
+        result = deferred.result("deferred")
+        assert (result["changed"], result["requests"]) == (60, len(second.journal))
