@@ -17,6 +17,7 @@ import airflow
 import jsonschema
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
+from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_helpcrunch
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
@@ -41,10 +42,15 @@ def modules_below(package: str) -> set[str]:
     return {f"{package}.{module.name}" for module in pkgutil.iter_modules(path)}
 
 
+def public_names(module: Any) -> list[Any]:
+    """What the module itself defines, or gathers on purpose from the modules below it."""
+    return [getattr(module, name) for name in getattr(module, "__all__", vars(module))]
+
+
 def offers(module: str, base: type) -> bool:
     """Whether ``module`` defines a class for users: public and of the kind ``base``. A module ``base`` has none."""
-    classes = [kind for kind in vars(importlib.import_module(module)).values() if isinstance(kind, type)]
-    own = [kind.__name__ for kind in classes if kind.__module__ == module and issubclass(kind, base)]
+    classes = [kind for kind in public_names(importlib.import_module(module)) if isinstance(kind, type)]
+    own = [kind.__name__ for kind in classes if kind.__module__.startswith(module) and issubclass(kind, base)]
     return not module.endswith(".base") and any(not name.startswith("_") for name in own)
 
 
@@ -104,13 +110,15 @@ class TestPaths:
         assert hook.default_conn_name == "helpcrunch_default"
         assert hook.conn_name_attr == "helpcrunch_conn_id"
 
-    @pytest.mark.parametrize("kind", ["operators", "hooks"])
+    @pytest.mark.parametrize("kind", ["operators", "hooks", "triggers"])
     def test_every_listed_module_imports(self, kind: str) -> None:
         for entry in get_provider_info()[kind]:
             for module in entry["python-modules"]:
                 importlib.import_module(module)
 
-    @pytest.mark.parametrize(("kind", "base"), [("operators", BaseOperator), ("hooks", BaseHook)])
+    @pytest.mark.parametrize(
+        ("kind", "base"), [("operators", BaseOperator), ("hooks", BaseHook), ("triggers", BaseTrigger)]
+    )
     def test_every_module_of_the_tree_is_listed(self, kind: str, base: type) -> None:
         package = f"airflow_provider_helpcrunch.{kind}"
         listed = {module for entry in get_provider_info()[kind] for module in entry["python-modules"]}

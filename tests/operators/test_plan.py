@@ -90,7 +90,7 @@ WRONG_ENTRIES: list[tuple[Any, str]] = [
     ({"id": "9" * 5000, "assignee": 1002}, "id must be a HelpCrunch id"),
     ({"id": [CHAT], "assignee": 1002}, "id must be a HelpCrunch id"),
     ({"id": CHAT}, f"it names the chat {CHAT} and nothing to change"),
-    ({"id": CHAT, "asignee": 1002}, "it has asignee; a plan knows id, department, assignee, status"),
+    ({"id": CHAT, "asignee": 1002}, "it has asignee; a plan knows id, department, assignee, snoozed_until"),
     ({"id": CHAT, "assignee": 1002, "rating": "great"}, "it has rating"),
     ({"id": CHAT, "assignee": "Ada"}, "assignee must be a HelpCrunch id"),
     ({"id": CHAT, "assignee": "None"}, "assignee must be a HelpCrunch id"),
@@ -300,8 +300,8 @@ class TestForms:
         assert written(server) == [
             ("assignee", {"id": CHAT, "assignee": 1003}),
             ("assignee", {"id": CHAT + 1, "assignee": None}),
-            ("status", {"id": CHAT + 1, "status": "on hold"}),
             ("snooze", {"id": CHAT + 1, "snoozedUntil": "1769846400"}),
+            ("status", {"id": CHAT + 1, "status": "on hold"}),
         ]
 
     @pytest.mark.parametrize("suffix", ["jsonl", "json", "jsonl.gz"])

@@ -4,7 +4,7 @@ Operators about chats: find them, decide who gets them, move them.
 ::
 
     listing      ListChatsOperator
-    search       SearchChatsOperator           → criteria
+    search       SearchChatsOperator           → criteria → contradiction
     reassign     ReassignChatsOperator         → reassignment → drain → search_pages, selection, targets
     update       UpdateChatsOperator, …        → plan, plan_run
     bulk         what the last two share       → work → ledger → outcome

@@ -9,6 +9,7 @@ from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.client.filters import Filter, check_filters
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.operators.chats.contradiction import refuse_contradiction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,12 @@ class Criteria:
         return [*self._own_filters(), *self.given]
 
     def match(self, chat: Mapping[str, Any]) -> bool:
-        """Say whether a chat meets every condition but the user's filters, to the fraction of a second."""
+        """
+        Say whether a chat meets every condition but the user's filters, to the fraction of a second.
+
+        :raises HelpCrunchResponseError: it cannot be told, or the chat contradicts one of the user's filters
+        """
+        refuse_contradiction(self.given, self.comparison, chat)
         return (
             all(self._in_time(name, bound, chat) for name, bound in self._bounds.items())
             and (self.statuses is None or chat.get("status") in self.statuses)

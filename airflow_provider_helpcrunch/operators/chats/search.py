@@ -143,6 +143,11 @@ class SearchChatsOperator(HelpCrunchListOperator):
                 found += 1
                 yield chat
         self.log.info("%d of %d chats that were read match", found, read)
+        if not read and "chats.status" in str(self.filters):
+            self.log.warning(
+                "HelpCrunch documents several spellings of statuses, and finds nothing by one that it does not use. "
+                "The argument statuses compares them here, in any spelling."
+            )
 
     def _criteria(self) -> Criteria:
         from airflow_provider_helpcrunch.client.vocabulary import known_status

@@ -148,8 +148,9 @@ def _from_file(place: Any) -> Iterator[dict[str, Any]]:
     from airflow_provider_helpcrunch.storage import read_records
     from airflow_provider_helpcrunch.storage.formats import choose_format
 
+    entries = read_records(place)
     path, name = (place["path"], place.get("format")) if isinstance(place, dict) else (str(place), None)
     # A table has a cell for every column in every row; only JSON can say null on purpose.
     is_table = choose_format(path, name).kind in ("csv", "parquet")
-    for entry in read_records(place):
+    for entry in entries:
         yield {name: value for name, value in entry.items() if not is_table or value is not None}

@@ -1,0 +1,62 @@
+"""Whether a chat can have been found by a search, as far as the chat shows it."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.client.endpoints import id_of
+from airflow_provider_helpcrunch.client.filters import Filter
+from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
+from airflow_provider_helpcrunch.client.vocabulary import STATUSES, status_of
+from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+_IDS = {"chats.assignee": "assignee", "chats.department": "department", "chats.customer": "customer"}
+_TIMES = {"chats.createdAt": "createdAt", "chats.closedAt": "closedAt"}
+
+
+def refuse_contradiction(
+    filters: tuple[Filter | Mapping[str, Any], ...], comparison: str, chat: Mapping[str, Any]
+) -> None:
+    """
+    Refuse a chat that was not asked for: a server that ignores a filter must not look like one that found the chat.
+
+    Texts, tags and comparisons with nothing are not judged, for HelpCrunch does not document how it compares them.
+
+    :param filters: what was asked for, checked before
+    :param comparison: ``AND`` or ``OR``
+    :param chat: what was found
+    :raises HelpCrunchResponseError: the chat does not match
+    """
+    verdicts = [_admits(Filter.of(given), chat) for given in filters]
+    if verdicts and not (all(verdicts) if comparison.upper() == "AND" else any(verdicts)):
+        msg = f"HelpCrunch did not search as it was asked to: it sent the chat {chat.get('id')}, which does not match."
+        raise HelpCrunchResponseError(msg)
+
+
+def _admits(condition: Filter, chat: Mapping[str, Any]) -> bool:
+    sent = condition.written()
+    field, value, compare = condition.field, sent["value"], _COMPARE.get(condition.operator)
+    if field == "chats.status" and compare and status_of(value) in STATUSES:
+        return compare(chat.get("status"), status_of(value))
+    if field in _IDS:
+        found = id_of(chat.get(_IDS[field]))
+        # Nobody is not agent 5; whether nobody is "not agent 5" for HelpCrunch, who knows.
+        return (condition.operator != "=") if found is None else bool(compare and compare(found, value))
+    found_at = parse_timestamp(chat.get(_TIMES[field])) if field in _TIMES else None
+    if found_at is not None and compare is not None and condition.operator != "=":
+        seconds = found_at.timestamp()
+        # HelpCrunch may compare whole seconds or fractions.
+        return compare(int(seconds), value) or compare(seconds, value)
+    return True
