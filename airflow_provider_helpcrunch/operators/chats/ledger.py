@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES, Outcome
 
 if TYPE_CHECKING:
@@ -78,9 +79,16 @@ class Ledger:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Go on without the store when it fails: changes are made all the same, and must not be reported as failed."""
+        """
+        Go on without the store when it fails: changes are made all the same, and must not be reported as failed.
+
+        But not without Airflow: a task that nobody supervises any more would work beside its own retry.
+        """
         try:
             yield
+        except (EOFError, ConnectionError) as error:
+            msg = "Airflow does not answer this task any more, so it stops; a retry goes on behind what was done."
+            raise HelpCrunchError(msg) from error
         except Exception as error:
             log.warning("Airflow's state store cannot be used, so a retry would start over: %s", error)
             self._store = None

@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError, HelpCrunchRefusedError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchAuthError,
+    HelpCrunchError,
+    HelpCrunchRefusedError,
+)
 from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
 from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
@@ -153,3 +157,17 @@ def test_is_read_as_it_was_written(count: int) -> None:
     assert again.earlier == count
     again.close()
     assert store.kept == {}
+
+
+@pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
+def test_a_task_that_nobody_supervises_any_more_stops(
+    error: type[Exception], account: StartAccount, reassign: Reassign
+) -> None:
+    class Gone(Store):
+        def set(self, key: str, value: Any) -> None:
+            raise error
+
+    server = account(*["opened"] * 20)
+    with pytest.raises(HelpCrunchError, match="does not answer this task any more"):
+        reassign({"task_state_store": Gone()})
+    assert len(server.writes()) == 1

@@ -155,9 +155,7 @@ class TestSearch:
         ("field", "wanted"),
         [("assignee", "unassigned"), ("assignee", LEAVER), ("department", 103)],
     )
-    def test_nested(
-        self, field: str, wanted: Any, value: Any, account: StartAccount, shows: Shows
-    ) -> None:
+    def test_nested(self, field: str, wanted: Any, value: Any, account: StartAccount, shows: Shows) -> None:
         server = account()
         server.insert_chats(3, assignee=LEAVER, department=103)
         server.insert_chats(3)
@@ -165,7 +163,10 @@ class TestSearch:
         with pytest.raises(HelpCrunchResponseError, match=f"without a readable {field}"):
             SearchChatsOperator(task_id="search", **{field: wanted}).execute({})
 
-    @pytest.mark.parametrize("value", [MISSING, None, "", "soon", {}])
+    @pytest.mark.parametrize(
+        "value",
+        [pytest.param(MISSING, id="missing"), None, "", "soon", pytest.param({}, id="an object")],
+    )
     @pytest.mark.parametrize("bound", [{"created_since": 1}, {"created_before": "2999-01-01"}])
     def test_created(self, bound: dict[str, Any], value: Any, account: StartAccount, shows: Shows) -> None:
         account(*["opened"] * 3)
@@ -212,7 +213,9 @@ class TestUpdate:
         assert result["unchanged"] == 0
         assert (result["failed"], server.requests(method="PUT")) == (1, [])
 
-    @pytest.mark.parametrize("value", [MISSING, "soon", {}])
+    @pytest.mark.parametrize(
+        "value", [pytest.param(MISSING, id="missing"), "soon", pytest.param({}, id="an object")]
+    )
     def test_a_check_of_a_time_is_not_passed(self, value: Any, account: StartAccount, shows: Shows) -> None:
         server = account("opened")
         (chat,) = server.chats

@@ -1,0 +1,188 @@
+"""Answers to changes that are not true: a yes to what was not done, a no to what was, and failures settled since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError, HelpCrunchRefusedError
+from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperator, UpdateChatsOperator
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.sandbox.answers import Answer, encode, error
+from airflow_provider_helpcrunch.sandbox.journal import Request
+
+StartAccount = Callable[..., Sandbox]
+Reassign = Callable[..., dict[str, Any]]
+Twist = Callable[..., None]
+Honest = Callable[[Request], Answer]
+
+LEAVER, COLLEAGUE = 1001, 1006
+WRITE = "/v1/chats/assignee"
+PUT = ("PUT", WRITE)
+
+
+def outcomes(result: dict[str, Any]) -> list[str]:
+    return [chat["outcome"] for chat in result["chats"]]
+
+
+class Store:
+    """Stands for Airflow 3.3's ``task_state_store``."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.kept[key]) if key in self.kept else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+class Instance:
+    """Stands for the task instance."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value))
+
+
+class TestEchoed:
+    """HelpCrunch sends back what it was asked for, and does nothing."""
+
+    @pytest.mark.parametrize("chats", [7, 120])
+    @pytest.mark.parametrize("source", [LEAVER, None])
+    def test_every_write(
+        self, source: int | None, chats: int, account: StartAccount, reassign: Reassign, twist: Twist
+    ) -> None:
+        def answer(request: Request, _: Honest) -> Answer:
+            shown = {**server.chat(request.body["id"]), "assignee": {"id": request.body["assignee"]}}
+            return Answer(200, encode(shown))
+
+        server, instance = account(), Instance()
+        server.insert_chats(chats, assignee=source)
+        twist(answer, PUT)
+        with pytest.raises(HelpCrunchPartialError, match=f"{chats} changes were not made"):
+            reassign({"ti": instance}, from_agents=source)
+        assert outcomes(instance.pushed["return_value"]) == ["failed"] * chats
+        tried = [request.chat for request in server.requests(WRITE)]
+        assert len(tried) == len(set(tried)) == chats
+
+    def test_one_write(self, account: StartAccount, reassign: Reassign, twist: Twist) -> None:
+        def answer(request: Request, honest: Honest) -> Answer:
+            if request.body["id"] != ignored:
+                return honest(request)
+            return Answer(200, encode({**server.chat(ignored), "assignee": {"id": request.body["assignee"]}}))
+
+        server = account(*["opened"] * 7)
+        ignored = server.chats[3]["id"]
+        twist(answer, PUT)
+        result = reassign(on_error="report")
+        assert (result["changed"], result["failed"]) == (6, 1)
+        assert [chat["id"] for chat in result["chats"] if chat["outcome"] == "failed"] == [ignored]
+        assert [chat["id"] for chat in server.chats_of(LEAVER)] == [ignored]
+
+
+class TestSettledMeanwhile:
+    """What failed in an earlier try, and needs no more doing in the next one."""
+
+    @pytest.mark.parametrize("settled", ["taken", "closed", "made all the same"])
+    @pytest.mark.parametrize("kind", ["no answer", "refused"])
+    @pytest.mark.parametrize("source", [LEAVER, None])
+    def test_does_not_fail_the_next_try(
+        self, source: int | None, kind: str, settled: str, account: StartAccount, reassign: Reassign
+    ) -> None:
+        server, store = account(), Store()
+        failing = server.insert_chats(7, assignee=source)[2]["id"]
+        fault = {"kind": "status", "status": 404} if kind == "refused" else {"kind": "reset"}
+        server.add_fault(Fault(**fault, chat=failing, times=0, method="PUT"))
+        context = {"task_state_store": store}
+        with pytest.raises(HelpCrunchPartialError):
+            reassign(context, from_agents=source)
+        assert store.kept
+        server.clear_faults()
+        changes = {"taken": {"assignee": COLLEAGUE}, "closed": {"status": "closed"}}
+        server.update_chat(failing, **changes.get(settled, {"assignee": 1004}))
+        sent = len(server.requests(WRITE))
+        result = reassign(context, from_agents=source)
+        assert (result["changed"], result["refused"], result["failed"]) == (6, 0, 0)
+        assert failing not in {chat["id"] for chat in result["chats"]}
+        assert len(server.requests(WRITE)) == sent
+        assert store.kept == {}
+
+    def test_what_is_not_settled_fails_the_next_try_too(
+        self, account: StartAccount, reassign: Reassign
+    ) -> None:
+        server, store = account(*["opened"] * 3), Store()
+        failing = server.chats[1]["id"]
+        server.add_fault(Fault("status", status=404, chat=failing, times=0, method="PUT"))
+        for _ in range(2):
+            with pytest.raises(HelpCrunchRefusedError, match=f"1 change was not made.*chat {failing}"):
+                reassign({"task_state_store": store})
+
+
+class TestLostAnswers:
+    """A change was made, its answer was lost, and the repeat is refused because nothing is left to change."""
+
+    @pytest.fixture
+    def server(self, account: StartAccount, twist: Twist) -> Sandbox:
+        server = account(*["opened"] * 7)
+
+        def answer(request: Request, honest: Honest) -> Answer:
+            shown = server.chat(request.body["id"])["assignee"]
+            if (shown or {}).get("id") == request.body["assignee"]:
+                return error(400, "new", {"assignee": "This value is the same as before."})
+            return honest(request)
+
+        twist(answer, PUT)
+        return server
+
+    @pytest.mark.parametrize("kind", ["close", "reset", "truncate"])
+    def test_count_as_changed(self, kind: str, server: Sandbox, reassign: Reassign) -> None:
+        server.add_fault(Fault(kind, path=WRITE, nth=3))
+        result = reassign()
+        assert (result["changed"], result["refused"], result["failed"]) == (7, 0, 0)
+        assert [request.status for request in server.requests(WRITE)].count(400) == 1
+        assert server.chats_of(LEAVER) == []
+
+    def test_of_a_plan(self, server: Sandbox) -> None:
+        server.add_fault(Fault("close", path=WRITE, nth=3))
+        plan = [{"id": chat["id"], "assignee": 1002} for chat in server.chats]
+        result = UpdateChatsOperator(task_id="update", plan=plan).execute({})
+        assert outcomes(result) == ["changed"] * 7
+        assert len(server.chats_of(1002)) == 7
+
+    def test_of_one_chat(self, server: Sandbox) -> None:
+        server.add_fault(Fault("close", path=WRITE))
+        (chat, *_) = server.chats
+        task = UpdateChatAssigneeOperator(task_id="give", chat_id=chat["id"], assignee_id=1002)
+        assert outcomes(task.execute({})) == ["changed"]
+
+    def test_with_an_answer_about_another_chat(
+        self, account: StartAccount, reassign: Reassign, twist: Twist
+    ) -> None:
+        def answer(request: Request, honest: Honest) -> Answer:
+            done = honest(request)
+            shown = json.loads(done.body)
+            return replace(done, body=encode({**shown, "id": shown["id"] + 1000}))
+
+        server = account(*["opened"] * 4)
+        twist(answer, PUT)
+        assert outcomes(reassign()) == ["changed"] * 4
+        assert server.chats_of(LEAVER) == []
+
+    def test_a_change_that_was_not_made_stays_refused(self, server: Sandbox, reassign: Reassign) -> None:
+        refused = server.chats[2]["id"]
+        server.add_fault(Fault("status", status=503, chat=refused, method="PUT"))
+        server.add_fault(Fault("status", status=400, chat=refused, method="PUT", times=0))
+        result = reassign(on_error="report")
+        assert (result["changed"], result["refused"]) == (6, 1)
+        assert [chat["id"] for chat in server.chats_of(LEAVER)] == [refused]
