@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import itertools
 import json
 import logging
 import pickle
@@ -33,9 +34,12 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchError,
     HelpCrunchNotFoundError,
     HelpCrunchPaginationError,
+    HelpCrunchPartialError,
     HelpCrunchRateLimitError,
+    HelpCrunchRefusedError,
     HelpCrunchResponseError,
     HelpCrunchServerError,
+    HelpCrunchUnconfirmedError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
@@ -197,7 +201,16 @@ EXAMPLES = [
     HelpCrunchConnectionError("no", method="GET", path="/agents", attempts=6, connected=False),
     HelpCrunchResponseError("no", method="GET", path="/agents", attempts=6),
     HelpCrunchPaginationError("no"),
+    HelpCrunchUnconfirmedError("no"),
+    HelpCrunchPartialError("no"),
+    HelpCrunchRefusedError("no"),
 ]
+
+
+def test_a_refused_change_is_partial_and_permanent_and_a_failed_one_is_worth_a_retry() -> None:
+    assert issubclass(HelpCrunchRefusedError, HelpCrunchPartialError)
+    permanent = {kind for kind in EXAMPLES if isinstance(kind, AirflowFailException)}
+    assert {type(error).__name__ for error in permanent} == {"HelpCrunchAuthError", "HelpCrunchRefusedError"}
 
 
 @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
@@ -229,7 +242,11 @@ def _echo(listener: socket.socket, answer: Callable[[str], bytes]) -> None:
         while True:
             peer, _ = listener.accept()
             with peer, contextlib.suppress(ConnectionError):
-                key = re.search(rb"Authorization: Bearer (.+)\r\n", peer.recv(65536))
+                head, _, body = peer.recv(65536).partition(b"\r\n\r\n")
+                length = re.search(rb"Content-Length: (\d+)", head)
+                while length and len(body) < int(length[1]):  # what is left unread resets the connection
+                    body += peer.recv(65536)
+                key = re.search(rb"Authorization: Bearer (.+)\r\n", head + b"\r\n")
                 peer.sendall(answer(key[1].decode() if key else "no key was sent"))
 
 
@@ -359,6 +376,94 @@ def test_an_echoed_key_is_in_no_local_variable(way: str, door: Door, echo: Echo)
     with pytest.raises(HelpCrunchError) as caught:
         list_agents()
     assert [line for line in with_locals(caught.value) if holds(line)] == []
+
+
+CHAT_CALLS: dict[str, Callable[[HelpCrunchClient], Any]] = {
+    "get_chat": lambda client: client.get_chat(7),
+    "search": lambda client: client.search_chats(),
+    "list": lambda client: client.list_chats(),
+    "active": lambda client: list(client.iter_active_chats(0)),
+    "create": lambda client: client.create_chat(1, 2),
+    "assignee": lambda client: client.update_chat_assignee(7, 71),
+    "status": lambda client: client.update_chat_status(7, "closed"),
+    "rate": lambda client: client.rate_chat(7, "great"),
+    "snooze": lambda client: client.snooze_chat(7, 5),
+    "read": lambda client: client.mark_chat_read(7, "agent"),
+}
+NO_CHAT: list[Callable[[str], bytes]] = [
+    lambda key: said("401 Unauthorized", f"Bearer {key}"),
+    lambda key: said("404 Not Found", key),
+    lambda key: said("200 OK", f"Bearer {key}"),
+    lambda key: http("200 OK", json.dumps({"id": key, "data": [{"id": key}]}), "application/json"),
+]
+A_CHAT: dict[str, Callable[[str], dict[str, Any]]] = {
+    "assignee": lambda key: {"id": 7, "assignee": key, "lastMessageText": key},
+    "status": lambda key: {"id": 7, "status": key},
+    "rate": lambda key: {"id": 7, "rating": f"Bearer {key}"},
+    "snooze": lambda key: {"id": 7, "snoozedUntil": key},
+    "read": lambda key: {"id": 7, "readByAgent": {"token": key}},
+    "active": lambda key: {
+        "data": [{"id": 7, "lastMessageAt": 1, "status": key}, {"id": 8, "lastMessageAt": 2}]
+    },
+}
+
+
+def failed_chat_call(echo: Echo, call: str, answer: Callable[[str], bytes]) -> HelpCrunchError:
+    """Return how a call ends that is always answered so."""
+    budget = Budget(MemoryStore(99, 1.0))
+    with (
+        HelpCrunchClient(KEY, base_url=echo(answer), retry=TWICE, budget=budget) as client,
+        pytest.raises(HelpCrunchError) as caught,
+    ):
+        CHAT_CALLS[call](client)
+    return caught.value
+
+
+@pytest.mark.parametrize("call", CHAT_CALLS)
+@pytest.mark.parametrize("way", range(len(NO_CHAT)))
+def test_a_key_echoed_to_a_chat_call_is_never_shown(
+    call: str, way: int, echo: Echo, logged: list[str]
+) -> None:
+    error = failed_chat_call(echo, call, NO_CHAT[way])
+    texts = {**shown(error), "logs": "\n".join(logged)}
+    assert [name for name, text in texts.items() if holds(text)] == []
+    assert [line for line in with_locals(error) if holds(line)] == []
+
+
+@pytest.mark.parametrize("call", A_CHAT)
+def test_a_key_echoed_in_a_chat_that_does_not_show_the_change_is_never_shown(
+    call: str, echo: Echo, logged: list[str]
+) -> None:
+    error = failed_chat_call(
+        echo, call, lambda key: http("200 OK", json.dumps(A_CHAT[call](key)), "application/json")
+    )
+    texts = {**shown(error), "logs": "\n".join(logged)}
+    assert [name for name, text in texts.items() if holds(text)] == []
+
+
+@pytest.mark.parametrize("call", A_CHAT)
+def test_a_key_echoed_in_a_chat_that_does_not_show_the_change_is_in_no_local_variable(
+    call: str, echo: Echo
+) -> None:
+    error = failed_chat_call(
+        echo, call, lambda key: http("200 OK", json.dumps(A_CHAT[call](key)), "application/json")
+    )
+    assert [line for line in with_locals(error) if holds(line)] == []
+
+
+@pytest.mark.parametrize("call", ["active", "list", "search"])
+def test_a_key_echoed_in_a_page_is_in_no_local_variable_of_a_later_failure(call: str, echo: Echo) -> None:
+    answers = itertools.count()
+
+    def answer(key: str) -> bytes:
+        if next(answers):
+            return said("401 Unauthorized", "no")
+        rows = [{"id": 100 - n, "lastMessageAt": 100 - n, "lastMessageText": key} for n in range(100)]
+        return http("200 OK", json.dumps({"data": rows}), "application/json")
+
+    error = failed_chat_call(echo, call, answer)
+    assert isinstance(error, HelpCrunchAuthError)
+    assert [line for line in with_locals(error) if holds(line)] == []
 
 
 def test_the_collector_would_see_a_key(logged: list[str]) -> None:

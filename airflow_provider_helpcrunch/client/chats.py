@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,11 @@ from airflow_provider_helpcrunch.client.pages import Page
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.records import chat_of
 from airflow_provider_helpcrunch.client.timestamps import moment
-from airflow_provider_helpcrunch.exceptions import HelpCrunchNotFoundError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
+    HelpCrunchNotFoundError,
+    HelpCrunchPaginationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,9 +118,14 @@ class ChatEndpoints(ChatUpdates):
         :param offset: how many chats of the result come before the page (0)
         :param limit: chats in the page at most, 1 to 100 (100)
         :return: ``records``, ``ids`` and ``total``
+        :raises HelpCrunchPaginationError: the page stays empty, though its total says that there is more
         :raises HelpCrunchError: the request failed for good
         """
-        return self._search(filters, comparison)(offset, limit, lambda _: None, threading.Event())
+        if offset < 0 or not 1 <= limit <= LARGEST_PAGE:
+            msg = f"offset must be 0 or more, and limit 1 to {LARGEST_PAGE}, not {offset} and {limit}."
+            raise HelpCrunchConfigurationError(msg)
+        search = self._search(filters, comparison)
+        return search(offset, limit, lambda page: _check_not_empty(page, offset), threading.Event())
 
     def get_chat(self, chat_id: int) -> Chat:
         """
@@ -143,13 +153,48 @@ class ChatEndpoints(ChatUpdates):
         def fetch(offset: int, limit: int, check: Check, cancelled: threading.Event) -> Page:
             body = {**query, "offset": offset, "limit": limit}
             try:
-                return self._page(
-                    "POST", "/chats/search", check, made_of=chat_of, json=body, cancelled=cancelled
-                )
-            except HelpCrunchNotFoundError:
-                # Some accounts answer an empty search so; but so does a wrong address, to every request.
-                params = {"offset": 0, "limit": 1}
-                self._transport.call("GET", "/agents", lambda _: None, params=params, cancelled=cancelled)
-            return Page([], [], None)
+                return self._found(body, check, cancelled)
+            except HelpCrunchNotFoundError as refusal:
+                page = self._second_look(body, check, cancelled)
+                if page is None:
+                    raise refusal from None
+                return page
 
         return fetch
+
+    def _found(self, body: dict[str, Any], check: Check, cancelled: threading.Event) -> Page:
+        path = "/chats/search"
+        return self._page("POST", path, check, made_of=chat_of, json=body, cancelled=cancelled)
+
+    def _second_look(self, body: dict[str, Any], check: Check, cancelled: threading.Event) -> Page | None:
+        """
+        Find out what a search means that was answered 404; ``None``: nothing but an error.
+
+        Some accounts answer so when nothing matches. But so does a wrong address, and a server in trouble may.
+        """
+        any_chat = {**body, "filter": [EVERY_CHAT], "comparison": "AND", "offset": 0, "limit": 1}
+        nothing = Page([], [], None)
+
+        def found(body: dict[str, Any], check: Check) -> Page | None:
+            with contextlib.suppress(HelpCrunchNotFoundError):
+                return self._found(body, check, cancelled)
+            return None
+
+        if (page := found(body, check)) is not None:
+            return page
+        try:
+            chats = self._chat_pages(OLDEST_FIRST)(0, 1, _check_not_empty, cancelled)
+        except HelpCrunchNotFoundError:
+            return None
+        if not chats.ids:
+            return nothing
+        if found(any_chat, _check_not_empty) is None:
+            return None
+        return nothing if (page := found(body, check)) is None else page
+
+
+def _check_not_empty(page: Page, offset: int = 0) -> None:
+    """Refuse an empty page that by its own total cannot be empty."""
+    if not page.ids and page.total is not None and page.total > offset:
+        msg = f"The page at offset {offset} is empty, though there should be {page.total} chats."
+        raise HelpCrunchPaginationError(msg)

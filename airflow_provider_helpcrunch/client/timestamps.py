@@ -13,6 +13,7 @@ Moment: TypeAlias = datetime | date | str | int | float
 """What :func:`moment` reads."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = re.compile(r"(19|20)\d{6}", re.ASCII)
 _SECONDS = re.compile(r"-?\d{1,12}(\.\d{1,30})?", re.ASCII)
 
 
@@ -39,8 +40,8 @@ def moment(name: str, value: Any) -> datetime:
     Read a moment that a person or a template gave.
 
     :param name: the argument, for the message
-    :param value: a ``datetime`` or ``date``, ISO 8601 text (what ``{{ data_interval_start }}`` and ``{{ ds }}``
-        render), or UNIX seconds as a number or text. Without an offset it is UTC
+    :param value: a ``datetime`` or ``date``, ISO 8601 text (what ``{{ data_interval_start }}``, ``{{ ds }}`` and
+        ``{{ ds_nodash }}`` render), or UNIX seconds as a number or text. Without an offset it is UTC
     :return: the moment in UTC
     :raises HelpCrunchConfigurationError: it is none of these
     """
@@ -50,17 +51,19 @@ def moment(name: str, value: Any) -> datetime:
             given = value
         elif isinstance(value, date):
             given = datetime.combine(value, time())
+        elif isinstance(value, str) and _DAY.fullmatch(value.strip()):
+            given = datetime.fromisoformat(value.strip())
         elif (seconds := parse_timestamp(value)) is not None:
             given = seconds
         elif isinstance(value, str):
             given = datetime.fromisoformat(value.strip())
         else:
             raise ValueError
-    except ValueError:
+        given = given if given.tzinfo else given.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(given.timestamp(), UTC)
+    except (ValueError, OverflowError):  # the latter: in UTC it lies before the year 1, or after 9999
         msg = (
             f"{name} must be a time: a datetime, ISO 8601 text such as 2026-01-31T08:00:00+00:00, or UNIX seconds; "
             f"not {value!r}."
         )
         raise HelpCrunchConfigurationError(msg) from None
-    given = given if given.tzinfo else given.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(given.timestamp(), UTC)

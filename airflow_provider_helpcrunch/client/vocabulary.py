@@ -14,7 +14,11 @@ NOT_OPEN = frozenset({"closed", "empty"})
 
 RATINGS = ("perfect", "great", "average", "poor", "very poor")
 
-_SETTABLE = {status: status for status in STATUSES if status != "empty"} | {"onhold": "on hold"}
+_SETTABLE = {status: (status,) for status in STATUSES if status != "empty"} | {
+    "onhold": ("on hold", "on-hold", "onhold"),
+    "opened": ("opened", "open"),
+}
+"""Statuses that can be set, with every documented spelling; the page on updating one is the first."""
 
 
 def _folded(word: str) -> str:
@@ -45,10 +49,11 @@ def known_status(word: Any) -> str:
 
     :raises HelpCrunchConfigurationError: HelpCrunch has no such status
     """
-    if (status := status_of(word)) not in STATUSES:
+    status = status_of(word)
+    if not isinstance(status, str) or status not in STATUSES:
         msg = f"{word!r} is no status of a chat; statuses are {', '.join(STATUSES)}."
         raise HelpCrunchConfigurationError(msg)
-    return str(status)
+    return status
 
 
 def written_status(word: Any) -> str:
@@ -60,8 +65,20 @@ def written_status(word: Any) -> str:
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-status-v1
     """
-    if (status := status_of(word)) not in _SETTABLE:
-        msg = f"A chat's status can be set to {', '.join(_SETTABLE.values())}, not to {word!r}."
+    return written_statuses(word)[0]
+
+
+def written_statuses(word: Any) -> tuple[str, ...]:
+    """
+    Return every spelling that the documentation has for a status to be set; the first as :func:`written_status`.
+
+    :param word: the status in any spelling
+    :raises HelpCrunchConfigurationError: there is no such status, or it cannot be set
+    """
+    status = status_of(word)
+    if not isinstance(status, str) or status not in _SETTABLE:
+        words = ", ".join(spellings[0] for spellings in _SETTABLE.values())
+        msg = f"A chat's status can be set to {words}, not to {word!r}."
         raise HelpCrunchConfigurationError(msg)
     return _SETTABLE[status]
 
@@ -75,7 +92,8 @@ def written_rating(word: Any) -> str:
 
     API: https://docs.helpcrunch.com/rest-api-v1/chat-rating-rest-api
     """
-    if (rating := rating_of(word)) not in RATINGS:
+    rating = rating_of(word)
+    if not isinstance(rating, str) or rating not in RATINGS:
         msg = f"A chat's rating can be {', '.join(RATINGS)}, not {word!r}."
         raise HelpCrunchConfigurationError(msg)
-    return str(rating)
+    return rating

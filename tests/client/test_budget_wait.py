@@ -1,0 +1,282 @@
+"""How long until so many requests may be sent: told exactly, and without taking any of them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient
+from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_stores import (
+    LONGEST_FLIGHT,
+    LONGEST_PAUSE,
+    MemoryStore,
+    SQLiteStore,
+    Store,
+    Wait,
+)
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+
+ROOT = Path(__file__).parents[2]
+NEVER = threading.Event()
+QUIET = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock to move by hand."""
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    """Return a store of five requests in ten seconds."""
+    if request.param == "memory":
+        yield MemoryStore(5, 10.0, clock)
+        return
+    with contextlib.closing(SQLiteStore(tmp_path / "budget", 5, 10.0, clock)) as store:
+        yield store
+
+
+def spend(store: Store, requests: int = 1) -> None:
+    """Make so many requests, each answered at once."""
+    for _ in range(requests):
+        slot = store.take()
+        assert isinstance(slot, int)
+        store.settle(slot)
+
+
+def waits(store: Store) -> list[float]:
+    """Return the waits for one to five requests."""
+    return [store.wait(requests) for requests in range(1, 6)]
+
+
+def test_nothing_is_to_wait_for_while_all_is_free(store: Store) -> None:
+    assert waits(store) == [0.0] * 5
+
+
+def test_each_request_is_free_again_one_period_after_its_answer(store: Store, clock: Clock) -> None:
+    for _ in range(3):
+        spend(store)
+        clock.now += 2
+    assert waits(store) == pytest.approx([0, 0, 4, 6, 8])
+    clock.now += 5
+    assert waits(store) == pytest.approx([0, 0, 0, 1, 3])
+    clock.now += 3.01
+    assert waits(store) == [0.0] * 5
+
+
+def test_what_is_told_is_when_so_many_can_be_taken(store: Store, clock: Clock) -> None:
+    for pause in (1, 1, 3, 2, 1):
+        spend(store)
+        clock.now += pause
+    for requests in range(1, 6):
+        clock.now += max(store.wait(requests) - 0.01, 0)
+        assert store.wait(requests) > 0
+        clock.now += 0.02
+        assert store.wait(requests) == 0
+    assert all(isinstance(store.take(), int) for _ in range(5))
+
+
+def test_asking_takes_nothing(store: Store) -> None:
+    for _ in range(20):
+        store.wait(5)
+    spend(store, 5)
+    assert isinstance(store.take(), Wait)
+
+
+def test_a_request_in_flight_counts_until_its_answer(store: Store, clock: Clock) -> None:
+    slot = store.take()
+    assert isinstance(slot, int)
+    assert store.wait(4) == 0
+    assert store.wait(5) == pytest.approx(LONGEST_FLIGHT + 10)
+    clock.now += 1
+    store.settle(slot)
+    assert store.wait(5) == pytest.approx(10)
+
+
+def test_a_pause_holds_for_however_few(store: Store, clock: Clock) -> None:
+    store.pause(4)
+    assert waits(store) == pytest.approx([4] * 5)
+    clock.now += 1
+    store.pause(2)  # ends earlier than the one that holds
+    spent = clock.now
+    assert waits(store) == pytest.approx([3] * 5)
+    clock.now = spent + 3.01
+    assert waits(store) == [0.0] * 5
+
+
+def test_a_pause_and_spent_requests_do_not_add_up(store: Store, clock: Clock) -> None:
+    spend(store, 3)
+    store.pause(4)
+    assert waits(store) == pytest.approx([4, 4, 10, 10, 10])
+    store.pause(12)
+    assert waits(store) == pytest.approx([12] * 5)
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_for_days(tmp_path: Path, clock: Clock) -> None:
+    with contextlib.closing(SQLiteStore(tmp_path / "budget", 3, 10.0, clock)) as store:
+        spend(store, 2)
+        store.pause(LONGEST_PAUSE)
+        clock.now -= 86_400
+        assert [store.wait(requests) for requests in (1, 2, 3)] == [0.0] * 3
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@QUIET
+@given(
+    spent=st.lists(st.floats(0, 4), max_size=12),
+    pauses=st.lists(st.floats(0, 15), max_size=2),
+    requests=st.integers(1, 5),
+)
+def test_nobody_is_told_too_little_or_too_much(
+    kind: str,
+    spent: list[float],
+    pauses: list[float],
+    requests: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    clock = Clock()
+    path = tmp_path_factory.mktemp("budget") / "budget"
+    store: MemoryStore | SQLiteStore = (
+        MemoryStore(5, 10.0, clock) if kind == "memory" else SQLiteStore(path, 5, 10.0, clock)
+    )
+    with contextlib.closing(store):
+        for pause in spent:
+            if isinstance(slot := store.take(), int):
+                store.settle(slot)
+            clock.now += pause
+        for pause in pauses:
+            store.pause(pause)
+        told = store.wait(requests)
+        if told > 0.001:
+            clock.now += told - 0.001
+            assert not all(isinstance(store.take(), int) for _ in range(requests))
+            return
+        clock.now += 0.001
+        assert all(isinstance(store.take(), int) for _ in range(requests))
+
+
+def test_more_than_the_limit_counts_as_the_limit_and_less_than_one_as_one(clock: Clock) -> None:
+    budget = Budget(MemoryStore(3, 10.0, clock), 3, 10.0)
+    with budget.permit(0, NEVER):
+        pass
+    assert (budget.wait(3), budget.wait(4), budget.wait(10**9)) == pytest.approx((10, 10, 10))
+    assert (budget.wait(0), budget.wait(-5), budget.wait(1)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("scheme", ["memory", "sqlite"])
+def test_a_smaller_limit_waits_for_its_own_part(tmp_path: Path, scheme: str) -> None:
+    url = "memory://" if scheme == "memory" else f"sqlite://{tmp_path}/budget"
+    big, small = (
+        open_budget(url, api_key=str(tmp_path), base_url="u", requests_per_minute=limit, period=10.0)
+        for limit in (5, 2)
+    )
+    for _ in range(2):
+        with big.permit(0, NEVER):
+            pass
+    assert (big.wait(3), small.wait(1) > 9, big.wait(5) > 9) == (0, True, True)
+    big.close()
+    small.close()
+
+
+# As a client tells it
+
+
+def test_a_client_tells_its_limit_and_the_wait_and_sends_nothing(
+    sandbox: Callable[..., Sandbox], client: Callable[..., HelpCrunchClient]
+) -> None:
+    account = sandbox(chats=3)
+    caller = client(account, limit=4, period=30.0)
+    assert caller.requests_per_minute == 4
+    assert (caller.budget_wait(), caller.budget_wait(4)) == (0.0, 0.0)
+    for chat in account.chats:
+        caller.get_chat(chat["id"])
+    assert caller.budget_wait() == 0.0
+    assert 25 < caller.budget_wait(2) <= 30
+    assert 25 < caller.budget_wait(10**6) <= 30
+    assert len(account.journal) == 3
+    assert caller.usage.budget_wait == 0
+
+
+@pytest.mark.parametrize("retry_after", ["2", None])
+def test_a_429_pauses_everyone_and_is_told(
+    sandbox: Callable[..., Sandbox], client: Callable[..., HelpCrunchClient], retry_after: str | None
+) -> None:
+    account = sandbox(chats=3, faults=[Fault("status", status=429, retry_after=retry_after)])
+    shared = Budget(MemoryStore(100, 3.0), 100, 3.0)
+    reader, other = client(account, budget=shared), client(account, budget=shared)
+    thread = threading.Thread(target=reader.list_chats)
+    thread.start()
+    while not account.count(429):
+        thread.join(0.01)
+    thread.join(0.2)
+    assert 1 < other.budget_wait() <= (3.0 if retry_after is None else 2.0)
+    thread.join()
+    assert other.budget_wait() == 0
+
+
+@pytest.mark.parametrize("scheme", ["memory", "sqlite"])
+def test_what_another_client_of_the_account_spends_is_told(
+    sandbox: Callable[..., Sandbox], tmp_path: Path, scheme: str
+) -> None:
+    account = sandbox(chats=3)
+    url = "memory://" if scheme == "memory" else f"sqlite://{tmp_path}/budget"
+    arguments = {"base_url": account.url, "rate_limit_store": url, "requests_per_minute": 3}
+    with (
+        HelpCrunchClient(account.key, **arguments) as one,  # type: ignore[arg-type]
+        HelpCrunchClient(account.key, **arguments) as other,  # type: ignore[arg-type]
+        HelpCrunchClient("another-key", **arguments) as stranger,  # type: ignore[arg-type]
+    ):
+        one.get_chat(4410001)
+        one.get_chat(4410002)
+        assert (other.budget_wait(1), stranger.budget_wait(3)) == (0.0, 0.0)
+        assert 55 < other.budget_wait(2) <= 61
+
+
+SPEND = """
+import sys
+from airflow_provider_helpcrunch.client.rate_limit import open_budget
+import threading
+
+budget = open_budget(sys.argv[1], api_key="k", base_url="u", requests_per_minute=5)
+for _ in range(4):
+    with budget.permit(0, threading.Event()):
+        pass
+if sys.argv[2] == "pause":
+    budget.pause(500)
+budget.close()
+"""
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_what_another_process_spent_is_told_where_they_share_a_file(tmp_path: Path, pause: bool) -> None:
+    url = f"sqlite://{tmp_path}/budget"
+    command = [sys.executable, "-c", SPEND, url, "pause" if pause else "spend"]
+    subprocess.run(command, check=True, cwd=ROOT, timeout=300)
+    budget = open_budget(url, api_key="k", base_url="u", requests_per_minute=5)
+    if pause:
+        assert 400 < budget.wait(1) <= 500
+    else:
+        assert budget.wait(1) == 0.0
+        assert 0 < budget.wait(2) <= 61
+    budget.close()
