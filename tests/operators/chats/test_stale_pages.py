@@ -13,7 +13,12 @@ from airflow_provider_helpcrunch.client import client
 from airflow_provider_helpcrunch.client.rate_limit import open_budget
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
-from airflow_provider_helpcrunch.operators.chats import UpdateChatsOperator, drain, work
+from airflow_provider_helpcrunch.operators.chats import (
+    ReassignChatsOperator,
+    UpdateChatsOperator,
+    drain,
+    work,
+)
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sandbox.answers import Answer, error
 from airflow_provider_helpcrunch.sandbox.journal import Request
@@ -158,16 +163,13 @@ def test_writes_slower_than_a_page_may_be_old_make_progress(
     assert len(server.chats_of(LEAVER)) == 3
 
 
-@pytest.mark.parametrize("operator", ["reassign", "update"])
-def test_a_budget_of_one_request_is_refused_in_a_sentence(
-    operator: str, account: StartAccount, reassign: Reassign
-) -> None:
+@pytest.mark.parametrize("operator", [ReassignChatsOperator, UpdateChatsOperator])
+def test_a_budget_of_one_request_is_refused_in_a_sentence(operator: Any, account: StartAccount) -> None:
     server = account("opened", extra={"requests_per_minute": 1})
-    plan = [{"id": server.chats[0]["id"], "assignee": 1002}]
+    plan = {"plan": [{"id": server.chats[0]["id"], "assignee": 1002}]}
+    move = {"from_agents": LEAVER, "to_agents": 1002}
+    task = operator(task_id="task", **(plan if operator is UpdateChatsOperator else move))
     with pytest.raises(HelpCrunchConfigurationError, match="requests_per_minute of at least 2") as caught:
-        if operator == "reassign":
-            reassign()
-        else:
-            UpdateChatsOperator(task_id="update", plan=plan).execute({})
+        task.execute({})
     assert str(caught.value).count("\n") == 0
     assert server.journal == []

@@ -1,0 +1,443 @@
+"""Servers that answer searches and changes of chats in ways that must not be believed; over real sockets."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from answering_server import AnsweringServer, Asked
+
+from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
+from airflow_provider_helpcrunch.client.timestamps import moment
+from airflow_provider_helpcrunch.client.vocabulary import (
+    known_status,
+    written_rating,
+    written_status,
+    written_statuses,
+)
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchAuthError,
+    HelpCrunchBadRequestError,
+    HelpCrunchConfigurationError,
+    HelpCrunchNotFoundError,
+    HelpCrunchPaginationError,
+    HelpCrunchUnconfirmedError,
+)
+
+Connect = Callable[..., HelpCrunchClient]
+Change = Callable[[HelpCrunchClient], Any]
+
+MINE = Filter("chats.assignee", "=", 1001)
+FOUND = {"data": [{"id": 7, "status": "opened"}], "total": 1}
+NONE = {"data": [], "total": 0}
+KEY = "SECRETKEYabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def refusal(status: int, message: str) -> tuple[int, Any]:
+    """Return an error answer."""
+    return status, {"errors": [{"code": "not_found", "message": message}]}
+
+
+# A search that is answered 404
+
+
+def kind(asked: Asked) -> str:
+    """Say which of the requests it is that follow a 404."""
+    if asked.path != "/v1/chats/search":
+        return f"{asked.method} {asked.path.removeprefix('/v1')}"
+    return "control" if asked.body["filter"][0]["field"] == "chats.createdAt" else "search"
+
+
+class Script:
+    """
+    Answers each kind of request with what is scripted for it; 404 says how many times it was asked.
+
+    :param answers: of each kind the answers in order; the last one is repeated
+    """
+
+    def __init__(self, **answers: list[Any]) -> None:
+        self.asked: list[Asked] = []
+        self._answers = {
+            name.replace("chats", "GET /chats"): itertools.chain(given, itertools.repeat(given[-1]))
+            for name, given in answers.items()
+        }
+
+    def __call__(self, asked: Asked) -> Any:
+        self.asked.append(asked)
+        answer = next(self._answers[kind(asked)])
+        return refusal(404, f"refusal {len(self.asked)}") if answer == 404 else answer
+
+    @property
+    def kinds(self) -> list[str]:
+        """What was asked, in order."""
+        return [kind(asked) for asked in self.asked]
+
+
+def test_a_404_that_does_not_come_again_costs_one_request(client: Connect) -> None:
+    with AnsweringServer(script := Script(search=[404, FOUND])) as server:
+        page = client(server).search_chats_page([MINE])
+    assert (page.ids, page.total) == ([7], 1)
+    assert script.kinds == ["search", "search"]
+    assert script.asked[0] == script.asked[1]
+
+
+def test_where_everything_is_404_the_first_one_is_raised(client: Connect) -> None:
+    with (
+        AnsweringServer(script := Script(search=[404], chats=[404])) as server,
+        pytest.raises(HelpCrunchNotFoundError, match=r"POST /chats/search: .*refusal 1\.") as caught,
+    ):
+        client(server).search_chats_page([MINE])
+    assert caught.value.__cause__ is None
+    assert script.kinds == ["search", "search", "GET /chats"]
+    assert script.asked[2].query == {"sort": "chats.createdAt", "order": "asc", "offset": "0", "limit": "1"}
+
+
+def test_an_account_without_chats_has_none_that_match(client: Connect) -> None:
+    with AnsweringServer(script := Script(search=[404], chats=[NONE])) as server:
+        page = client(server).search_chats_page([MINE])
+    assert (page.records, page.ids, page.total) == ([], [], None)
+    assert script.kinds == ["search", "search", "GET /chats"]
+
+
+def test_a_search_that_finds_no_chat_of_any_kind_is_broken(client: Connect) -> None:
+    with (
+        AnsweringServer(script := Script(search=[404], chats=[FOUND], control=[404])) as server,
+        pytest.raises(HelpCrunchNotFoundError, match=r"POST /chats/search: .*refusal 1\."),
+    ):
+        client(server).search_chats_page([MINE], comparison="OR", offset=3)
+    assert script.kinds == ["search", "search", "GET /chats", "control"]
+    assert script.asked[3].body == {
+        "filter": [{"field": "chats.createdAt", "operator": ">=", "value": 0}],
+        "comparison": "AND",
+        "sort": "chats.createdAt",
+        "order": "asc",
+        "offset": 0,
+        "limit": 1,
+    }
+
+
+def test_nothing_matches_where_only_this_search_is_404(client: Connect) -> None:
+    with AnsweringServer(script := Script(search=[404], chats=[FOUND], control=[FOUND])) as server:
+        page = client(server).search_chats_page([MINE])
+        assert (page.records, page.ids, page.total) == ([], [], None)
+        assert script.kinds == ["search", "search", "GET /chats", "control", "search"]
+        assert script.asked[4] == script.asked[0]
+        assert client(server).search_chats([MINE]) == []
+
+
+def test_the_last_look_is_believed_too(client: Connect) -> None:
+    script = Script(search=[404, 404, FOUND], chats=[FOUND], control=[FOUND])
+    with AnsweringServer(script) as server:
+        assert client(server).search_chats_page([MINE]).ids == [7]
+    assert script.kinds == ["search", "search", "GET /chats", "control", "search"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"search": [404, refusal(401, "No")]},
+        {"search": [404], "chats": [refusal(401, "No")]},
+        {"search": [404], "chats": [FOUND], "control": [refusal(401, "No")]},
+        {"search": [404, 404, refusal(401, "No")], "chats": [FOUND], "control": [FOUND]},
+    ],
+    ids=len,
+)
+def test_another_error_meanwhile_is_raised(client: Connect, answers: dict[str, Any]) -> None:
+    with AnsweringServer(Script(**answers)) as server, pytest.raises(HelpCrunchAuthError):
+        client(server).search_chats_page([MINE])
+
+
+def test_an_account_that_is_empty_only_by_its_rows_is_asked_again(client: Connect) -> None:
+    script = Script(search=[404], chats=[{"data": [], "meta": {"total": 9}}, FOUND], control=[FOUND])
+    with AnsweringServer(script) as server:
+        assert client(server).search_chats_page([MINE]).ids == []
+    assert script.kinds == ["search", "search", "GET /chats", "GET /chats", "control", "search"]
+
+
+# One page of a search
+
+
+@pytest.mark.parametrize(("offset", "total"), [(0, 1), (0, 280), (100, 101)])
+def test_an_empty_page_of_a_search_that_its_total_contradicts_is_asked_for_again(
+    client: Connect, offset: int, total: int
+) -> None:
+    empty = {"data": [], "total": total}
+    with AnsweringServer(script := Script(search=[empty, FOUND])) as server:
+        assert client(server).search_chats_page([MINE], offset=offset).ids == [7]
+    assert script.kinds == ["search", "search"]
+    with (
+        AnsweringServer(Script(search=[empty])) as server,
+        pytest.raises(
+            HelpCrunchPaginationError, match=f"page at offset {offset} is empty, though .* {total} chats"
+        ),
+    ):
+        client(server).search_chats_page([MINE], offset=offset)
+
+
+@pytest.mark.parametrize(("offset", "total"), [(0, 0), (0, None), (100, 100), (100, 7)])
+def test_an_empty_page_of_a_search_may_be_empty(client: Connect, offset: int, total: int | None) -> None:
+    with AnsweringServer(script := Script(search=[{"data": [], "total": total}])) as server:
+        assert client(server).search_chats_page([MINE], offset=offset).ids == []
+    assert script.kinds == ["search"]
+
+
+# An answer to a change that does not show it
+
+
+CHANGES: dict[str, Change] = {
+    "assignee": lambda client: client.update_chat_assignee(7, 71),
+    "nobody": lambda client: client.update_chat_assignee(7, None),
+    "department": lambda client: client.update_chat_department(7, 71),
+    "status": lambda client: client.update_chat_status(7, "closed"),
+    "snooze": lambda client: client.snooze_chat(7, 2_000_000_000),
+    "back": lambda client: client.snooze_chat(7, None),
+    "rating": lambda client: client.rate_chat(7, "great"),
+}
+FIELDS = {"nobody": "assignee", "snooze": "snoozedUntil", "back": "snoozedUntil"}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_field_that_is_missing_confirms_nothing(client: Connect, name: str) -> None:
+    field = FIELDS.get(name, name)
+    with (
+        AnsweringServer(lambda _: {"id": 7, "customer": {"id": 5}}) as server,
+        pytest.raises(
+            HelpCrunchUnconfirmedError, match=f"a change of the chat 7, .* shows .*{field}.* instead of"
+        ),
+    ):
+        CHANGES[name](client(server))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("name", ["assignee", "nobody", "department", "snooze", "back"])
+@pytest.mark.parametrize(
+    "shown", [{"name": "Somebody"}, {"id": None}, {"id": "x"}, {"id": True}, [], "x", 1.5]
+)
+def test_a_field_that_cannot_be_read_confirms_nothing(client: Connect, name: str, shown: Any) -> None:
+    field = FIELDS.get(name, name)
+    with (
+        AnsweringServer(lambda _: {"id": 7, field: shown}) as server,
+        pytest.raises(HelpCrunchUnconfirmedError, match=f"shows (no )?{field} .*instead of"),
+    ):
+        CHANGES[name](client(server))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        *(
+            ("assignee", {"assignee": given})
+            for given in (71, "71", 71.0, {"id": 71}, {"id": "71"}, {"id": 71.0})
+        ),
+        *(("nobody", {"assignee": None}), ("department", {"department": {"id": 71.0, "name": "Billing"}})),
+        *(("snooze", {"snoozedUntil": given}) for given in (2_000_000_000, "2000000000", "2000000000.000")),
+        *(("back", {"snoozedUntil": given}) for given in (None, "")),
+        *(("status", {"status": "Closed"}), ("rating", {"rating": "Great"})),
+    ],
+    ids=str,
+)
+def test_every_readable_spelling_confirms(client: Connect, name: str, answer: dict[str, Any]) -> None:
+    with AnsweringServer(lambda _: {"id": 7, **answer}) as server:
+        assert CHANGES[name](client(server))["id"] == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        *(("status", KEY), ("status", {"is": f"Bearer {KEY}"}), ("rating", [KEY]), ("assignee", {"id": KEY})),
+        *(("nobody", {"id": 5, "name": KEY}), ("snooze", KEY), ("back", KEY), ("department", KEY)),
+    ],
+    ids=str,
+)
+def test_a_key_in_an_answer_that_confirms_nothing_is_never_shown(
+    client: Connect, name: str, shown: Any
+) -> None:
+    with (
+        AnsweringServer(lambda _: {"id": 7, "lastMessageText": KEY, FIELDS.get(name, name): shown}) as server,
+        pytest.raises(HelpCrunchUnconfirmedError) as caught,
+    ):
+        CHANGES[name](client(server, key=KEY))
+    assert KEY not in str(caught.value) + repr(caught.value) + json.dumps(caught.value.__dict__, default=repr)
+    ours = [
+        frame
+        for frame, _ in traceback.walk_tb(caught.value.__traceback__)
+        if "client/" in frame.f_code.co_filename
+    ]
+    del ours[0]  # this test's own
+    assert len(ours) > 1
+    assert [frame for frame in ours if KEY in repr(frame.f_locals)] == []
+    assert caught.value.__context__ is None
+
+
+def test_something_else_under_data_is_no_chat(client: Connect) -> None:
+    with AnsweringServer(lambda _: {"data": 7}) as server, pytest.raises(Exception, match="holds no chat"):
+        client(server).get_chat(7)
+
+
+# Spellings of statuses
+
+
+class Speller:
+    """
+    Takes only some spellings of a status, as every change of it.
+
+    :param taken: these
+    """
+
+    def __init__(self, *taken: str) -> None:
+        self.written: list[str] = []
+        self._taken = taken
+
+    def __call__(self, asked: Asked) -> Any:
+        word = asked.body["status"]
+        self.written.append(word)
+        if word not in self._taken:
+            return refusal(400, f"{word} value is invalid")
+        return {"id": asked.body["id"], "status": {"on-hold": "on hold", "open": "opened"}.get(word, word)}
+
+
+@pytest.mark.parametrize(
+    ("word", "taken", "tried"),
+    [
+        ("onhold", "on hold", ["on hold"]),
+        ("on hold", "on-hold", ["on hold", "on-hold"]),
+        ("on hold", "onhold", ["on hold", "on-hold", "onhold"]),
+        ("Open", "opened", ["opened"]),
+        ("opened", "open", ["opened", "open"]),
+    ],
+)
+def test_the_spelling_that_is_taken_is_found_and_remembered(
+    client: Connect, word: str, taken: str, tried: list[str]
+) -> None:
+    with AnsweringServer(server_side := Speller(taken)) as server:
+        caller = client(server)
+        caller.update_chat_status(7, word)
+        assert server_side.written == tried
+        chat = caller.update_chat_status(8, word)
+        assert (chat["id"], server_side.written) == (8, [*tried, taken])
+        client(server).update_chat_status(9, word)  # another client has its own memory
+        assert server_side.written == [*tried, taken, *tried]
+
+
+def test_each_status_has_its_own_memory(client: Connect) -> None:
+    with AnsweringServer(server_side := Speller("on-hold", "open", "closed")) as server:
+        caller = client(server)
+        for word in ("on hold", "opened", "closed", "on hold", "opened", "closed"):
+            caller.update_chat_status(7, word)
+    assert server_side.written == [
+        "on hold",
+        "on-hold",
+        "opened",
+        "open",
+        "closed",
+        "on-hold",
+        "open",
+        "closed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "tried"),
+    [
+        ("on hold", ["on hold", "on-hold", "onhold"]),
+        ("open", ["opened", "open"]),
+        *((word, [word]) for word in ("new", "pending", "no communication", "closed")),
+    ],
+)
+def test_where_no_spelling_is_taken_the_first_refusal_is_raised(
+    client: Connect, word: str, tried: list[str]
+) -> None:
+    with AnsweringServer(server_side := Speller()) as server:
+        caller = client(server)
+        for _ in range(2):  # nothing is remembered
+            server_side.written.clear()
+            with pytest.raises(HelpCrunchBadRequestError, match=f"{tried[0]} value is invalid"):
+                caller.update_chat_status(7, word)
+            assert server_side.written == tried
+
+
+def test_a_spelling_that_was_taken_once_is_not_blamed_for_a_later_refusal(client: Connect) -> None:
+    def answer(asked: Asked) -> Any:
+        return refusal(400, "The chat is locked") if asked.body["id"] == 8 else speller(asked)
+
+    speller = Speller("on-hold")
+    with AnsweringServer(answer) as server:
+        caller = client(server)
+        caller.update_chat_status(7, "on hold")
+        with pytest.raises(HelpCrunchBadRequestError, match="The chat is locked"):
+            caller.update_chat_status(8, "on hold")
+    assert [asked.body["id"] for asked in server.asked] == [7, 7, 8]
+
+
+def test_a_chat_that_does_not_exist_is_not_asked_for_in_another_spelling(client: Connect) -> None:
+    with (
+        AnsweringServer(lambda _: refusal(404, "Chat not found")) as server,
+        pytest.raises(HelpCrunchNotFoundError),
+    ):
+        client(server).update_chat_status(7, "on hold")
+    assert len(server.asked) == 1
+
+
+def test_a_spelling_is_confirmed_by_the_chat_too(client: Connect) -> None:
+    with (
+        AnsweringServer(lambda _: {"id": 7, "status": "new"}) as server,
+        pytest.raises(HelpCrunchUnconfirmedError, match="shows status 'new' instead of 'onhold'"),
+    ):
+        client(server).update_chat_status(7, "on hold")
+    assert len(server.asked) == 1
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("word", [[], {}, ["closed"], {"closed": 1}, set(), bytearray(b"closed"), None, 5])
+@pytest.mark.parametrize("read", [known_status, written_status, written_statuses, written_rating])
+def test_what_is_no_word_is_one_sentence(read: Callable[[Any], Any], word: Any) -> None:
+    with pytest.raises(HelpCrunchConfigurationError) as caught:
+        read(word)
+    assert repr(word) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        *map(datetime.fromisoformat, ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")),
+        *("20261301", "20260230"),
+    ],
+    ids=str,
+)
+def test_a_moment_beyond_the_calendar_is_one_sentence(value: Any) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="until must be a time: a datetime, ISO 8601 text"):
+        moment("until", value)
+
+
+@pytest.mark.parametrize(
+    "value", ["0001-01-01T00:00:00", "9999-12-31T23:59:59Z", "0001-01-01T14:00:00+14:00"]
+)
+def test_the_ends_of_the_calendar_are_moments(value: str) -> None:
+    assert moment("until", value) == datetime.fromisoformat(value.removesuffix("Z").split("+")[0]).replace(
+        tzinfo=UTC, hour=0 if "+" in value else int(value[11:13])
+    )
+
+
+@pytest.mark.parametrize("value", ["20240501", " 20240501\n", "2024-05-01"])
+def test_a_day_without_dashes_is_a_day_and_not_a_second_of_1970(value: str) -> None:
+    assert moment("since", value) == datetime(2024, 5, 1, tzinfo=UTC)
+    assert moment("since", 20240501).year == 1970
+
+
+@pytest.mark.parametrize(("offset", "limit"), [(-1, 10), (0, 0), (0, 101)])
+def test_a_page_that_is_not_served_is_one_sentence(client: Connect, offset: int, limit: int) -> None:
+    with (
+        AnsweringServer(lambda _: FOUND) as server,
+        pytest.raises(HelpCrunchConfigurationError, match="offset must be 0 or more, and limit 1 to 100"),
+    ):
+        client(server).search_chats_page(offset=offset, limit=limit)
+    assert server.asked == []
