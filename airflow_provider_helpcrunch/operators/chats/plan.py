@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.client.endpoints import check_id, id_in
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -54,7 +54,10 @@ class Change:
         :raises HelpCrunchResponseError: it cannot be told
         """
         if self.field == "snoozed_until":
-            found = parse_timestamp(chat.get("snoozedUntil"))
+            found, raw = parse_timestamp(chat.get("snoozedUntil")), chat.get("snoozedUntil", "missing")
+            if found is None and raw not in (None, ""):
+                msg = f"HelpCrunch sent the chat {self.chat} without a readable snoozedUntil."
+                raise HelpCrunchResponseError(msg)
             return None if found is None else int(found.timestamp())
         if self.field == "status":
             return status_of(chat.get("status"))

@@ -118,10 +118,16 @@ def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
     except HelpCrunchBadRequestError as error:
         log.warning("HelpCrunch refuses to search by status: %s", error)
     else:
-        mine_and_open = all(_is_open(chat) and id_in(chat, "assignee") == agent for chat in page.records)
-        if page.total == len(page) or (page.total is not None and page.total > len(page) and mine_and_open):
-            others = sum(not _is_open(chat) or id_in(chat, "assignee") != agent for chat in page.records)
-            return page.total - others
+        is_honest = all(
+            chat.get("status") != "closed" and id_in(chat, "assignee") == agent for chat in page.records
+        )
+        empty = sum(not _is_open(chat) for chat in page.records)
+        if (
+            is_honest
+            and page.total is not None
+            and (page.total == len(page) or (page.total > len(page) and not empty))
+        ):
+            return page.total - empty
     log.warning("All chats of agent %d are read to count those that are open.", agent)
     found = client.iter_search_chats([mine])
     return sum(_is_open(chat) and id_in(chat, "assignee") == agent for chat in found)

@@ -59,19 +59,16 @@ class TestEchoed:
     """HelpCrunch sends back what it was asked for, and does nothing."""
 
     @pytest.mark.parametrize("chats", [7, 120])
-    @pytest.mark.parametrize("source", [LEAVER, None])
-    def test_every_write(
-        self, source: int | None, chats: int, account: StartAccount, reassign: Reassign, twist: Twist
-    ) -> None:
+    def test_every_write(self, chats: int, account: StartAccount, reassign: Reassign, twist: Twist) -> None:
         def answer(request: Request, _: Honest) -> Answer:
             shown = {**server.chat(request.body["id"]), "assignee": {"id": request.body["assignee"]}}
             return Answer(200, encode(shown))
 
         server, instance = account(), Instance()
-        server.insert_chats(chats, assignee=source)
+        server.insert_chats(chats, assignee=LEAVER)
         twist(answer, PUT)
         with pytest.raises(HelpCrunchPartialError, match=f"{chats} changes were not made"):
-            reassign({"ti": instance}, from_agents=source)
+            reassign({"ti": instance})
         assert outcomes(instance.pushed["return_value"]) == ["failed"] * chats
         tried = [request.chat for request in server.requests(WRITE)]
         assert len(tried) == len(set(tried)) == chats
