@@ -28,6 +28,7 @@ TOOLS := .venv/tools
 UV := $(TOOLS)/bin/uv
 ENV3 := .venv/airflow3
 ENV2 := .venv/airflow2
+ENVD := .venv/distributed
 PACKAGE_METADATA := setup.cfg pyproject.toml airflow_provider_helpcrunch/__init__.py
 EXTRAS := --extra dev --extra parquet --extra s3 --extra sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -35,7 +36,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ## What the package does
 
@@ -68,6 +69,11 @@ test-packaging: $(ENV3)/.stamp $(ENV2)/.stamp ## build the wheel, install it bes
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python -m pytest -m packaging tests/packaging $(ARGS)
 
+.PHONY: test-distributed
+test-distributed: $(ENVD)/.stamp ## run two Celery workers on one account, with PostgreSQL and Redis, and kill one
+	@scripts/servers.sh
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/distributed $(ENVD)/bin/python -m pytest -v --no-header -m distributed tests/distributed $(ARGS)
+
 .PHONY: lint
 lint: $(ENV3)/.stamp ## check style, types and which module may import which
 	@mkdir -p .tmp
@@ -97,6 +103,8 @@ locks: $(TOOLS)/.stamp ## compile requirements/*.txt anew with the newest releas
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) $(EXTRAS) requirements/airflow3.in setup.cfg -o requirements/airflow3.txt
 	@$(COMPILE) $(EXTRAS) requirements/airflow2.in setup.cfg -o requirements/airflow2.txt
+	@$(COMPILE) --extra sandbox --extra redis requirements/airflow3.in requirements/distributed.in setup.cfg \
+		-o requirements/distributed.txt
 
 .PHONY: clean
 clean: ## remove all that these targets made, the environments too
@@ -113,3 +121,6 @@ $(ENV3)/.stamp: requirements/airflow3.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 
 $(ENV2)/.stamp: requirements/airflow2.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 	@scripts/environment.sh airflow2 "$(PYTHON)" && touch $@
+
+$(ENVD)/.stamp: requirements/distributed.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
+	@scripts/environment.sh distributed "$(PYTHON)" && touch $@

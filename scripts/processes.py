@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from process_tree import descendants, end_remaining, kill_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,7 @@ class Processes:
         self._cwd = cwd
         self._patience = patience
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stop_signals: dict[str, signal.Signals] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -49,16 +52,31 @@ class Processes:
 
     def start(self, name: str, *arguments: str) -> None:
         """Start ``python -m arguments`` in the background."""
+        self.launch(name, sys.executable, "-m", *arguments)
+
+    def launch(
+        self, name: str, *command: str, user: str | None = None, stop: signal.Signals = signal.SIGTERM
+    ) -> None:
+        """
+        Start any command in the background.
+
+        :param command: the program and its arguments
+        :param user: who runs it; default: the caller
+        :param stop: the signal that asks it to end
+        """
+        somebody: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                command,
                 env=self.env,
                 cwd=self._cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                **somebody,
             )
+        self._stop_signals[name] = stop
 
     def run(self, name: str, *arguments: str) -> int:
         """
@@ -68,6 +86,15 @@ class Processes:
         :raises ProcessError: it takes too long
         """
         self.start(name, *arguments)
+        return self.finish(name)
+
+    def finish(self, name: str) -> int:
+        """
+        Wait for the end of a process.
+
+        :return: the exit code
+        :raises ProcessError: it takes too long
+        """
         process = self._running[name]
         try:
             code = process.wait(self._patience)
@@ -77,6 +104,12 @@ class Processes:
         _signal_group(process, signal.SIGKILL)
         del self._running[name]
         return code
+
+    def kill(self, name: str) -> None:
+        """End a process and all that descend from it without a warning, as when their machine fails."""
+        process = self._running.pop(name)
+        kill_tree(process.pid)
+        process.wait()
 
     def wait_until(self, ready: Callable[[], object], name: str, *, pause: float) -> None:
         """
@@ -115,8 +148,10 @@ class Processes:
     def _stop(self) -> None:
         """End every group, first with a request and after a while without."""
         ignore_signals()
-        for process in reversed(self._running.values()):
-            _signal_group(process, signal.SIGTERM)
+        # A task of Airflow has a process group of its own, and would outlive the worker that started it.
+        family = [descendants(process.pid) for process in self._running.values()]
+        for name, process in reversed(self._running.items()):
+            _signal_group(process, self._stop_signals[name])
         deadline = time.monotonic() + STOP_TIMEOUT
         for process in self._running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -124,6 +159,8 @@ class Processes:
         for process in self._running.values():
             _signal_group(process, signal.SIGKILL)
             process.wait()
+        for members in family:
+            end_remaining(members)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

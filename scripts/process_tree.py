@@ -1,0 +1,67 @@
+"""Processes that descend from a process, whatever groups and sessions they made for themselves; on Linux only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+PROC = Path("/proc")
+STARTED = 19
+"""Where ``/proc/PID/stat`` tells when a process started, counted behind the name of its program."""
+
+
+def kill_tree(pid: int) -> None:
+    """End a process and all that descend from it. All are stopped first, so that none acts on the end of another."""
+    pending = [pid]
+    found = []
+    while pending:
+        one = pending.pop()
+        _signal(one, signal.SIGSTOP)
+        found.append(one)
+        pending += _children(one)
+    for one in found:
+        _signal(one, signal.SIGKILL)
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the processes that descend from a process, each with the time of its start."""
+    found: dict[int, str] = {}
+    pending = _children(pid)
+    while pending:
+        one = pending.pop()
+        if (started := _started(one)) is not None:
+            found[one] = started
+        pending += _children(one)
+    return found
+
+
+def end_remaining(processes: dict[int, str]) -> None:
+    """End those of the processes that still run, and not another one that got the number of one of them."""
+    for pid, started in processes.items():
+        if _started(pid) == started:
+            _signal(pid, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    # A process that ends while it is looked at has no children any more.
+    with contextlib.suppress(OSError):
+        for thread in (PROC / str(pid) / "task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def _started(pid: int) -> str | None:
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    # The name may hold spaces and parentheses.
+    return stat.rpartition(")")[2].split()[STARTED]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

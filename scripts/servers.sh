@@ -1,0 +1,35 @@
+#!/bin/sh
+# Make sure that the programs of PostgreSQL and Redis are there: as root on Debian or Ubuntu install what is missing, elsewhere
+# name it. No service is started: the tests start servers of their own.
+set -eu
+
+log=.tmp/servers.txt
+policy=/usr/sbin/policy-rc.d
+
+missing() {
+    command -v redis-server >/dev/null || echo redis-server
+    command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+}
+
+packages=$(missing | xargs)
+[ -n "$packages" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "make test-distributed needs PostgreSQL and Redis. Missing; on Debian and Ubuntu: apt install $packages" >&2
+    exit 1
+fi
+
+mkdir -p .tmp
+echo "Installing $packages ..." >&2
+# Debian starts a service as soon as it is installed, unless this file says no.
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+{ apt-get update && apt-get install --yes --no-install-recommends $packages; } >"$log" 2>&1 || {
+    cat "$log" >&2
+    echo "Could not install $packages: the lines above say why." >&2
+    exit 1
+}

@@ -1,0 +1,189 @@
+"""Many workers share one account: judged by what reached it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    import cluster as clusters
+    from conftest import Story
+
+    from airflow_provider_helpcrunch.sandbox import Sandbox
+
+pytestmark = pytest.mark.distributed
+
+LIMIT = 120
+PAGE = 30
+"""Records a request of the crowd, so that each of its tasks has several pages to read."""
+LISTING_FROM = 20
+"""How many chats have moved when the listing starts."""
+KILL_FROM = 100
+"""How many have moved when the worker is killed."""
+PATIENCE = 900.0
+
+
+class Run(NamedTuple):
+    """What became of a run of a DAG."""
+
+    state: str
+    folder: Path
+    tasks: list[dict[str, Any]]
+
+    def ids(self, name: str) -> list[int]:
+        """Return the ids of the records in a file that the run wrote."""
+        return [json.loads(line)["id"] for line in (self.folder / f"{name}.jsonl").read_text().splitlines()]
+
+    def hosts(self) -> dict[str, int]:
+        """Return how many of its tasks each worker ran."""
+        return dict(sorted(Counter(str(task["hostname"]) for task in self.tasks).items()))
+
+
+class HandOver:
+    """
+    A reassignment that is watched: while it runs a listing is started, and then its worker is killed.
+
+    :param folder: where both write
+    """
+
+    def __init__(self, cluster: clusters.Cluster, account: Sandbox, story: Story, folder: Path) -> None:
+        self._cluster = cluster
+        self._account = account
+        self._story = story
+        self._folder = folder
+        self._listing = ""
+        self.victim = ""
+        """The worker that was killed."""
+        self.killed_at = 0.0
+        self.moved = 0
+        """How many chats had moved by then."""
+
+    def run(self) -> tuple[Run, Run]:
+        """Return the runs of the reassignment and of the listing."""
+        agents = [agent["id"] for agent in self._account.agents]
+        conf = {"folder": str(self._folder), "leaver": agents[0], "targets": agents[10:15]}
+        run_id = self._cluster.trigger("hand_over", conf)
+        state = self._cluster.wait("hand_over", run_id, PATIENCE, self._look)
+        moves = Run(state, self._folder, self._cluster.tries("hand_over", run_id, "reassignment"))
+        state = self._cluster.wait("listing", self._listing, PATIENCE)
+        listing = Run(state, self._folder, self._cluster.tries("listing", self._listing, "chats"))
+        for task in (*moves.tasks, *listing.tasks):
+            said = f"try {task['try_number']} of {task['dag_id']} on {task['hostname']}: {task['state']}"
+            self._story.say(f"(b) {said}")
+        return moves, listing
+
+    def _look(self, tasks: list[dict[str, Any]]) -> None:
+        moves = self._account.writes()
+        if not self._listing and len(moves) >= LISTING_FROM:
+            self._listing = self._cluster.trigger("listing", {"folder": str(self._folder)})
+            self._story.say(f"(b) after {len(moves)} chats: a listing of all 5,000")
+        running = [task["hostname"] for task in tasks if task["state"] == "running"]
+        # It is in the middle of a change if the latest one has just been made.
+        if running and not self.victim and len(moves) >= KILL_FROM and time.monotonic() - moves[-1].at < 0.5:
+            (self.victim,) = running
+            self._cluster.kill(self.victim)
+            self.killed_at, self.moved = time.monotonic(), len(self._account.writes())
+            self._story.say(f"(c) after {self.moved} chats: {self.victim} is killed while it moves them")
+
+
+@pytest.fixture(scope="session")
+def crowd(cluster: clusters.Cluster, account: Sandbox, story: Story, tmp_path_factory: Any) -> Run:
+    folder = tmp_path_factory.mktemp("crowd")
+    story.say("(a) 8 mapped tasks list agents and search chats at once")
+    conf = {"folder": str(folder), "page_size": PAGE, "assignee": account.agents[1]["id"]}
+    run_id = cluster.trigger("crowd", conf)
+    run = Run(cluster.wait("crowd", run_id, PATIENCE), folder, cluster.tasks("crowd", run_id))
+    story.say(f"(a) {run.state}: {len(account.journal)} requests, tasks by worker {run.hosts()}")
+    return run
+
+
+@pytest.fixture(scope="session")
+def hand_over(
+    crowd: Run, cluster: clusters.Cluster, account: Sandbox, story: Story, tmp_path_factory: Any
+) -> HandOver:
+    return HandOver(cluster, account, story, tmp_path_factory.mktemp("hand_over"))
+
+
+@pytest.fixture(scope="session")
+def runs(hand_over: HandOver, story: Story) -> tuple[Run, Run]:
+    story.say("(b) a deferrable reassignment of 400 chats")
+    return hand_over.run()
+
+
+def test_mapped_tasks_list_everything_once_on_both_workers(
+    crowd: Run, account: Sandbox, cluster: clusters.Cluster, story: Story
+) -> None:
+    agents = sorted(agent["id"] for agent in account.agents)
+    chats = sorted(chat["id"] for chat in account.chats_of(account.agents[1]["id"]))
+    assert crowd.state == "success"
+    assert len(crowd.tasks) == 8
+    for number in range(4):
+        assert sorted(crowd.ids(f"agents-{number}")) == agents
+        assert sorted(crowd.ids(f"chats-{number}")) == chats
+    assert set(crowd.hosts()) == {"worker-1", "worker-2"}
+    story.note("(a) tasks of 8 that listed every record once", "8", len(crowd.tasks))
+    story.note("(a) tasks by worker", "both took part", crowd.hosts())
+
+
+def test_every_chat_moves_exactly_once(runs: tuple[Run, Run], account: Sandbox, story: Story) -> None:
+    moves = Counter(write.chat for write in account.writes())
+    assert runs[0].state == "success"
+    assert account.chats_of(account.agents[0]["id"]) == []
+    assert len(moves) == 400
+    assert set(moves.values()) == {1}
+    story.note("(b) chats moved", "400", len(moves))
+    story.note("(b) most moves of one chat", "1", max(moves.values()))
+
+
+def test_every_chat_is_listed_exactly_once_while_others_move(
+    runs: tuple[Run, Run], account: Sandbox, story: Story
+) -> None:
+    listed = runs[1].ids("chats")
+    pages = pages_of_the_listing(account)
+    moves = account.writes()
+    assert runs[1].state == "success"
+    assert sorted(listed) == [chat["id"] for chat in account.chats]
+    assert moves[0].at < min(pages)
+    assert max(pages) < moves[-1].at
+    story.note(
+        "(b) chats listed meanwhile, different ones", "5000, 5000", f"{len(listed)}, {len(set(listed))}"
+    )
+
+
+def test_the_other_worker_finishes_what_the_killed_one_began(
+    runs: tuple[Run, Run], hand_over: HandOver, account: Sandbox, story: Story
+) -> None:
+    first, second = runs[0].tasks
+    back = min(write.at for write in account.writes() if write.at > hand_over.killed_at) - hand_over.killed_at
+    assert KILL_FROM <= hand_over.moved < 400
+    assert (first["state"], first["hostname"]) == ("failed", hand_over.victim)
+    assert second["state"] == "success"
+    assert {first["hostname"], second["hostname"]} == {"worker-1", "worker-2"}
+    story.note(
+        "(c) chats moved by the first and the second try",
+        "both some",
+        (hand_over.moved, 400 - hand_over.moved),
+    )
+    story.note("(c) seconds from the kill to the next move", "", f"{back:.0f}")
+
+
+def test_the_account_never_gets_too_much(runs: tuple[Run, Run], account: Sandbox, story: Story) -> None:
+    busiest = account.busiest_window(60.0)
+    took = account.journal[-1].at - account.journal[0].at
+    assert account.count(429) == 0
+    # With less the limit would not have been tried.
+    assert LIMIT * 0.9 < busiest <= LIMIT
+    story.note("requests answered 429", "0", account.count(429))
+    story.note("most requests in any rolling 60 s", "109 to 120", busiest)
+    story.note("requests, seconds from the first to the last", "", f"{len(account.journal)}, {took:.0f}")
+
+
+def pages_of_the_listing(account: Sandbox) -> list[float]:
+    """Return when the searches arrived that ask for chats of all agents."""
+    searches = account.requests("/v1/chats/search", "POST")
+    return [search.at for search in searches if "chats.assignee" not in json.dumps(search.body)]
