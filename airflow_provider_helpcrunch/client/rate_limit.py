@@ -19,13 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from airflow_provider_helpcrunch.client.rate_limit_stores import (
-    MemoryStore,
-    SQLiteStore,
-    Store,
-    Wait,
-    private_directory,
-)
+from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore, private_directory
+from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore, Store, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchRateLimitError
 
 if TYPE_CHECKING:

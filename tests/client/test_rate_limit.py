@@ -17,11 +17,11 @@ import pytest
 
 from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.client.rate_limit import Cancelled, open_budget
+from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import (
     LONGEST_FLIGHT,
     LONGEST_PAUSE,
     MemoryStore,
-    SQLiteStore,
     Store,
     Wait,
 )
