@@ -1,11 +1,12 @@
 """
 Where the account's request budget is kept: what all stores promise, and the store of one process.
 
-:mod:`.rate_limit_sqlite` serves one machine, :mod:`.rate_limit_redis` many. All of them keep the same thing: ``limit`` slots and, for each, the time from which it may be used again. A request
-takes a free slot, and when its answer is there the slot is free again one ``period`` later. So every slot is used
-at most once in any ``period`` *as the server sees it*: the server saw the first request before its answer arrived
-and sees the second after the slot was taken, however late the network delivers either of them. That is the whole
-proof that no rolling window ever holds more than ``limit`` requests.
+:mod:`.rate_limit_sqlite` serves one machine, :mod:`.rate_limit_redis` many. All of them keep the same thing:
+``limit`` slots and, for each, the time from which it may be used again. A request takes a free slot, and when its
+answer is there the slot is free again one ``period`` later. So every slot is used at most once in any ``period``
+*as the server sees it*: the server saw the first request before its answer arrived and sees the second after the
+slot was taken, however late the network delivers either of them. That is the whole proof that no rolling window
+ever holds more than ``limit`` requests.
 
 A process that dies between the two leaves its slot taken for :data:`LONGEST_FLIGHT` more seconds.
 """
@@ -30,27 +31,41 @@ class Wait(NamedTuple):
     """
     Why no slot is free, and how long that will last at least.
 
-    :param seconds: from now
+    :param seconds: from now; no slot is free any sooner, whatever is settled meanwhile
     :param paused: whether a 429 stopped everyone; else the slots are all in use
+    :param unknown: whether the slots count as in use because the store knows nothing of the last period
     """
 
     seconds: float
     paused: bool
+    unknown: bool = False
+
+
+class Away(NamedTuple):
+    """
+    The store does not answer.
+
+    :param reason: why, and where
+    :param lasting: whether it will not without somebody's help
+    """
+
+    reason: str
+    lasting: bool = False
 
 
 class Store(Protocol):
     """What a budget needs from its store. Every method is safe to call from any thread."""
 
-    def take(self) -> int | Wait:
+    def take(self) -> int | Wait | Away:
         """Take a free slot and return it, or the wait until one may be free at the earliest."""
 
     def settle(self, slot: int) -> None:
-        """Say that the answer to the request in ``slot`` is there."""
+        """Say that the answer to the request in ``slot`` is there. Never fails because the store is away."""
 
     def pause(self, seconds: float) -> None:
-        """Stop everyone who shares the store for ``seconds``."""
+        """Stop everyone who shares the store for ``seconds``. Never fails because the store is away."""
 
-    def wait(self, slots: int) -> float:
+    def wait(self, slots: int) -> float | Away:
         """Return the seconds until so many slots are free, if nobody takes them; 0.0 when they are now."""
 
     def close(self) -> None:
