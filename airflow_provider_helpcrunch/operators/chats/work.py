@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchError, HelpCrunchRateLimitError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchBudgetStoreError,
+    HelpCrunchError,
+    HelpCrunchRateLimitError,
+)
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES
 from airflow_provider_helpcrunch.operators.progress import count_usage
@@ -121,7 +125,7 @@ class Work:
             client = hook.client
             try:
                 self._do(client)
-            except HelpCrunchRateLimitError as spent:
+            except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError) as spent:
                 if self._progress() != before:
                     self._waited = 0.0
                 return self._pause(client, spent)
@@ -130,7 +134,7 @@ class Work:
                 count_usage(client.usage)
         return None
 
-    def _pause(self, client: HelpCrunchClient, spent: HelpCrunchRateLimitError) -> float:
+    def _pause(self, client: HelpCrunchClient, spent: HelpCrunchError) -> float:
         """Return the seconds until half of the account's budget is free, or what the job needs if that is less."""
         permits = min(self.job.requests_left, client.requests_per_minute // 2)
         seconds = max(client.budget_wait(permits), 1.0)
