@@ -48,6 +48,10 @@ PERIOD = 61.0
 AWAY_PAUSE = 1.0
 """Seconds at most after which a store that did not answer is asked again."""
 
+SPREAD = 0.03
+"""Seconds at most that a waiter comes late, and less each time that it gets nothing: else who is nearest to the store
+would always come first, and who is farthest never."""
+
 LOG_WAITS_FROM = 5.0
 """Waits shorter than this many seconds are not worth a line in the log."""
 
@@ -77,6 +81,7 @@ class Budget:
     ) -> None:
         self.limit = limit
         self.period = period
+        self._spread = min(SPREAD, period / 100)
         self._waits_for_store = on_failure == "wait"
         self.waited = 0.0
         """Seconds that this client has waited for permits so far."""
@@ -128,7 +133,7 @@ class Budget:
 
     def _acquire(self, patience: float, cancelled: threading.Event) -> int:
         started = time.monotonic()
-        told = False
+        told, late = False, self._spread
         # One thread of the process asks at a time; the others queue here instead of crowding the store.
         with self._turn:
             if cancelled.is_set():
@@ -138,7 +143,8 @@ class Budget:
                 if not told and (isinstance(taken, Away) or taken.seconds >= LOG_WAITS_FROM):
                     log.info("%s Waiting for %.0f s at most.", self._reason(taken), patience)
                     told = True
-                self._wait(seconds, cancelled)
+                self._wait(seconds + late * random.uniform(0.5, 1.0), cancelled)  # noqa: S311
+                late *= 0.8
             return taken
 
     def _until_next_look(self, taken: Wait | Away, patience: float, waited: float) -> float:
@@ -148,7 +154,7 @@ class Budget:
             return AWAY_PAUSE * random.uniform(0.5, 1.0)  # noqa: S311
         if taken.seconds > patience - waited:
             raise self._out_of_patience(taken, waited)
-        # No slot is free any sooner, so there is nothing to look for in between. But a long pause may be lifted.
+        # No slot is free any sooner, so there is nothing to look for in between; but a long pause may be lifted.
         return min(taken.seconds, max(self.period, 1.0))
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:
