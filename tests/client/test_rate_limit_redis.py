@@ -16,8 +16,7 @@ import pytest
 from redis import Redis
 from redis_server import RedisServer, free_port
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client import rate_limit_redis as module
+from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy, redis_scripts
 from airflow_provider_helpcrunch.client.rate_limit import open_budget
 from airflow_provider_helpcrunch.client.rate_limit_redis import KEEP, RedisStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, Away, Wait
@@ -283,7 +282,7 @@ def test_a_request_that_succeeded_does_not_fail_because_redis_went(
 def test_a_redis_that_hangs_does_not_hang_the_task(
     redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 0.3)
+    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.3)
     server = redis_server()
     budget = open_budget(server.url, api_key="k", base_url="u", period=0.0, on_failure="fail")
     started = time.monotonic()
@@ -418,7 +417,7 @@ def test_tls_is_spoken_and_certificates_are_checked() -> None:
             budget.wait(1)
         thread.join()
     assert heard[0][:2] == b"\x16\x03"
-    kind = budget._store._connect()  # type: ignore[attr-defined]
+    kind = budget._store._scripts.connect()  # type: ignore[attr-defined]
     assert (kind.check_hostname, kind.cert_reqs.name) == (True, "CERT_REQUIRED")
 
 
