@@ -30,7 +30,7 @@ ENV3 := .venv/airflow3
 ENV2 := .venv/airflow2
 ENVD := .venv/distributed
 PACKAGE_METADATA := setup.cfg pyproject.toml airflow_provider_helpcrunch/__init__.py
-EXTRAS := --extra dev --extra parquet --extra s3 --extra sandbox
+EXTRAS := --extra dev --extra parquet --extra redis --extra s3 --extra sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --upgrade --custom-compile-command "make locks"
 

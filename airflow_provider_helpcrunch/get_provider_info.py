@@ -36,9 +36,25 @@ _EXTRA_FIELDS: dict[str, Any] = {
         "description": (
             "Where tasks share the count of requests. Empty: sqlite://, a file in the temporary directory that all "
             "processes of this user on one machine share; sqlite:///directory puts it elsewhere. "
-            "memory:// counts in each process alone."
+            "redis://host:port/db is shared by all machines. memory:// counts in each process alone."
         ),
-        "schema": {"type": ["string", "null"], "examples": ["sqlite://", "memory://"]},
+        "schema": {"type": ["string", "null"], "examples": ["sqlite://", "redis://host:6379/0", "memory://"]},
+    },
+    "rate_limit_conn_id": {
+        "label": "Rate limit connection",
+        "description": (
+            "Instead of a rate limit store: the id of a connection of type redis, for a Redis with password or "
+            "certificates. Empty: the rate limit store is used."
+        ),
+        "schema": {"type": ["string", "null"], "examples": ["redis_default"]},
+    },
+    "rate_limit_on_failure": {
+        "label": "While Redis is away",
+        "description": (
+            "What requests do while Redis does not answer: wait, as long as the task's patience lasts, or fail at "
+            "once. They are never sent uncounted. Empty: wait."
+        ),
+        "schema": {"type": ["string", "null"], "examples": ["wait", "fail"]},
     },
     "connect_timeout": {
         "label": "Connect timeout (seconds)",

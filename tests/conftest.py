@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Sandbox
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from redis_server import RedisServer
 
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05, deadline=10.0, patience=20.0)
 """Retries as ever, only with shorter pauses between them."""
@@ -52,6 +57,19 @@ def client() -> Iterator[Callable[..., HelpCrunchClient]]:
             return stack.enter_context(HelpCrunchClient(arguments.pop("key", sandbox.key), **arguments))
 
         yield connect
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Start Redis servers, with the command line options given; they end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str) -> RedisServer:
+            server = RedisServer(tmp_path, *options)
+            stack.callback(server.kill)
+            return server.start()
+
+        yield start
 
 
 @pytest.fixture

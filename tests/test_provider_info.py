@@ -25,7 +25,14 @@ from airflow_provider_helpcrunch.hooks import connection_form
 
 DISTRIBUTION = "airflow-provider-helpcrunch"
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
-EXTRAS = ["requests_per_minute", "rate_limit_store", "connect_timeout", "read_timeout"]
+EXTRAS = [
+    "requests_per_minute",
+    "rate_limit_store",
+    "rate_limit_conn_id",
+    "rate_limit_on_failure",
+    "connect_timeout",
+    "read_timeout",
+]
 AIRFLOW_3 = int(airflow.__version__.split(".")[0]) >= 3
 
 airflow_3_only = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 3 reads the form from the metadata")
@@ -146,9 +153,7 @@ class TestForm:
         assert told == {name: field["label"] for name, field in CONNECTION_TYPE["conn-fields"].items()}
         assert [field.field_class.__name__ for field in widgets.values()] == [
             "IntegerField",
-            "StringField",
-            "StringField",
-            "StringField",
+            *["StringField"] * 5,
         ]
 
     def test_hook_delegates(self, form_library: None) -> None:

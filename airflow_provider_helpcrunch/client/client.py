@@ -13,6 +13,7 @@ from airflow_provider_helpcrunch.client.credentials import (
 )
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.rate_limit import (
+    DEFAULT_ON_FAILURE,
     DEFAULT_REQUESTS_PER_MINUTE,
     DEFAULT_STORE,
     Budget,
@@ -24,6 +25,8 @@ from airflow_provider_helpcrunch.client.transport import Transport, Usage
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from airflow_provider_helpcrunch.client.paging import Listing
     from airflow_provider_helpcrunch.client.records import Agent, Department, Organization
 
@@ -47,7 +50,10 @@ class HelpCrunchClient(ChatEndpoints):
     :param requests_per_minute: the account's limit (120), of which this client never uses more together with all
         others that share ``rate_limit_store``
     :param rate_limit_store: ``sqlite://`` (default: every process of this user on this machine),
-        ``sqlite:///absolute/directory`` or ``memory://`` (this process)
+        ``sqlite:///absolute/directory``, ``redis://host:port/db`` or ``rediss://host:port/db`` (every process of every
+        machine), ``memory://`` (this process), or a client of redis-py, whose connections are made anew
+    :param rate_limit_on_failure: what to do while that Redis does not answer: ``wait`` for it as for a permit
+        (default) or ``fail`` at once
     :param connect_timeout: seconds to wait for a connection (10)
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete (20)
     :param retry: how often and how long a failed request is repeated
@@ -63,7 +69,8 @@ class HelpCrunchClient(ChatEndpoints):
         *,
         base_url: str = DEFAULT_BASE_URL,
         requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
-        rate_limit_store: str = DEFAULT_STORE,
+        rate_limit_store: str | Redis = DEFAULT_STORE,
+        rate_limit_on_failure: str = DEFAULT_ON_FAILURE,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
         retry: RetryPolicy | None = None,
@@ -85,6 +92,7 @@ class HelpCrunchClient(ChatEndpoints):
                 api_key=api_key,
                 base_url=self.base_url,
                 requests_per_minute=requests_per_minute,
+                on_failure=rate_limit_on_failure,
             ),
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,

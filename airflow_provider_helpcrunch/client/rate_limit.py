@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import random
 import tempfile
 import threading
 import time
@@ -19,26 +20,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from airflow_provider_helpcrunch.client.rate_limit_stores import (
-    MemoryStore,
-    SQLiteStore,
-    Store,
-    Wait,
-    private_directory,
+from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore, private_directory
+from airflow_provider_helpcrunch.client.rate_limit_stores import Away, MemoryStore, Store, Wait
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchBudgetStoreError,
+    HelpCrunchConfigurationError,
+    HelpCrunchRateLimitError,
 )
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchRateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from urllib.parse import SplitResult
+
+    from redis import Redis
 
 log = logging.getLogger(__name__)
 
 DEFAULT_REQUESTS_PER_MINUTE = 120
 MOST_REQUESTS_PER_MINUTE = 100_000
 DEFAULT_STORE = "sqlite://"
+DEFAULT_ON_FAILURE = "wait"
+ON_FAILURE = (DEFAULT_ON_FAILURE, "fail")
 
 PERIOD = 61.0
 """Seconds of the window: HelpCrunch's minute, and a margin for clocks that do not run at the same speed."""
+
+AWAY_PAUSE = 1.0
+"""Seconds at most after which a store that did not answer is asked again."""
+
+SPREAD = 0.03
+"""Seconds at most that a waiter comes late, and less each time that it gets nothing: else who is nearest to the store
+would always come first, and who is farthest never."""
 
 LOG_WAITS_FROM = 5.0
 """Waits shorter than this many seconds are not worth a line in the log."""
@@ -55,13 +67,22 @@ class Budget:
     :param store: where the permits are counted
     :param limit: requests in any ``period``, for messages
     :param period: length of the window in seconds; also the pause after a 429 that names no time
+    :param on_failure: what to do while the store does not answer: ``wait`` for it as for a permit, or ``fail`` at
+        once. Requests are never sent without it
     """
 
     def __init__(
-        self, store: Store, limit: int = DEFAULT_REQUESTS_PER_MINUTE, period: float = PERIOD
+        self,
+        store: Store,
+        limit: int = DEFAULT_REQUESTS_PER_MINUTE,
+        period: float = PERIOD,
+        *,
+        on_failure: str = DEFAULT_ON_FAILURE,
     ) -> None:
         self.limit = limit
         self.period = period
+        self._spread = min(SPREAD, period / 100)
+        self._waits_for_store = on_failure == "wait"
         self.waited = 0.0
         """Seconds that this client has waited for permits so far."""
         self._store = store
@@ -75,6 +96,7 @@ class Budget:
         :param patience: longest wait in seconds
         :param cancelled: set by the caller to end the wait early
         :raises HelpCrunchRateLimitError: no permit within ``patience``
+        :raises HelpCrunchBudgetStoreError: the store cannot be used, or did not answer for as long
         :raises Cancelled: ``cancelled`` was set
         """
         slot = self._acquire(patience, cancelled)
@@ -92,8 +114,18 @@ class Budget:
         self._store.pause(self.period if seconds is None else seconds)
 
     def wait(self, permits: int) -> float:
-        """Return the seconds until so many permits are free, if nobody takes them; 0.0 when they are now."""
-        return self._store.wait(max(1, min(permits, self.limit)))
+        """
+        Return the seconds until so many permits are free, if nobody takes them; 0.0 when they are now.
+
+        :param permits: how many; more than the limit count as the limit
+        :raises HelpCrunchBudgetStoreError: the store cannot be used
+        """
+        seconds = self._store.wait(max(1, min(permits, self.limit)))
+        if not isinstance(seconds, Away):
+            return seconds
+        if not self._waits_for_store or seconds.lasting:
+            raise _store_error(seconds)
+        return self.period  # it may have lost its count when it comes back
 
     def close(self) -> None:
         """Close the store."""
@@ -101,21 +133,29 @@ class Budget:
 
     def _acquire(self, patience: float, cancelled: threading.Event) -> int:
         started = time.monotonic()
+        told, late = False, self._spread
         # One thread of the process asks at a time; the others queue here instead of crowding the store.
         with self._turn:
             if cancelled.is_set():
                 raise Cancelled
-            taken = self._store.take()
-            if isinstance(taken, Wait) and taken.seconds >= LOG_WAITS_FROM:
-                log.info("%s; waiting %.0f s at most", self._reason(taken), taken.seconds)
-            while isinstance(taken, Wait):
-                waited = time.monotonic() - started
-                if taken.seconds > patience - waited:
-                    raise self._out_of_patience(taken, waited)
-                # A slot in flight may come back earlier than its stored time says, so look again now and then.
-                self._wait(min(taken.seconds, self.period / 50), cancelled)
-                taken = self._store.take()
+            while not isinstance(taken := self._store.take(), int):
+                seconds = self._until_next_look(taken, patience, time.monotonic() - started)
+                if not told and (isinstance(taken, Away) or taken.seconds >= LOG_WAITS_FROM):
+                    log.info("%s Waiting for %.0f s at most.", self._reason(taken), patience)
+                    told = True
+                self._wait(seconds + late * random.uniform(0.5, 1.0), cancelled)  # noqa: S311
+                late *= 0.8
             return taken
+
+    def _until_next_look(self, taken: Wait | Away, patience: float, waited: float) -> float:
+        if isinstance(taken, Away):
+            if not self._waits_for_store or taken.lasting or waited + AWAY_PAUSE > patience:
+                raise _store_error(taken, waited)
+            return AWAY_PAUSE * random.uniform(0.5, 1.0)  # noqa: S311
+        if taken.seconds > patience - waited:
+            raise self._out_of_patience(taken, waited)
+        # No slot is free any sooner, so there is nothing to look for in between; but a long pause may be lifted.
+        return min(taken.seconds, max(self.period, 1.0))
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:
         began = time.monotonic()
@@ -124,50 +164,69 @@ class Budget:
         if given_up:
             raise Cancelled
 
-    def _reason(self, wait: Wait) -> str:
+    def _reason(self, wait: Wait | Away) -> str:
+        if isinstance(wait, Away):
+            return wait.reason
         if wait.paused:
-            return "HelpCrunch answered 429, so everyone who uses this account pauses"
-        return f"The account's budget of {self.limit} requests a minute is spent"
+            return "HelpCrunch answered 429, so everyone who uses this account pauses."
+        if wait.unknown:
+            return "The store of the request budget is new or lost its count, so that the last minute counts as spent."
+        return f"The account's budget of {self.limit} requests a minute is spent."
 
     def _out_of_patience(self, wait: Wait, waited: float) -> HelpCrunchRateLimitError:
         msg = (
-            f"{self._reason(wait)}: a request may pass in {wait.seconds:.0f} s at the earliest, which is longer than "
+            f"{self._reason(wait)} A request may pass in {wait.seconds:.0f} s at the earliest, which is longer than "
             f"the patience left after {waited:.0f} s. Try later, or raise patience."
         )
         return HelpCrunchRateLimitError(msg, waited=waited, retry_after=wait.seconds, status_code=None)
 
 
+def _store_error(store: Away, waited: float = 0.0) -> HelpCrunchBudgetStoreError:
+    so_far = f", waited {waited:.0f} s for it" if waited >= 1 else ""
+    return HelpCrunchBudgetStoreError(f"{store.reason} No request is sent without it{so_far}.")
+
+
 def open_budget(
-    url: str,
+    store: str | Redis,
     *,
     api_key: str,
     base_url: str,
     requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
     period: float = PERIOD,
+    on_failure: str = DEFAULT_ON_FAILURE,
 ) -> Budget:
     """
     Open the budget of one account.
 
-    :param url: ``sqlite://`` (a file in the temporary directory, private to the user; every process of the machine
-        shares it), ``sqlite:///directory`` (the same in a directory of your own) or ``memory://`` (one process)
+    :param store: ``sqlite://`` (a file in the temporary directory, private to the user; every process of the machine
+        shares it), ``sqlite:///directory`` (the same in a directory of your own), ``redis://host:port/db`` or, with
+        TLS, ``rediss://host:port/db`` (every process of every machine), ``memory://`` (one process), or a client of
+        redis-py that says where Redis is
     :param api_key: the account's key; only a hash of it names the budget
     :param base_url: the API's address; the same key elsewhere is another account
     :param requests_per_minute: the account's limit
     :param period: seconds of the window
+    :param on_failure: what to do while Redis does not answer: ``wait`` for it (default) or ``fail``
     :return: the budget
-    :raises HelpCrunchConfigurationError: ``url`` or ``requests_per_minute`` is wrong
+    :raises HelpCrunchConfigurationError: ``store``, ``requests_per_minute`` or ``on_failure`` is wrong
     :raises HelpCrunchBudgetStoreError: the store cannot be used
     """
     if not 1 <= requests_per_minute <= MOST_REQUESTS_PER_MINUTE:
         msg = f"requests_per_minute must be 1 to {MOST_REQUESTS_PER_MINUTE}, not {requests_per_minute}."
         raise HelpCrunchConfigurationError(msg)
+    if on_failure not in ON_FAILURE:
+        msg = f"rate_limit_on_failure must be {' or '.join(ON_FAILURE)}."
+        raise HelpCrunchConfigurationError(msg)
     name = hashlib.sha256(f"{base_url}\n{api_key}".encode()).hexdigest()[:40]
-    return Budget(_open_store(url, name, requests_per_minute, period), requests_per_minute, period)
+    limit = requests_per_minute
+    return Budget(_open_store(store, name, limit, period), limit, period, on_failure=on_failure)
 
 
-def _open_store(url: str, name: str, limit: int, period: float) -> Store:
+def _open_store(store: str | Redis, name: str, limit: int, period: float) -> Store:
+    if not isinstance(store, str):
+        return _redis_store(store, name, limit, period)
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(store)
     except ValueError:  # whose text would show the address, and with it a password
         parts = urlsplit("")
     if parts.scheme == "memory" and not (parts.netloc or parts.path):
@@ -175,8 +234,22 @@ def _open_store(url: str, name: str, limit: int, period: float) -> Store:
     if parts.scheme == "sqlite" and not parts.netloc and not parts.query:
         directory = Path(parts.path) if parts.path.strip("/") else _default_directory()
         return SQLiteStore(private_directory(directory) / f"{name}.sqlite", limit, period)
-    msg = "rate_limit_store must be sqlite:// (default), sqlite:///absolute/directory or memory://."
+    if parts.scheme in ("redis", "rediss"):
+        return _redis_store(parts, name, limit, period)
+    msg = (
+        "rate_limit_store must be sqlite:// (default), sqlite:///absolute/directory, redis://host:port/db, "
+        "rediss://host:port/db or memory://."
+    )
     raise HelpCrunchConfigurationError(msg)
+
+
+def _redis_store(where: SplitResult | Redis, name: str, limit: int, period: float) -> Store:
+    try:
+        from airflow_provider_helpcrunch.client.rate_limit_redis import RedisStore, redis_at
+    except ModuleNotFoundError as error:
+        msg = "A request budget in Redis needs: pip install 'airflow-provider-helpcrunch[redis]'"
+        raise HelpCrunchConfigurationError(msg) from error
+    return RedisStore(redis_at(where) if isinstance(where, tuple) else where, name, limit, period)
 
 
 def _default_directory() -> Path:

@@ -21,6 +21,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchResponseError,
 )
 from airflow_provider_helpcrunch.hooks import connection_form
+from airflow_provider_helpcrunch.hooks.redis_connection import redis_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -32,7 +33,9 @@ TEST_PATIENCE = 5.0
 
 EXTRAS: dict[str, tuple[type, str]] = {
     "requests_per_minute": (int, "a whole number of requests"),
-    "rate_limit_store": (str, "sqlite://, sqlite:///directory or memory://"),
+    "rate_limit_store": (str, "sqlite://, sqlite:///directory, redis://host:port/db or memory://"),
+    "rate_limit_conn_id": (str, "the id of a connection of type redis"),
+    "rate_limit_on_failure": (str, "wait or fail"),
     "connect_timeout": (float, "a number of seconds"),
     "read_timeout": (float, "a number of seconds"),
 }
@@ -53,8 +56,8 @@ class HelpCrunchHook(BaseHook):
     Nothing is read or sent before :attr:`client` is used.
 
     :param helpcrunch_conn_id: the Airflow connection (``helpcrunch_default``): the API key is its password, its host
-        overrides the API URL, and its extras are ``requests_per_minute``, ``rate_limit_store``, ``connect_timeout``
-        and ``read_timeout``
+        overrides the API URL, and its extras are ``requests_per_minute``, ``rate_limit_store``,
+        ``rate_limit_conn_id``, ``rate_limit_on_failure``, ``connect_timeout`` and ``read_timeout``
     :param patience: seconds that one call may wait for the account's request budget and for 429s (600)
     """
 
@@ -149,6 +152,11 @@ def _connect(
     arguments = _extras_of(place, extra)
     if host:
         arguments["base_url"] = host
+    if conn_id := arguments.pop("rate_limit_conn_id", None):
+        if "rate_limit_store" in arguments:
+            msg = "set the extra rate_limit_store or rate_limit_conn_id, not both."
+            raise HelpCrunchConfigurationError(msg)
+        arguments["rate_limit_store"] = redis_of(conn_id)
     return HelpCrunchClient(api_key, retry=retry, **arguments)
 
 

@@ -254,6 +254,8 @@ class TestExtras:
             ({"connect_timeout": " 2.5 "}, {"connect_timeout": 2.5}),
             ({"connect_timeout": 3}, {"connect_timeout": 3.0}),
             ({"rate_limit_store": "memory://"}, {"rate_limit_store": "memory://"}),
+            ({"rate_limit_store": "redis://h:1/0"}, {"rate_limit_store": "redis://h:1/0"}),
+            ({"rate_limit_on_failure": "fail"}, {"rate_limit_on_failure": "fail"}),
         ],
     )
     def test_values(
@@ -293,6 +295,10 @@ class TestExtras:
             ("rate_limit_store", "file:///tmp"),
             ("rate_limit_store", "sqlite://folder"),
             ("rate_limit_store", "memory://other"),
+            ("rate_limit_store", "redis://"),
+            ("rate_limit_conn_id", 5),
+            ("rate_limit_on_failure", "ignore"),
+            ("rate_limit_on_failure", True),
         ],
     )
     def test_wrong_value_names_its_field_and_connection(
@@ -307,6 +313,7 @@ class TestExtras:
         "store",
         [
             "redis://:hidden-word@host:6379/0",
+            "rediss://user:hidden-word@host:6379/0",
             "redis://:hidden-word[@host:6379/0",
             "redis://:hidden-word\u2100@host:6379/0",
             "hidden-word-hidden-word-hidden-word",
@@ -315,7 +322,7 @@ class TestExtras:
     def test_a_password_in_the_store_is_never_shown(self, store: str, fields: SetConnection) -> None:
         fields(extra={"rate_limit_store": store})
         message = refusal()
-        assert "rate_limit_store must be" in message
+        assert "rate_limit_store must " in message
         assert "hidden-word" not in message
         assert HelpCrunchHook().test_connection() == (False, message)
 

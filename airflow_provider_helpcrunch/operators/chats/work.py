@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchBudgetStoreError,
     HelpCrunchConfigurationError,
     HelpCrunchError,
     HelpCrunchRateLimitError,
@@ -127,7 +128,7 @@ class Work:
             _refuse_single(client.requests_per_minute)
             try:
                 self._do(client)
-            except HelpCrunchRateLimitError as spent:
+            except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError) as spent:
                 if self._progress() != before:
                     self._waited = 0.0
                 return self._pause(client, spent)
@@ -136,16 +137,20 @@ class Work:
                 count_usage(client.usage)
         return None
 
-    def _pause(self, client: HelpCrunchClient, spent: HelpCrunchRateLimitError) -> float:
+    def _pause(
+        self, client: HelpCrunchClient, spent: HelpCrunchRateLimitError | HelpCrunchBudgetStoreError
+    ) -> float:
         """
         Return the seconds until a quarter of the account's budget is free, or what the job needs if that is less.
 
         For fewer permits it would not pay to start a task; the rest gets free while these are used.
         """
-        self._waited += spent.waited
+        self._waited += getattr(spent, "waited", 0.0)
         permits = min(self.job.requests_left, max(client.requests_per_minute // 4, FEWEST))
         seconds = max(client.budget_wait(permits), 1.0)
         if self._waited + seconds > self._patience:
+            if isinstance(spent, HelpCrunchBudgetStoreError):
+                raise spent
             msg = (
                 f"For {self._waited:.0f} s nothing could be done, as the account's request budget is spent, and it "
                 f"will be for {seconds:.0f} s more. Run the task again later, or raise patience. {spent}"

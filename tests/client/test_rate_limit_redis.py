@@ -1,0 +1,462 @@
+"""The budget in Redis: shared by machines, and never more than the limit even when Redis loses what it knew."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+from redis_server import RedisServer, free_port
+
+from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy, redis_scripts
+from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_redis import KEEP, RedisStore
+from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, Away, Wait
+from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+
+NEVER = threading.Event()
+PERIOD = 0.5
+
+StartRedis = Callable[..., RedisServer]
+Open = Callable[..., RedisStore]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Open stores of three requests in half a second; they close with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(server: RedisServer, limit: int = 3, period: float = PERIOD, **fields: str) -> RedisStore:
+            store = RedisStore(Redis(port=server.port, **fields), "account", limit, period)  # type: ignore[arg-type]
+            return stack.enter_context(contextlib.closing(store))
+
+        yield connect
+
+
+def known(store: RedisStore) -> RedisStore:
+    """Wait until the store knows what was sent in the last period."""
+    while store.wait(1):
+        time.sleep(0.01)
+    return store
+
+
+def taken(store: RedisStore, times: int) -> list[bool]:
+    """Return whether there was a slot, so many times."""
+    return [isinstance(store.take(), int) for _ in range(times)]
+
+
+def test_a_slot_is_free_again_one_period_after_its_answer(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store, other = known(opened(server)), opened(server)
+    slots = [store.take(), other.take(), store.take()]
+    assert sorted(slots) == [0, 1, 2]  # type: ignore[type-var]
+    assert other.take() == (PERIOD, False, False)  # nobody knows when these will be answered
+    time.sleep(0.2)
+    store.settle(1)
+    wait = other.take()
+    assert isinstance(wait, Wait)
+    assert PERIOD - 0.2 < wait.seconds <= PERIOD
+    time.sleep(wait.seconds)
+    assert other.take() == 1
+    assert isinstance(store.take(), Wait)
+
+
+def test_nobody_knows_what_was_sent_before_the_first_use(redis_server: StartRedis, opened: Open) -> None:
+    store = opened(redis_server())
+    first = store.take()
+    assert first == (PERIOD, False, True)
+    time.sleep(PERIOD / 2)
+    again = store.take()
+    assert isinstance(again, Wait)
+    assert again.seconds <= PERIOD / 2
+    assert again.unknown
+    time.sleep(again.seconds)
+    assert taken(store, 4) == [True, True, True, False]
+
+
+def test_an_emptied_redis_makes_everyone_wait_one_period(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store = known(opened(server))
+    slot = store.take()
+    with server.admin() as admin:
+        admin.flushall()
+    assert store.take() == (PERIOD, False, True)
+    time.sleep(PERIOD / 2)
+    assert isinstance(slot, int)
+    store.settle(slot)  # it was under way when the count was lost, so its own period begins only now
+    time.sleep(PERIOD / 2)
+    assert taken(store, 3) == [True, True, False]
+
+
+def test_an_answer_does_not_make_a_count_that_was_lost(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store = known(opened(server))
+    slot = store.take()
+    with server.admin() as admin:
+        admin.flushall()
+        assert isinstance(slot, int)
+        store.settle(slot)
+        assert admin.keys() == []
+    assert taken(store, 1) == [False]
+
+
+def test_a_restart_with_an_old_snapshot_is_noticed(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store, other = known(opened(server)), opened(server)
+    with server.admin() as admin:
+        admin.save()
+    for slot in [store.take() for _ in range(3)]:
+        store.settle(slot)  # type: ignore[arg-type]
+    server.kill()
+    server.start()
+    assert other.take() == (PERIOD, False, True)
+    assert isinstance(store.take(), Wait)
+    assert taken(known(store), 4) == [True, True, True, False]
+
+
+def test_slots_of_a_larger_limit_are_free_one_period_later(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    small = known(opened(server, 2))
+    big = opened(server, 5)
+    assert taken(big, 3) == [True, True, False]
+    time.sleep(PERIOD)
+    assert taken(small, 1) == [False]
+    assert taken(big, 4) == [True, True, True, False]
+
+
+def test_a_smaller_limit_uses_only_the_first_slots(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    big = known(opened(server, 250, period=0.2))
+    small = opened(server, 2, period=0.2)
+    assert [small.take(), small.take()] == [0, 1]
+    assert isinstance(small.take(), Wait)
+    assert taken(big, 249) == [True] * 248 + [False]
+    small.settle(1)
+    assert 0 < small.wait(1) < 0.2 < 60 < small.wait(2) < 60.2  # type: ignore[operator]
+    time.sleep(0.2)
+    assert small.take() == 1
+
+
+def test_a_pause_stops_everyone_and_never_gets_shorter(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store, other = known(opened(server)), opened(server)
+    store.pause(0.6)
+    store.pause(0.1)
+    wait = other.take()
+    assert isinstance(wait, Wait)
+    assert wait.paused
+    assert 0.4 < wait.seconds < 0.61
+    assert 0.4 < other.wait(1) < 0.61  # type: ignore[operator]
+    time.sleep(wait.seconds)
+    assert taken(other, 1) == [True]
+
+
+def test_what_a_dead_process_took_is_kept_for_the_longest_flight(
+    redis_server: StartRedis, opened: Open
+) -> None:
+    store = known(opened(redis_server(), 1))
+    store.take()
+    assert store.wait(1) == pytest.approx(LONGEST_FLIGHT + PERIOD, abs=0.2)
+
+
+def test_a_clock_that_was_set_back_blocks_nobody_for_long(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store = known(opened(server, 1))
+    with server.admin() as admin:
+        (key,) = admin.keys()
+        admin.zadd(key, {"0": (time.time() + 86_400) * 1e6})
+    assert store.wait(1) == 0
+    assert taken(store, 2) == [True, False]
+
+
+def test_keys_are_named_by_a_hash_and_expire(redis_server: StartRedis) -> None:
+    server, secret = redis_server(), "a-key-that-nobody-should-see"
+    budget = open_budget(server.url, api_key=secret, base_url="https://x.example/v1", period=0.0)
+    with budget.permit(5, NEVER):
+        budget.pause(100)
+    budget.close()
+    with server.admin() as admin:
+        lives = {key.decode(): admin.ttl(key) for key in admin.scan_iter()}
+        told = repr([admin.zrange(key, 0, -1) for key in lives if key.endswith("slots")])
+    assert [key.rsplit(":", 1)[1] for key in sorted(lives)] == ["pause", "slots"]
+    assert sorted(lives.values()) == [pytest.approx(100, abs=2), pytest.approx(KEEP, abs=60)]
+    assert secret not in told + repr(lives)
+
+
+def test_another_key_or_address_is_another_account(redis_server: StartRedis) -> None:
+    server = redis_server()
+    budgets = [
+        open_budget(server.url, api_key=key, base_url=address, requests_per_minute=1, period=PERIOD)
+        for key, address in (("a", "u"), ("b", "u"), ("a", "v"))
+    ]
+    for budget in budgets:
+        budget.wait(1)
+    time.sleep(PERIOD)
+    for budget in budgets:
+        with budget.permit(0.0, NEVER):
+            pass
+        budget.close()
+
+
+def test_a_user_who_may_not_ask_for_the_run_shares_the_count(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    with server.admin() as admin:
+        admin.acl_setuser("worker", enabled=True, passwords=["+w"], keys=["*"], commands=["+@all", "-info"])
+    limited, other = (opened(server, username="worker", password="w") for _ in range(2))
+    assert taken(known(limited), 2) == [True, True]
+    assert taken(other, 2) == [True, False]
+
+
+# Redis does not answer
+
+
+def client_of(account: Sandbox, store: str | Redis, **arguments: object) -> HelpCrunchClient:
+    arguments = {"retry": RetryPolicy(max_attempts=1, patience=1.5), **arguments}
+    return HelpCrunchClient(account.key, base_url=account.url, rate_limit_store=store, **arguments)  # type: ignore[arg-type]
+
+
+def test_requests_wait_for_redis_until_their_patience_ends(sandbox: Callable[..., Sandbox]) -> None:
+    account = sandbox()
+    port = free_port()
+    with client_of(account, f"redis://127.0.0.1:{port}/0") as client:
+        started = time.monotonic()
+        with pytest.raises(HelpCrunchBudgetStoreError) as caught:
+            client.get_organization()
+    assert 0.4 < time.monotonic() - started < 3
+    assert f"The request budget in Redis at 127.0.0.1:{port} cannot be used" in str(caught.value)
+    assert "No request is sent without it" in str(caught.value)
+    assert account.journal == []
+
+
+def test_requests_fail_at_once_where_that_is_wanted(sandbox: Callable[..., Sandbox]) -> None:
+    account = sandbox()
+    with client_of(account, f"redis://127.0.0.1:{free_port()}/0", rate_limit_on_failure="fail") as client:
+        started = time.monotonic()
+        with pytest.raises(HelpCrunchBudgetStoreError, match="refused"):
+            client.get_organization()
+        with pytest.raises(HelpCrunchBudgetStoreError, match="refused"):
+            client.budget_wait()
+    assert time.monotonic() - started < 0.5
+    assert account.journal == []
+
+
+def test_requests_go_on_when_redis_is_back(
+    redis_server: StartRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = redis_server()
+    budget = open_budget(server.url, api_key="k", base_url="u", requests_per_minute=2, period=PERIOD)
+    with budget.permit(5, NEVER):
+        server.kill()
+        assert budget.wait(1) == PERIOD
+        timer = threading.Timer(0.5, server.start)
+        timer.start()
+    with caplog.at_level(logging.INFO), budget.permit(10, NEVER):
+        pass
+    timer.join()
+    budget.close()
+    assert [text for text in caplog.messages if "cannot be used" in text and text.endswith("at most.")]
+
+
+def test_a_request_that_succeeded_does_not_fail_because_redis_went(
+    redis_server: StartRedis, sandbox: Callable[..., Sandbox]
+) -> None:
+    account, server = sandbox(latency=0.3), redis_server()
+    budget = open_budget(server.url, api_key="k", base_url="u", period=0.0)
+    timer = threading.Timer(0.1, server.kill)
+    with HelpCrunchClient(account.key, base_url=account.url, budget=budget) as client:
+        with budget.permit(5, NEVER):
+            timer.start()
+        assert client.get_organization()["id"]
+    timer.join()
+
+
+def test_a_redis_that_hangs_does_not_hang_the_task(
+    redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.3)
+    server = redis_server()
+    budget = open_budget(server.url, api_key="k", base_url="u", period=0.0, on_failure="fail")
+    started = time.monotonic()
+    with budget.permit(5, NEVER):
+        server.signal(signal.SIGSTOP)
+    with pytest.raises(HelpCrunchBudgetStoreError, match="[Tt]imeout"), budget.permit(60, NEVER):
+        pass
+    server.signal(signal.SIGCONT)
+    assert time.monotonic() - started < 5
+    with budget.permit(5, NEVER):  # not answered with what the hanging request had asked
+        pass
+    budget.close()
+
+
+def test_a_server_that_is_no_redis_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for _ in range(2):
+                with contextlib.suppress(OSError), listener.accept()[0] as peer:
+                    peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        budget = open_budget(url, api_key="k", base_url="u", on_failure="fail")
+        with pytest.raises(HelpCrunchBudgetStoreError, match="cannot be used"):
+            budget.wait(1)
+    budget.close()
+
+
+def test_connections_that_redis_closed_are_made_anew(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store = known(opened(server))
+    with server.admin() as admin:
+        for _ in range(3):
+            admin.client_kill_filter(_type="normal", skipme=True)
+            assert isinstance(store.take(), int)
+
+
+def test_a_pause_that_redis_did_not_hear_stops_at_least_this_process(
+    redis_server: StartRedis, opened: Open
+) -> None:
+    server = redis_server()
+    store = known(opened(server))
+    server.kill()
+    store.pause(0.5)
+    wait = store.take()
+    assert isinstance(wait, Wait)
+    assert wait.paused
+    time.sleep(0.5)
+    assert isinstance(store.take(), Away)
+
+
+def test_a_wrong_password_is_told_at_once_and_never_shown(redis_server: StartRedis) -> None:
+    server = redis_server("--requirepass", "right")
+    for redis in (Redis(port=server.port, password="hidden-word"), Redis(port=server.port)):
+        budget = open_budget(redis, api_key="k", base_url="u")
+        with pytest.raises(HelpCrunchBudgetStoreError, match="Mend user and password") as caught:
+            budget.permit(600, NEVER).__enter__()
+        seen = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        assert "hidden-word" not in "".join(seen.format())
+        assert caught.value.__context__ is None
+        budget.close()
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hidden-word@host:6379/0",
+        "redis://user:hidden-word@host/0",
+        "rediss://hidden-word@host/0",
+        "redis://@host/0",
+    ],
+)
+def test_a_password_in_the_address_is_refused_with_advice(url: str) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="name that in rate_limit_conn_id") as caught:
+        HelpCrunchClient("a-key", rate_limit_store=url)
+    assert "hidden-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis:///0",
+        "redis://host:port/0",
+        "redis://host:99999/0",
+        "redis://host/db",
+        "redis://host/0/1",
+        "redis://host/0?password=hidden-word",
+        "redis://host/0#hidden-word",
+        "rediss://host/-1",
+    ],
+)
+def test_a_wrong_address_is_refused(url: str) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="must look like redis://host:6379/0") as caught:
+        HelpCrunchClient("a-key", rate_limit_store=url)
+    assert "hidden-word" not in str(caught.value)
+
+
+def test_an_address_may_leave_out_port_and_database() -> None:
+    with HelpCrunchClient("a-key", rate_limit_store="redis://host"):
+        pass
+
+
+def test_the_database_of_the_address_is_used(redis_server: StartRedis) -> None:
+    server = redis_server()
+    budget = open_budget(f"redis://localhost:{server.port}/3", api_key="k", base_url="u")
+    budget.wait(1)
+    budget.close()
+    with server.admin() as admin:
+        assert list(admin.info("keyspace")) == ["db3"]
+
+
+def test_tls_is_spoken_and_certificates_are_checked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heard: list[bytes] = []
+
+        def hear() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                heard.append(peer.recv(3))
+
+        thread = threading.Thread(target=hear)
+        thread.start()
+        url = f"rediss://127.0.0.1:{listener.getsockname()[1]}/0"
+        budget = open_budget(url, api_key="k", base_url="u", on_failure="fail")
+        with pytest.raises(HelpCrunchBudgetStoreError, match="with TLS cannot be used"):
+            budget.wait(1)
+        thread.join()
+    assert heard[0][:2] == b"\x16\x03"
+    kind = budget._store._scripts.connect()  # type: ignore[attr-defined]
+    assert (kind.check_hostname, kind.cert_reqs.name) == (True, "CERT_REQUIRED")
+
+
+def test_without_redis_py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "airflow_provider_helpcrunch.client.rate_limit_redis")
+    with pytest.raises(HelpCrunchConfigurationError, match=r"airflow-provider-helpcrunch\[redis\]"):
+        HelpCrunchClient("a-key", rate_limit_store="redis://host")
+
+
+@pytest.mark.parametrize("mode", ["", "ignore", "WAIT"])
+def test_an_unknown_mode_is_refused(mode: str) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="rate_limit_on_failure must be wait or fail"):
+        HelpCrunchClient("a-key", rate_limit_on_failure=mode)
+
+
+# With the real API client
+
+
+def test_a_429_seen_by_one_client_stops_the_other(
+    redis_server: StartRedis, sandbox: Callable[..., Sandbox]
+) -> None:
+    account, server = sandbox(faults=[Fault("status", status=429, retry_after="1", nth=1)]), redis_server()
+    seen: list[float] = []
+
+    def budget() -> Budget:
+        return open_budget(server.url, api_key="k", base_url="u", period=0.0)
+
+    with (
+        HelpCrunchClient(account.key, base_url=account.url, budget=budget()) as first,
+        HelpCrunchClient(account.key, base_url=account.url, budget=budget()) as second,
+    ):
+        thread = threading.Thread(target=first.get_organization)
+        thread.start()
+        while not account.journal:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        second.get_organization()
+        thread.join()
+        seen.extend(request.at for request in account.journal)
+    assert len(seen) == 3
+    assert min(seen[1:]) - seen[0] >= 0.99
