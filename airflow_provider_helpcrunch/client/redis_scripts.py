@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import threading
 import time
@@ -46,7 +45,7 @@ class RedisScripts:
         self._arguments = arguments
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._unread = 0
+        self._can_be_silent = False
         self._hung_at = -TIMEOUT
 
     @property
@@ -77,13 +76,9 @@ class RedisScripts:
         self._on_a_live_connection(self._start, script, arguments)
 
     def close(self) -> None:
-        """Close the connection, when all that was sent has arrived."""
-        with self._lock, contextlib.suppress(*PROBLEMS):
-            if self._connection is not None:
-                try:
-                    self._read(self._unread)
-                finally:
-                    self._disconnect()
+        """Close the connection."""
+        with self._lock:
+            self._disconnect()
 
     def connect(self) -> Any:
         """Return a new connection that connects at its first use."""
@@ -108,7 +103,7 @@ class RedisScripts:
         """Leave no connection behind on which the next one could read an answer that is not its own."""
         try:
             if self._connection is None:
-                self._connection = self.connect()
+                self._open()
             return do(script, arguments)
         except errors.ResponseError:
             raise
@@ -118,36 +113,41 @@ class RedisScripts:
             self._disconnect()
             raise
 
+    def _open(self) -> None:
+        self._connection = self.connect()
+        self._send("CLIENT", "REPLY", "ON")
+        try:
+            self._connection.read_response()
+            self._can_be_silent = True
+        except errors.ResponseError:  # an ACL, or a proxy that does not know it
+            self._can_be_silent = False
+
     def _disconnect(self) -> None:
-        self._unread = 0
-        if self._connection is not None:
-            self._connection.disconnect()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
 
     def _run(self, script: str, arguments: tuple[int, ...]) -> Any:
-        self._send("EVALSHA", _digest(script), arguments)
-        self._read(self._unread)
+        self._send("EVALSHA", _digest(script), *self._arguments, *arguments)
         try:
             return self._connection.read_response()
         except errors.NoScriptError:
-            self._send("EVAL", script, arguments)
+            self._send("EVAL", script, *self._arguments, *arguments)
             return self._connection.read_response()
 
     def _start(self, script: str, arguments: tuple[int, ...]) -> None:
-        while self._connection.can_read(0):  # an earlier answer, or that the connection was closed
-            self._read(1)
-        self._send("EVAL", script, arguments)
-        self._unread += 1
+        if not self._can_be_silent:
+            self._run(script, arguments)
+            return
+        if self._connection.can_read(0):  # nothing is to come, so it was closed
+            msg = "closed meanwhile"
+            raise errors.ConnectionError(msg)
+        silence = self._connection.pack_command("CLIENT", "REPLY", "SKIP")
+        self._send("EVAL", script, *self._arguments, *arguments, before=silence)
 
-    def _send(self, command: str, script: str, arguments: tuple[int, ...]) -> None:
-        packed = self._connection.pack_command(command, script, *self._arguments, *arguments)
-        self._connection.send_packed_command(packed)
-
-    def _read(self, answers: int) -> None:
-        """Read answers to what was started."""
-        for _ in range(answers):
-            self._unread -= 1
-            with contextlib.suppress(errors.ResponseError):
-                self._connection.read_response()
+    def _send(self, *words: str | int, before: list[bytes] | None = None) -> None:
+        packed = self._connection.pack_command(*words)
+        self._connection.send_packed_command([b"".join([*(before or ()), *packed])])
 
 
 @lru_cache

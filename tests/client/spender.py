@@ -71,7 +71,7 @@ def work(it: Spending, budget: Budget, dice: random.Random, ends: float, held: l
     never = threading.Event()
     with socket.create_connection(("127.0.0.1", it.port)) as server:
         while time.monotonic() < ends:
-            with budget.permit(60.0, never):
+            with budget.permit(300.0, never):
                 taken = time.monotonic()
                 time.sleep(dice.uniform(0, it.delay / 2))
                 server.sendall(b"?")

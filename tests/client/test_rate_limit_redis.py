@@ -207,12 +207,15 @@ def test_another_key_or_address_is_another_account(redis_server: StartRedis) -> 
         budget.close()
 
 
-def test_a_user_who_may_not_ask_for_the_run_shares_the_count(redis_server: StartRedis, opened: Open) -> None:
-    server = redis_server()
+def test_a_user_who_may_do_little_shares_the_count(redis_server: StartRedis, opened: Open) -> None:
+    server, rights = redis_server(), ["+@all", "-info", "-client"]
     with server.admin() as admin:
-        admin.acl_setuser("worker", enabled=True, passwords=["+w"], keys=["*"], commands=["+@all", "-info"])
+        admin.acl_setuser("worker", enabled=True, passwords=["+w"], keys=["*"], commands=rights)
     limited, other = (opened(server, username="worker", password="w") for _ in range(2))
     assert taken(known(limited), 2) == [True, True]
+    assert taken(other, 2) == [True, False]
+    limited.settle(0)
+    time.sleep(PERIOD)
     assert taken(other, 2) == [True, False]
 
 
@@ -311,6 +314,19 @@ def test_a_server_that_is_no_redis_is_told() -> None:
         with pytest.raises(HelpCrunchBudgetStoreError, match="cannot be used"):
             budget.wait(1)
     budget.close()
+
+
+def test_an_answer_is_noted_on_a_connection_that_was_closed(redis_server: StartRedis, opened: Open) -> None:
+    server = redis_server()
+    store = known(opened(server))
+    with server.admin() as admin:
+        admin.config_set("save", "")
+        slot = store.take()
+        admin.client_kill_filter(_type="normal", skipme=True)
+        assert isinstance(slot, int)
+        store.settle(slot)
+    time.sleep(PERIOD)
+    assert taken(store, 4) == [True, True, True, False]
 
 
 def test_connections_that_redis_closed_are_made_anew(redis_server: StartRedis, opened: Open) -> None:
