@@ -154,10 +154,9 @@ class ChatEndpoints(ChatUpdates):
             body = {**query, "offset": offset, "limit": limit}
             try:
                 return self._found(body, check, cancelled)
-            except HelpCrunchNotFoundError as refusal:
-                page = self._second_look(body, check, cancelled)
-                if page is None:
-                    raise refusal from None
+            except HelpCrunchNotFoundError:
+                if (page := self._second_look(body, check, cancelled)) is None:
+                    raise
                 return page
 
         return fetch
