@@ -22,6 +22,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.client.id_set import IdSet
+from airflow_provider_helpcrunch.client.pages import refuse_empty_chats
 from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchResponseError
 
@@ -245,6 +246,4 @@ def _check(page: Page, offset: int = 0) -> None:
     if any(later > earlier for earlier, later in itertools.pairwise(times)):
         msg = "HelpCrunch did not send the chats latest activity first, as it was asked to."
         raise HelpCrunchPaginationError(msg)
-    if not page.ids and page.total is not None and page.total > offset:
-        msg = f"The page at offset {offset} is empty, though there should be {page.total} chats."
-        raise HelpCrunchPaginationError(msg)
+    refuse_empty_chats(page, offset)
