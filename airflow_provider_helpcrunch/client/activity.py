@@ -22,6 +22,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.client.id_set import IdSet
+from airflow_provider_helpcrunch.client.pages import refuse_empty_chats
 from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchResponseError
 
@@ -37,7 +38,7 @@ MOST_SWEEPS = 50
 """How often the front may be read again because more chats got a message meanwhile."""
 
 MOST_STALLED = 20
-"""Pages in a row that may not join or may bring nothing new, because rows in front of them come and go."""
+"""Pages in a row that may lead no further down the list, because rows in front of them come and go."""
 
 
 class ActivityListing(Iterator["Record"]):
@@ -61,8 +62,7 @@ class ActivityListing(Iterator["Record"]):
         self._fetch = fetch
         self._since = since
         self._limit = max(page_size, 2)
-        self._known = IdSet()
-        self._seen = IdSet()
+        self._known, self._seen = IdSet(), IdSet()
         self._totals: set[int | None] = set()
         self._dated = self._mute = False
         self._cancelled = threading.Event()
@@ -156,14 +156,14 @@ class _Sweep:
         while True:
             page = self._page(offset)
             if offset and not any(self._anchors(page)):
-                self._stall(offset, news=False)
+                self._stall(offset, further=False)
                 step = 2 * step or max(self._largest // 2, 1)
                 offset = max(offset - step, 0)
                 continue
             step, first = 0, self.newest is None
-            news = self._meet(page)
+            further = self._meet(page)
             yield page
-            if self._is_over(offset, page, news=news):
+            if self._is_over(offset, page, further=further):
                 self.one_answer = first
                 return
             offset += max(len(page) - 1, 0)
@@ -191,15 +191,16 @@ class _Sweep:
         ]
 
     def _meet(self, page: Page) -> bool:
-        """Take note of a page; return whether it brought chats that this reading had not met."""
+        """Take note of a page; return whether it leads further down: what is new in front may have just moved there."""
         self._check_order(page)
         new = [self._met.add(number) for number in page.ids]
         times = [at for at in _moments_of(page) if at]
         self.newest = self.newest or next(iter(times), None)
         self._edge = min((at for at in (self._edge, *times) if at), default=None)
         self._largest = max(self._largest, len(page))
-        self._last = page.ids[-1] if new and new[-1] else self._last
-        return any(new)
+        further = bool(new) and new[-1]
+        self._last = page.ids[-1] if further else self._last
+        return further
 
     def _check_order(self, page: Page) -> None:
         """In front of a chat met before, only those may be new that got a message since the reading began."""
@@ -209,23 +210,23 @@ class _Sweep:
             msg = "The order of the chats changed while they were listed: completeness cannot be promised."
             raise HelpCrunchPaginationError(msg)
 
-    def _is_over(self, offset: int, page: Page, *, news: bool) -> bool:
+    def _is_over(self, offset: int, page: Page, *, further: bool) -> bool:
         if any(at and at < self._until for at in _moments_of(page)):
             return True
         reached = offset + len(page)
         told = page.total == reached and page.ids[-1:] == ([] if self._last is None else [self._last])
-        doubtful = len(page) < self._largest and not news
+        doubtful = len(page) < self._largest and not further
         sure = told and (offset > 0 or not page.ids)
         if sure or ((told or doubtful) and not self._get(reached, lambda _: None).ids):
             self.size = reached
             return True
-        self._stall(offset, news=news)
+        self._stall(offset, further=further)
         return False
 
-    def _stall(self, offset: int, *, news: bool) -> None:
-        self._stalled = 0 if news else self._stalled + 1
+    def _stall(self, offset: int, *, further: bool) -> None:
+        self._stalled = 0 if further else self._stalled + 1
         if self._stalled > MOST_STALLED:
-            msg = f"{self._stalled} pages of chats in a row brought nothing new; given up at offset {offset}."
+            msg = f"{self._stalled} pages of chats in a row led no further; given up at offset {offset}."
             raise HelpCrunchPaginationError(msg)
 
 
@@ -245,6 +246,4 @@ def _check(page: Page, offset: int = 0) -> None:
     if any(later > earlier for earlier, later in itertools.pairwise(times)):
         msg = "HelpCrunch did not send the chats latest activity first, as it was asked to."
         raise HelpCrunchPaginationError(msg)
-    if not page.ids and page.total is not None and page.total > offset:
-        msg = f"The page at offset {offset} is empty, though there should be {page.total} chats."
-        raise HelpCrunchPaginationError(msg)
+    refuse_empty_chats(page, offset)

@@ -88,7 +88,7 @@ class Answer:
         msg = " ".join(
             [
                 f"{self.method} {self.path}: HelpCrunch answered {self.status}: {said}.",
-                ADVICE.get(self.status, ""),
+                "" if self.status == 404 and self.method == "PUT" else ADVICE.get(self.status, ""),
             ]
         ).rstrip()
         if self.status == 429:

@@ -10,14 +10,13 @@ from airflow_provider_helpcrunch.client.activity import ActivityListing
 from airflow_provider_helpcrunch.client.chat_updates import ChatUpdates, chat_parser
 from airflow_provider_helpcrunch.client.endpoints import check_id, check_page_size
 from airflow_provider_helpcrunch.client.filters import check_filters
-from airflow_provider_helpcrunch.client.pages import Page
+from airflow_provider_helpcrunch.client.pages import Page, refuse_empty_chats
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.records import chat_of
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchNotFoundError,
-    HelpCrunchPaginationError,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class ChatEndpoints(ChatUpdates):
             msg = f"offset must be 0 or more, and limit 1 to {LARGEST_PAGE}, not {offset} and {limit}."
             raise HelpCrunchConfigurationError(msg)
         search = self._search(filters, comparison)
-        return search(offset, limit, lambda page: _check_not_empty(page, offset), threading.Event())
+        return search(offset, limit, lambda page: refuse_empty_chats(page, offset), threading.Event())
 
     def get_chat(self, chat_id: int) -> Chat:
         """
@@ -154,10 +153,9 @@ class ChatEndpoints(ChatUpdates):
             body = {**query, "offset": offset, "limit": limit}
             try:
                 return self._found(body, check, cancelled)
-            except HelpCrunchNotFoundError as refusal:
-                page = self._second_look(body, check, cancelled)
-                if page is None:
-                    raise refusal from None
+            except HelpCrunchNotFoundError:
+                if (page := self._second_look(body, check, cancelled)) is None:
+                    raise
                 return page
 
         return fetch
@@ -183,18 +181,11 @@ class ChatEndpoints(ChatUpdates):
         if (page := found(body, check)) is not None:
             return page
         try:
-            chats = self._chat_pages(OLDEST_FIRST)(0, 1, _check_not_empty, cancelled)
+            chats = self._chat_pages(OLDEST_FIRST)(0, 1, refuse_empty_chats, cancelled)
         except HelpCrunchNotFoundError:
             return None
         if not chats.ids:
             return nothing
-        if found(any_chat, _check_not_empty) is None:
+        if found(any_chat, refuse_empty_chats) is None:
             return None
         return nothing if (page := found(body, check)) is None else page
-
-
-def _check_not_empty(page: Page, offset: int = 0) -> None:
-    """Refuse an empty page that by its own total cannot be empty."""
-    if not page.ids and page.total is not None and page.total > offset:
-        msg = f"The page at offset {offset} is empty, though there should be {page.total} chats."
-        raise HelpCrunchPaginationError(msg)

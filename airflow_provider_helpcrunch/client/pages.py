@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.client.answers import error_details
+from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,19 @@ def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
             msg = "two different records have the same id"
             raise ValueError(msg)
     return Page(list(by_id.values()), list(by_id), _total_of(payload))
+
+
+def refuse_empty_chats(page: Page, offset: int = 0) -> None:
+    """
+    Refuse an empty page of chats that by its own total cannot be empty.
+
+    :param page: the page
+    :param offset: how many chats stand in front of it (0)
+    :raises HelpCrunchPaginationError: its total promises more
+    """
+    if not page.ids and page.total is not None and page.total > offset:
+        msg = f"The page at offset {offset} is empty, though there should be {page.total} chats."
+        raise HelpCrunchPaginationError(msg)
 
 
 def _id_of(row: Any) -> int:

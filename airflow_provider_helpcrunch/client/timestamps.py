@@ -61,7 +61,7 @@ def moment(name: str, value: Any) -> datetime:
             raise ValueError
         given = given if given.tzinfo else given.replace(tzinfo=UTC)
         return datetime.fromtimestamp(given.timestamp(), UTC)
-    except (ValueError, OverflowError):  # the latter: in UTC it lies before the year 1, or after 9999
+    except (ValueError, OverflowError):  # either, where it lies before the year 1 or after 9999 in UTC
         msg = (
             f"{name} must be a time: a datetime, ISO 8601 text such as 2026-01-31T08:00:00+00:00, or UNIX seconds; "
             f"not {value!r}."

@@ -6,6 +6,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+NOBODY = frozenset({"unassigned", "nobody"})
+"""Words for no agent, where a template cannot say ``None``."""
+
+
+def is_nobody(value: Any) -> bool:
+    """Say whether the value stands for no agent."""
+    return value is None or (isinstance(value, str) and value in NOBODY)
+
 
 def refused(msg: str) -> Exception:
     """Return the error for a wrong argument; nothing has been sent or written yet."""
@@ -129,18 +137,20 @@ def from_json(name: str, text: str) -> Any:
         raise refused(msg) from None
 
 
-def record_id(name: str, value: Any) -> int:
+def record_id(name: str, value: Any, *, several: bool = False) -> int:
     """
     Return an id, given as a number, as text, or as a record that has it, such as an agent of ``ListAgentsOperator``.
 
     :param name: the argument, for the message
     :param value: what the user gave
+    :param several: whether the argument may hold several ids, for the message
     :raises HelpCrunchConfigurationError: there is no id
     """
     found = value.get("id") if isinstance(value, dict) else value
     if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 19:
         found = int(found)
     if not isinstance(found, int) or isinstance(found, bool) or not 0 < found < 2**63:
-        msg = f"{name} must be a HelpCrunch id (a whole number above 0), several, or records with an id; not {value!r}."
+        more = ", several, or records with an id" if several else ""
+        msg = f"{name} must be a HelpCrunch id (a whole number above 0){more}, not {value!r}."
         raise refused(msg)
     return found

@@ -136,7 +136,22 @@ def test_an_ignored_offset_in_a_lively_account_ends_loudly(client: Connect) -> N
 
     with (
         AnsweringServer(account := WithoutOffsets(350, happens)) as server,
-        pytest.raises(HelpCrunchPaginationError, match="brought nothing new"),
+        pytest.raises(HelpCrunchPaginationError, match="led no further"),
+    ):
+        read(client(server))
+    assert account.requests < 60
+
+
+@pytest.mark.parametrize("size", [197, 350])
+def test_an_ignored_offset_under_new_chats_ends_loudly(client: Connect, size: int) -> None:
+    """Each page brings something new, though only in front; and once its total seems to say that it is the last."""
+
+    def happens(account: Account, request: int) -> None:
+        account.message(1000 + request)
+
+    with (
+        AnsweringServer(account := WithoutOffsets(size, happens)) as server,
+        pytest.raises(HelpCrunchPaginationError, match="led no further"),
     ):
         read(client(server))
     assert account.requests < 60
@@ -159,7 +174,7 @@ def test_pages_of_one_row_cannot_join_and_end_loudly(client: Connect) -> None:
 
     with (
         AnsweringServer(account := OneRow(60)) as server,
-        pytest.raises(HelpCrunchPaginationError, match="brought nothing new"),
+        pytest.raises(HelpCrunchPaginationError, match="led no further"),
     ):
         read(client(server))
     assert account.requests < 60
@@ -220,6 +235,17 @@ def test_pages_join_though_rows_vanish_in_front(client: Connect, vanishing: rang
     assert set(got) >= set(account.times)
 
 
+def test_a_page_joins_though_most_of_what_was_read_vanishes(client: Connect) -> None:
+    def happens(account: Account, request: int) -> None:
+        if request == 18:
+            for chat in range(1001, 2501):
+                account.times.pop(chat)
+
+    with AnsweringServer(account := Account(2500, happens)) as server:
+        assert sorted(read(client(server)))[:1000] == list(range(1, 1001))
+    assert account.requests < 50
+
+
 def test_a_chat_that_moves_back_joins_nothing(client: Connect) -> None:
     """Its last messages were deleted, and others vanish: what stands between its old and its new place is not met."""
 
@@ -262,6 +288,18 @@ def test_a_chat_behind_a_page_of_listed_ones_that_were_written_to_after_it_is_no
         assert sorted(read(client(server))) == list(range(1, 351))
 
 
+def test_a_chat_that_escapes_the_second_look_too_is_not_lost(client: Connect) -> None:
+    def happens(account: Account, request: int) -> None:
+        if request == 3:
+            account.message(1, *range(251, 351))
+        if request == 6:  # between the pages of the second look
+            account.message(1)
+
+    with AnsweringServer(account := Account(350, happens)) as server:
+        assert sorted(read(client(server))) == list(range(1, 351))
+    assert account.requests < 10
+
+
 def test_a_chat_that_moves_to_the_front_behind_chats_without_a_message_is_not_lost(client: Connect) -> None:
     def happens(account: Account, request: int) -> None:
         if request == 4:
@@ -284,6 +322,13 @@ def test_a_quiet_account_costs_one_look_at_the_front(
     assert got == list(range(size, max(since, 1) - 1, -1))
     assert account.requests == requests
     assert [asked.query["offset"] for asked in server.asked].count("0") == 2
+
+
+@pytest.mark.parametrize("size", [1, 50, 100])
+def test_a_quiet_account_of_one_page_costs_one_look_behind_it(client: Connect, size: int) -> None:
+    with AnsweringServer(Account(size)) as server:
+        assert read(client(server)) == list(range(size, 0, -1))
+    assert [asked.query["offset"] for asked in server.asked] == ["0", str(size)]
 
 
 def test_more_chats_of_one_second_than_fit_a_page_end_too(client: Connect) -> None:

@@ -333,7 +333,6 @@ SEARCH: list[tuple[dict[str, Any], str]] = [
     ({"statuses": "None"}, "'None' is no status of a chat"),
     ({"assignee": "None"}, "assignee must be a HelpCrunch id"),
     ({"assignee": ""}, "assignee must be a HelpCrunch id"),
-    ({"assignee": "nobody"}, "assignee must be a HelpCrunch id"),
     ({"assignee": 0}, "assignee must be a HelpCrunch id"),
     ({"assignee": [1001]}, "assignee must be a HelpCrunch id"),
     ({"department": "None"}, "department must be a HelpCrunch id"),

@@ -104,7 +104,7 @@ class TestResult:
             **{"refused": 0, "failed": 0},
         }
         assert result["chats"][0] == {
-            **{"id": CHAT, "field": "assignee", "before": None, "after": 1003},
+            **{"id": CHAT, "field": "assignee", "before": "?", "after": 1003},
             **{"outcome": "changed", "error": None},
         }
         assert result["requests"] == len(server.journal) == 4  # one of them is the list of agents
@@ -146,7 +146,7 @@ class TestResult:
         operator.execute({})  # type: ignore[arg-type]
         name = next(agent["name"] for agent in server.agents if agent["id"] == 1003)
         (told,) = (line for line in lines if line.startswith("1 changed"))
-        assert f"{CHAT}  assignee  nobody  {name} (1003)  changed" in " ".join(told.split("\n")[-1:])
+        assert f"{CHAT}  assignee  ?       {name} (1003)  changed" in " ".join(told.split("\n")[-1:])
 
 
 class TestLookUp:
@@ -226,7 +226,7 @@ class TestFailures:
 
     def test_at_the_end(self, server: Sandbox) -> None:
         instance = Instance()
-        with pytest.raises(HelpCrunchRefusedError, match="1 change was not made, all others were") as caught:
+        with pytest.raises(HelpCrunchRefusedError, match="1 change was not made; the log") as caught:
             apply(self.PLAN, {"ti": instance})
         assert "chat 1: " in str(caught.value)
         assert isinstance(caught.value, AirflowFailException)  # a retry would be refused as well
@@ -452,6 +452,24 @@ class TestSpentBudget:
         with pytest.raises(HelpCrunchError, match="The trigger ended without an event"):
             operator.execute_complete({}, event=None)  # type: ignore[arg-type]
         assert server.journal == []
+
+
+def test_what_was_not_looked_at_is_not_called_nobody(
+    server: Sandbox, task_log: Callable[[Any], list[str]]
+) -> None:
+    operator = UpdateChatsOperator(task_id="apply", plan=to_agent(1003, CHAT))
+    lines = task_log(operator)
+    result = operator.execute({})  # type: ignore[arg-type]
+    assert result["chats"][0]["before"] == "?"
+    assert not any("nobody" in line for line in lines)
+    assert any("  ?  " in line for line in lines)
+
+
+@pytest.mark.parametrize("wrong", ["perhaps", 2, None])
+def test_deferrable_is_checked_too(wrong: Any, server: Sandbox) -> None:
+    with pytest.raises(HelpCrunchConfigurationError, match="deferrable must be true or false"):
+        apply(to_agent(1003, CHAT), deferrable=wrong)
+    assert server.journal == []
 
 
 class TestOneChat:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_helpcrunch.operators.arguments import choice, refused, whole_number
+from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
 from airflow_provider_helpcrunch.operators.base import (
     LONGEST_PATIENCE,
     MAX_XCOM_BYTES,
@@ -119,8 +119,8 @@ class ChatBulkOperator(HelpCrunchOperator):
             from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 
             msg = (
-                "The trigger ended without an event, so the task cannot go on. Clear it to start over: that is "
-                "harmless."
+                "The trigger ended without an event, so the task cannot go on. Clear it to start "
+                "over: that is harmless."
             )
             raise HelpCrunchError(msg)
         work = self._prepared(context)
@@ -132,6 +132,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.chats.work import Work
 
         choice("on_error", self.on_error, ON_ERROR)
+        flag("deferrable", self.deferrable)
         whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
         given = PATIENCE if self.patience is None else self.patience
         patience = whole_number("patience", given, low=1, high=LONGEST_PATIENCE)
@@ -152,7 +153,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.chats.outcome import Report
 
         try:
-            while (seconds := work.until_spent()) is not None and not self.deferrable:
+            while (seconds := work.until_spent()) is not None and not flag("deferrable", self.deferrable):
                 self.log.info("The account's request budget is spent; waiting %.0f s.", seconds)
                 time.sleep(seconds)
         except BaseException as error:
@@ -241,5 +242,5 @@ def _partial(failures: Sequence[Outcome]) -> HelpCrunchPartialError:
     some = "; ".join(f"chat {outcome.id}: {outcome.error}" for outcome in failures[:3])
     more = f" … and {len(failures) - 3} more" if len(failures) > 3 else ""
     count = "1 change was" if len(failures) == 1 else f"{len(failures)} changes were"
-    msg = f"{count} not made, all others were; the log has a table. {some}{more}"
+    msg = f"{count} not made; the log has a table of all. {some}{more}"
     return (HelpCrunchRefusedError if refused_only else HelpCrunchPartialError)(msg)

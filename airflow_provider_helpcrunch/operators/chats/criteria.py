@@ -54,9 +54,8 @@ class Criteria:
         _, word = check_filters(self.given, self.comparison)
         if word == "OR" and self._own_filters():
             msg = (
-                "With comparison OR HelpCrunch can search by filters alone: put times, assignee and department into "
-                "filters, "
-                "or search twice."
+                "With comparison OR HelpCrunch can search by filters alone: put times, assignee and "
+                "department into filters, or search twice."
             )
             raise HelpCrunchConfigurationError(msg)
 

@@ -4,8 +4,8 @@ Chats of one agent, or of nobody, go to others until none is left.
 The first page is read, what is on it is moved, and the first page is read again: the progress lives in HelpCrunch
 itself. A chat that a person has taken meanwhile is no longer on the page and is left alone. Chats that stay (refused,
 or in a status that is not wanted) would fill the first page, so the offset moves past them; each page then begins with
-the last of them, and where it does not, one of them has left and the pass starts over. A drain ends with a pass from
-the first page that finds nothing to move.
+the last of them, and where it does not, it is read from further in front. A drain ends with a pass from the first page
+that finds nothing to move.
 
 Nobody's chats cannot be searched for (the API has no "is null"), so all chats that are not closed are read. Those that
 were moved stay among them, and one pass is all.

@@ -28,6 +28,9 @@ CHANGES = Table(
 """The columns of the report in CSV and Parquet."""
 
 FAILURES: tuple[Word, ...] = ("refused", "failed")
+UNKNOWN = "?"
+"""What something was before that was not looked at."""
+
 MOST_LINES = 1000
 """Lines of a table that go into a log."""
 
@@ -38,7 +41,8 @@ class Outcome(NamedTuple):
 
     :param id: the chat's id
     :param field: what was to change: ``assignee``, ``department``, ``status`` or ``snoozed_until``
-    :param before: its value before, where that is known; of an assignee or department the id
+    :param before: its value before: of an assignee or department the id, ``None`` for none, and ``?`` where it was not
+        looked at
     :param after: the value that was asked for
     :param outcome: ``changed``, ``planned`` (a dry run), ``unchanged`` (it was so already), ``refused`` (HelpCrunch
         answered 400 or 404) or ``failed`` (no usable answer)
@@ -116,6 +120,8 @@ _HEAD = ("chat", "what", "before", "after", "outcome")
 
 def _line(outcome: Outcome, names: Mapping[int, str]) -> tuple[str, ...]:
     def shown(value: Any) -> str:
+        if value == UNKNOWN:
+            return UNKNOWN
         if outcome.field != "assignee":
             return "" if value is None else str(value)
         return "nobody" if value is None else f"{names.get(value) or 'agent'} ({value})"

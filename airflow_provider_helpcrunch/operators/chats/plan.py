@@ -12,6 +12,7 @@ from airflow_provider_helpcrunch.client.endpoints import check_id, id_in
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.operators.arguments import is_nobody
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -133,7 +134,7 @@ def _checked(field: str, value: Any) -> Any:
     if field == "status":
         written_status(value)
         return status_of(value)
-    if field == "assignee" and value == "nobody":
+    if field == "assignee" and is_nobody(value):
         return None
     if value is None and field in ("assignee", "snoozed_until"):
         return None

@@ -16,7 +16,7 @@ from airflow_provider_helpcrunch.operators.chats.failures import (
     REFUSALS,
     is_made_all_the_same,
 )
-from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
+from airflow_provider_helpcrunch.operators.chats.outcome import UNKNOWN, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class PlanRun:
                 found = client.get_chat(chat)
             except (*REFUSALS, *FAULTS) as error:
                 for change in changes:
-                    yield self._failed(Outcome(chat, change.field, None, change.value, "failed"), error)
+                    yield self._failed(Outcome(chat, change.field, UNKNOWN, change.value, "failed"), error)
                 return
         for change in changes:
             yield self._outcome_of(client, change, found)
@@ -120,7 +120,7 @@ class PlanRun:
     def _outcome_of(
         self, client: HelpCrunchClient, change: Change, found: Mapping[str, Any] | None
     ) -> Outcome:
-        outcome = Outcome(change.chat, change.field, None, change.value, "unchanged")
+        outcome = Outcome(change.chat, change.field, UNKNOWN, change.value, "unchanged")
         if found is None:
             return self._made(client, change, outcome)
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.operators.arguments import (
     flag,
     from_json,
+    is_nobody,
     items,
     names,
     record_id,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.reassignment import Order, Reassignment
 
-UNASSIGNED = "unassigned"
 MOST_CHATS = 10_000_000
 
 
@@ -134,7 +134,7 @@ def _sources(value: Any, is_from_nobody: bool) -> tuple[int | None, ...]:
     if not given:
         msg = "from_agents is empty; name the agents whose chats go to others, or None for unassigned chats."
         raise refused(msg)
-    found = [None if item in (None, UNASSIGNED) else record_id("from_agents", item) for item in given]
+    found = [None if is_nobody(item) else record_id("from_agents", item, several=True) for item in given]
     return tuple(dict.fromkeys(found))
 
 
@@ -150,7 +150,7 @@ def _targets(value: Any) -> tuple[int, ...]:
     if not given:
         msg = "to_agents is empty, so nobody could get the chats; name at least one agent."
         raise refused(msg)
-    return tuple(dict.fromkeys(record_id("to_agents", item) for item in given))
+    return tuple(dict.fromkeys(record_id("to_agents", item, several=True) for item in given))
 
 
 def _is_file(value: Any) -> bool:

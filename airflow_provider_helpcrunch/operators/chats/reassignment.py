@@ -50,9 +50,8 @@ class Order:
         """Refuse an order that cannot be right."""
         if both := [agent for agent in self.targets if agent in self.sources]:
             msg = (
-                f"Agent {both[0]} is in from_agents and in to_agents; chats cannot go to the agent they are taken "
-                "from. "
-                "Take the agent out of one of them."
+                f"Agent {both[0]} is in from_agents and in to_agents; chats cannot go to the agent "
+                "they are taken from. Take the agent out of one of them."
             )
             raise HelpCrunchConfigurationError(msg)
 
@@ -145,6 +144,15 @@ class Reassignment:
             self._skipped += len(drain.skipped)
             self._sources.pop(0)
             self._drain = self._drain_place = None
+        if not self._this_try and not self._skipped:
+            self._refuse_unknown_department(client)
+
+    def _refuse_unknown_department(self, client: HelpCrunchClient) -> None:
+        """Where nothing was found, the department may be a mistake."""
+        department = self._order.department
+        if department is not None and all(found["id"] != department for found in client.iter_departments()):
+            msg = f"department names {department}, but the account has no such department. Nothing was moved."
+            raise HelpCrunchConfigurationError(msg)
 
     def summary(self) -> dict[str, Any]:
         """Return what the result says beside the outcomes."""
@@ -200,9 +208,8 @@ class Reassignment:
                 f"{len(found)} agents" if len(found) > 20 else ", ".join(map(str, sorted(found))) or "none"
             )
             msg = (
-                f"to_agents names {', '.join(map(str, missing))}, but the account has no such agent. Nothing was "
-                "moved. "
-                f"It has {known}; ListAgentsOperator lists them."
+                f"to_agents names {', '.join(map(str, missing))}, but the account has no such agent. "
+                f"Nothing was moved. It has {known}; ListAgentsOperator lists them."
             )
             raise HelpCrunchConfigurationError(msg)
         for agent in self._order.sources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.operators.arguments import from_json, names, record_id, refused
+from airflow_provider_helpcrunch.operators.arguments import from_json, is_nobody, names, record_id, refused
 from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
-
-UNASSIGNED = "unassigned"
 
 
 class SearchChatsOperator(HelpCrunchListOperator):
@@ -44,9 +42,8 @@ class SearchChatsOperator(HelpCrunchListOperator):
     :param comparison: how ``filters`` are joined: ``AND``, or ``OR``, which allows no other argument that HelpCrunch
         searches by (``AND``)
     :param created_since: only chats created at this time or later: a ``datetime``, ISO 8601 text or UNIX seconds;
-        without an offset it is UTC
-        (With a plain cron schedule, Airflow 3 gives every run an interval of no length; use
-        ``CronDataIntervalTimetable``.)
+        without an offset it is UTC. With a plain cron schedule, Airflow 3 gives every run an interval of no length: use
+        ``CronDataIntervalTimetable`` for windows
     :param created_before: only chats created before this time
     :param closed_since: only chats closed at this time or later
     :param closed_before: only chats closed before this time
@@ -169,7 +166,7 @@ class SearchChatsOperator(HelpCrunchListOperator):
                 for name in ("created_since", "created_before", "closed_since", "closed_before")
             },
             statuses=None if statuses is None else frozenset(known_status(word) for word in statuses),
-            unassigned=self.assignee == UNASSIGNED,
-            assignee=None if anybody or self.assignee == UNASSIGNED else record_id("assignee", self.assignee),
+            unassigned=not anybody and is_nobody(self.assignee),
+            assignee=None if is_nobody(self.assignee) else record_id("assignee", self.assignee),
             department=None if self.department is None else record_id("department", self.department),
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.client.pages import Page
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, HelpCrunchPaginationError
-from airflow_provider_helpcrunch.operators.chats.selection import CLOSED, NOT_CLOSED
+from airflow_provider_helpcrunch.operators.chats.selection import CLOSED, NEVER, NOT_CLOSED
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -161,10 +161,10 @@ class SearchPages:
         try:
             return client.search_chats_page(filters, offset=self._offset)
         except HelpCrunchPaginationError as error:
-            if not self._accepted:
+            # An empty page under a total. Which of the two is wrong?
+            if not self._accepted or _tells_true_totals(client):
                 raise
-            # An empty page under a total: where chats were found before, the total is what is wrong.
-            log.warning("%s Taken for the end.", error)
+            log.warning("HelpCrunch's totals are wrong, so this is taken for the end: %s", error)
             return Page([], [], None)
 
     def _widen(self, why: str) -> None:
@@ -188,9 +188,9 @@ class SearchPages:
             and len(self._seen) < (page.total or 0)
         ):
             msg = (
-                f"HelpCrunch says throughout that there are {page.total} chats, but its pages held {len(self._seen)} "
-                "different "
-                "ones: their order changed meanwhile, so it cannot be promised that all were found."
+                f"HelpCrunch says throughout that there are {page.total} chats, but its pages held "
+                f"{len(self._seen)} different ones: their order changed meanwhile, so it cannot be "
+                "promised that all were found."
             )
             raise HelpCrunchPaginationError(msg)
 
@@ -214,6 +214,15 @@ class SearchPages:
             everything = page.total if _is_sane(page) else None
         closed = client.search_chats_page([*filters, CLOSED], limit=1)
         return everything is not None and _is_sane(closed) and closed.total == everything
+
+
+def _tells_true_totals(client: HelpCrunchClient) -> bool:
+    """Say whether a search that cannot find anything has a total of nothing."""
+    try:
+        client.search_chats_page([NEVER], limit=1)
+    except HelpCrunchPaginationError:
+        return False
+    return True
 
 
 def _is_sane(page: Page) -> bool:

@@ -17,6 +17,9 @@ NOT_CLOSED = Filter("chats.status", "!=", "closed")
 CLOSED = Filter("chats.status", "=", "closed")
 """The one status that all pages of the documentation spell alike; the others are told apart here, not by a search."""
 
+NEVER = Filter("chats.createdAt", "<", 0)
+"""Matches nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -68,8 +71,8 @@ class Selection:
         status = chat.get("status")
         if isinstance(status, int) or (isinstance(status, str) and status.isdigit()):
             msg = (
-                f"HelpCrunch sent the chat {chat.get('id')} with the status {status}: whether it is open cannot be "
-                "told."
+                f"HelpCrunch sent the chat {chat.get('id')} with the status {status}: whether it is "
+                "open cannot be told."
             )
             raise HelpCrunchResponseError(msg)
         return status not in NOT_OPEN if self.statuses is None else status in self.statuses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.operators.arguments import flag, from_json, record_id, refused
+from airflow_provider_helpcrunch.operators.arguments import flag, from_json, is_nobody, record_id, refused
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.plan import Plan
     from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
-
-NOBODY = "nobody"
 
 
 class UpdateChatsOperator(ChatBulkOperator):
@@ -34,7 +32,7 @@ class UpdateChatsOperator(ChatBulkOperator):
 
     All arguments but ``deferrable`` are templated.
 
-    :param plan: dictionaries with ``id`` and what is to change: ``assignee`` (an agent's id, or ``None`` for nobody),
+    :param plan: dictionaries with ``id`` and what is to change: ``assignee`` (an agent's id, ``None`` or ``nobody``),
         ``department`` (an id), ``status`` (``new``, ``opened``, ``pending``, ``on hold``, ``no communication`` or
         ``closed``, in any spelling) and ``snoozed_until`` (a time, or ``None`` for not snoozed). As a list, its JSON
         text, or the path or receipt of a file in any of our formats; in CSV and Parquet an empty cell means no change
@@ -87,8 +85,14 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
 
         UpdateChatAssigneeOperator.partial(task_id="give", assignee_id=1002).expand(chat_id=[4410021, 4410022])
 
+    All arguments but ``deferrable`` are templated.
+
     :param chat_id: the chat
     :param assignee_id: the agent's id; ``None`` (in a template ``nobody``): nobody
+    :param on_error: ``fail_fast`` (HelpCrunch's own error is raised; the default), ``fail_at_end`` or ``report``
+    :param report_path: where a record of the change goes, as ``output_path`` of the list operators. Default: nowhere
+    :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
+    :param max_xcom_bytes: as for :class:`UpdateChatsOperator` (1 MiB)
     :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
@@ -122,8 +126,7 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
         """Check the arguments and return a plan of one change."""
         from airflow_provider_helpcrunch.operators.chats.plan import Plan
 
-        nobody = self.assignee_id is None or self.assignee_id == NOBODY
-        assignee = None if nobody else record_id("assignee_id", self.assignee_id)
+        assignee = None if is_nobody(self.assignee_id) else record_id("assignee_id", self.assignee_id)
         return Plan.read([{"id": record_id("chat_id", self.chat_id), "assignee": assignee}])
 
     def job(self, order: Plan, ledger: Ledger) -> PlanRun:

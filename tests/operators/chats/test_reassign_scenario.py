@@ -22,7 +22,7 @@ SEARCH, WRITE = "/v1/chats/search", "/v1/chats/assignee"
 HERE = Path(__file__).parent
 KILLED_AFTER = 300
 # Airflow 3.3 has a store that outlives a killed worker; older lines make do without.
-HAS_STORE = int(airflow.__version__.split(".")[0]) >= 3
+HAS_STORE = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 3)
 
 
 class HandOver:

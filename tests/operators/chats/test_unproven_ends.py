@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchError, HelpCrunchPaginationError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
+    HelpCrunchError,
+    HelpCrunchPaginationError,
+)
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sandbox.answers import Answer, encode
 from airflow_provider_helpcrunch.sandbox.journal import Request
@@ -244,3 +248,23 @@ class TestLeastLoaded:
         server.insert_chats(9, assignee=source)
         reassign(strategy="least_loaded", to_agents=[1002, 1003], from_agents=source)
         assert Counter(write.body["assignee"] for write in server.writes()) == {1003: 9}
+
+
+@pytest.mark.parametrize("source", [LEAVER, None])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_pages_that_stay_empty_under_a_true_total_are_loud(
+    dry_run: bool, source: int | None, account: StartAccount, reassign: Reassign
+) -> None:
+    server = account(faults=[Fault("empty_page", path=SEARCH, nth=2, times=0)])
+    server.insert_chats(150, assignee=source)
+    with pytest.raises(HelpCrunchPaginationError, match="is empty, though there should be"):
+        reassign(from_agents=source, dry_run=dry_run)
+
+
+def test_a_department_that_does_not_exist_is_named(account: StartAccount, reassign: Reassign) -> None:
+    server = account(*["opened"] * 5)
+    with pytest.raises(
+        HelpCrunchConfigurationError, match="department names 99, but the account has no such"
+    ):
+        reassign(department=99)
+    assert server.writes() == []
