@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient
 from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import (
     LONGEST_FLIGHT,
     LONGEST_PAUSE,
     MemoryStore,
-    SQLiteStore,
     Store,
     Wait,
 )
