@@ -3,7 +3,8 @@ What Redis does for :mod:`.rate_limit_redis`, in its own language: one script fo
 
 ``KEYS[1]`` is a sorted set: each slot, from 0 on, by the time from which it is free, in microseconds of Redis' clock;
 and behind all of them one member that names the server's run. ``KEYS[2]`` exists while everyone pauses. ``ARGV``: the
-limit; period, longest flight and life of an unused count in microseconds; what the operation needs.
+limit; period, longest flight and life of an unused count in microseconds; what the operation needs; and at the end, of
+a script whose answer is waited for, whether the server saw it for the first time.
 """
 
 from __future__ import annotations
@@ -15,24 +16,33 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 """
 
-_COUNT = (
-    _NOW
-    + """
+COUNT = f"""{_NOW}
+local wanted, take, first_seen = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7] == '1'
 local beyond = 1e16 -- above every time
 
--- Who may not ask for the run, shares one that never changes.
+-- Who may not ask for the run, shares one that never changes. The name is longer than 64 bytes so that Redis does not
+-- pack the set into a list, through which it would walk at each step.
 local told = redis.pcall('INFO', 'server')
-local at = type(told) == 'string' and string.find(told, 'run_id:', 1, true)
-local run = at and string.sub(told, at, at + 46) or 'run_id:unknown'
+told = type(told) == 'string' and told or ''
+local run = 'the server that counts is that of ' .. (string.match(told, 'run_id:%w+') or 'run_id:unknown')
 local begun = redis.call('ZSCORE', slots, run)
-if not begun then
+local unknown_until = now + period
+if begun then
+    unknown_until = tonumber(begun) - beyond
+else
+    -- Who used this account while the server was up, ran this script. Before that, nobody can have used it any later
+    -- than a moment before the server began, and that request has long arrived.
+    local up = tonumber(string.match(told, 'uptime_in_seconds:(%d+)') or 0)
+    if first_seen and up - 1 >= (flight + period) / 1000000 and redis.call('EXISTS', slots) == 0 then
+        unknown_until = now
+    end
     redis.call('DEL', slots)
-    begun = now + beyond
-    redis.call('ZADD', slots, begun, run)
+    redis.call('ZADD', slots, beyond + unknown_until, run)
 end
-local unknown = tonumber(begun) - beyond + period > now and 1 or 0
-for slot = redis.call('ZCARD', slots) - 1, limit - 1 do
-    redis.call('ZADD', slots, now + period, slot)
+local unknown = unknown_until > now and 1 or 0
+local known = redis.call('ZCARD', slots) - 1
+for slot = known, limit - 1 do
+    redis.call('ZADD', slots, begun and now + period or unknown_until, slot)
 end
 redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 
@@ -40,7 +50,7 @@ redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 -- can be written stems from a clock that was set back since.
 local function nth(n)
     local from, step = n - 1, 1
-    if redis.call('ZCARD', slots) - 1 > limit then
+    if known > limit then
         from, step = 0, 100
     end
     while true do
@@ -59,26 +69,20 @@ local function nth(n)
     end
 end
 
-local function paused()
-    local milliseconds = redis.call('PTTL', pause)
-    return milliseconds >= 0 and (milliseconds + 1) * 1000 or 0
+local slot, wait = nth(wanted)
+local milliseconds = redis.call('PTTL', pause)
+local rest = milliseconds >= 0 and (milliseconds + 1) * 1000 or 0
+if take and wait == 0 and rest == 0 then
+    redis.call('ZADD', slots, now + flight + period, slot)
 end
+-- A slot in use may be settled at any moment, and be free one period later.
+wait = math.max(take and math.min(wait, period) or wait, rest)
+return {{slot, wait, rest > 0 and 1 or 0, unknown}}
 """
-)
-
-TAKE = f"""{_COUNT}
-local rest = paused()
-if rest > 0 then
-    return {{-1, rest, 1, 0}}
-end
-local slot, wait = nth(1)
-if wait > 0 then
-    return {{-1, math.min(wait, period), 0, unknown}}
-end
-redis.call('ZADD', slots, now + flight + period, slot)
-return {{slot, 0, 0, 0}}
 """
-"""Return ``[slot, 0, 0, 0]``, or ``[-1, microseconds to wait, 1 while all pause, 1 while the count is unknown]``."""
+``ARGV[5]`` is the number of slots wanted, ``ARGV[6]`` is 1 to take the first one if it is free. Return that slot, the
+microseconds to wait for it (0 when it was taken), 1 while all pause, 1 while the count is unknown.
+"""
 
 SETTLE = f"""{_NOW}
 return redis.call('ZADD', slots, 'XX', now + period, ARGV[5])
@@ -92,9 +96,3 @@ end
 return 0
 """
 """``ARGV[5]`` is the length in milliseconds."""
-
-WAIT = f"""{_COUNT}
-local _, wait = nth(tonumber(ARGV[5]))
-return math.max(wait, paused())
-"""
-"""``ARGV[5]`` is the number of slots wanted. Return microseconds."""

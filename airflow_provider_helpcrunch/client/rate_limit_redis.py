@@ -4,10 +4,12 @@ The request budget of many machines: everyone who reaches the same Redis shares 
 Each operation is one script, which Redis runs alone and on its own clock; the clocks of the workers do not matter.
 
 A slot of which Redis knows nothing is in use for one ``period``, because somebody may just have spent it. That is one
-rule for four cases: Redis was emptied; it was restarted, perhaps with a snapshot that is an hour old, or another
-server took over; the account is new to it, or was not used for :data:`KEEP`; a larger limit adds slots. Each costs a
-wait of one period at most, and none lets more requests through. To notice a restart, the count names the server's
-``run_id``; where Redis does not tell it (an ACL without ``INFO``), a restart with an old snapshot goes unnoticed.
+rule for four cases: Redis was emptied; it was started, perhaps with a snapshot that is an hour old, or another server
+took over; the account was not used for :data:`KEEP`; a larger limit adds slots. Each costs a wait of one period at
+most, and none lets more requests through. Only a server that never counted for this account, though it has been up
+for longer than any request is under way and a period, knows by that alone that nothing was spent: there nobody waits.
+To notice a restart, the count names the server's ``run_id``; where Redis does not tell it (an ACL without ``INFO``), a
+restart with an old snapshot goes unnoticed.
 
 What was under way when the count was lost is counted again when its answer is there, which is sooner than one period
 for whatever takes no longer than :data:`.rate_limit_stores.LONGEST_FLIGHT`. Only if Redis does not hear that either
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
-from airflow_provider_helpcrunch.client.rate_limit_lua import PAUSE, SETTLE, TAKE, WAIT
+from airflow_provider_helpcrunch.client.rate_limit_lua import COUNT, PAUSE, SETTLE
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
 from airflow_provider_helpcrunch.client.redis_scripts import PROBLEMS, REFUSALS, RedisScripts
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
@@ -55,6 +57,8 @@ class RedisStore:
         keys = [f"airflow-provider-helpcrunch:{{{name}}}:{key}" for key in ("slots", "pause")]
         seconds = (period, LONGEST_FLIGHT, KEEP)
         self._scripts = RedisScripts(redis, (2, *keys, limit, *(round(each * _MICROS) for each in seconds)))
+        # Of each account a script of its own: a server that knows it has counted this account before.
+        self._count = f"-- {name}\n{COUNT}"
         self._paused_until = 0.0
 
     def take(self) -> int | Wait | Away:
@@ -62,11 +66,11 @@ class RedisStore:
         pause = self._paused_until - time.monotonic()
         if pause > 0:
             return Wait(pause, paused=True)
-        answer = self._run(TAKE)
+        answer = self._run(self._count, 1, 1)
         if isinstance(answer, Away):
             return answer
         slot, micros, paused, unknown = answer
-        return int(slot) if slot >= 0 else Wait(micros / _MICROS, bool(paused), bool(unknown))
+        return Wait(micros / _MICROS, bool(paused), bool(unknown)) if micros else int(slot)
 
     def settle(self, slot: int) -> None:
         """Start the slot's period, without waiting for Redis. If it is away, the slot comes back by itself later."""
@@ -81,8 +85,8 @@ class RedisStore:
 
     def wait(self, slots: int) -> float | Away:
         """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
-        answer = self._run(WAIT, slots)
-        return answer if isinstance(answer, Away) else float(answer / _MICROS)
+        answer = self._run(self._count, slots, 0)
+        return answer if isinstance(answer, Away) else float(answer[1] / _MICROS)
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis import exceptions as errors
 from redis.backoff import NoBackoff
-from redis.connection import SSLConnection
+from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
 if TYPE_CHECKING:
@@ -94,9 +94,8 @@ class RedisScripts:
                 return self._guarded(do, script, arguments)
             except REFUSALS:
                 raise
-            except (
-                errors.ConnectionError
-            ):  # Redis closes what was idle for long, and all when it starts again
+            # Redis closes what was idle for long, and all when it starts again.
+            except errors.ConnectionError:
                 return self._guarded(do, script, arguments)
 
     def _guarded(self, do: Callable[[str, tuple[int, ...]], T], script: str, arguments: tuple[int, ...]) -> T:
@@ -115,7 +114,7 @@ class RedisScripts:
 
     def _open(self) -> None:
         self._connection = self.connect()
-        self._send("CLIENT", "REPLY", "ON")
+        self._send(_packed("CLIENT", "REPLY", "ON"))
         try:
             self._connection.read_response()
             self._can_be_silent = True
@@ -128,11 +127,11 @@ class RedisScripts:
             connection.disconnect()
 
     def _run(self, script: str, arguments: tuple[int, ...]) -> Any:
-        self._send("EVALSHA", _digest(script), *self._arguments, *arguments)
+        self._send(_packed("EVALSHA", _digest(script), *self._arguments, *arguments, 0))
         try:
             return self._connection.read_response()
         except errors.NoScriptError:
-            self._send("EVAL", script, *self._arguments, *arguments)
+            self._send(_packed("EVAL", script, *self._arguments, *arguments, 1))
             return self._connection.read_response()
 
     def _start(self, script: str, arguments: tuple[int, ...]) -> None:
@@ -142,14 +141,22 @@ class RedisScripts:
         if self._connection.can_read(0):  # nothing is to come, so it was closed
             msg = "closed meanwhile"
             raise errors.ConnectionError(msg)
-        silence = self._connection.pack_command("CLIENT", "REPLY", "SKIP")
-        self._send("EVAL", script, *self._arguments, *arguments, before=silence)
+        silence = _packed("CLIENT", "REPLY", "SKIP")
+        self._send(silence + _packed("EVAL", script, *self._arguments, *arguments))
 
-    def _send(self, *words: str | int, before: list[bytes] | None = None) -> None:
-        packed = self._connection.pack_command(*words)
-        self._connection.send_packed_command([b"".join([*(before or ()), *packed])])
+    def _send(self, packed: bytes) -> None:
+        self._connection.send_packed_command([packed])
 
 
 @lru_cache
 def _digest(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+@lru_cache(maxsize=512)
+def _packed(*words: str | int) -> bytes:
+    """Return a command as it is sent. The same few are sent all the time, and packing takes longer than sending."""
+    return b"".join(_PACKER.pack_command(*words))
+
+
+_PACKER: Any = Connection()  # type: ignore[no-untyped-call]

@@ -16,7 +16,13 @@ import pytest
 from redis import Redis
 from redis_server import RedisServer, free_port
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy, redis_scripts
+from airflow_provider_helpcrunch.client import (
+    Budget,
+    HelpCrunchClient,
+    RetryPolicy,
+    rate_limit_redis,
+    redis_scripts,
+)
 from airflow_provider_helpcrunch.client.rate_limit import open_budget
 from airflow_provider_helpcrunch.client.rate_limit_redis import KEEP, RedisStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, Away, Wait
@@ -81,6 +87,43 @@ def test_nobody_knows_what_was_sent_before_the_first_use(redis_server: StartRedi
     assert again.unknown
     time.sleep(again.seconds)
     assert taken(store, 4) == [True, True, True, False]
+
+
+@pytest.fixture
+def long_up(redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """Return a server that is up for longer than anything lasts; its uptime is told in whole seconds."""
+    monkeypatch.setattr(rate_limit_redis, "LONGEST_FLIGHT", 0.1)
+    server = redis_server()
+    with server.admin() as admin:
+        while admin.info("server")["uptime_in_seconds"] < 2:
+            time.sleep(0.05)
+    return server
+
+
+def test_nobody_waits_where_nothing_can_have_been_sent(long_up: RedisServer, opened: Open) -> None:
+    store, other = opened(long_up), opened(long_up)
+    assert store.wait(3) == 0
+    assert taken(other, 2) == [True, True]
+    assert taken(store, 2) == [True, False]
+
+
+def test_a_server_up_for_long_that_was_emptied_makes_everyone_wait(
+    long_up: RedisServer, opened: Open
+) -> None:
+    for use in (lambda: opened(long_up).take(), lambda: opened(long_up).wait(1)):
+        use()
+        with long_up.admin() as admin:
+            admin.flushall()
+        assert opened(long_up).take() == (PERIOD, False, True)
+        assert opened(long_up).wait(1) == pytest.approx(PERIOD, abs=0.1)
+
+
+def test_a_server_up_for_long_that_does_not_say_so_makes_everyone_wait(
+    long_up: RedisServer, opened: Open
+) -> None:
+    with long_up.admin() as admin:
+        admin.acl_setuser("worker", enabled=True, passwords=["+w"], keys=["*"], commands=["+@all", "-info"])
+    assert opened(long_up, username="worker", password="w").take() == (PERIOD, False, True)
 
 
 def test_an_emptied_redis_makes_everyone_wait_one_period(redis_server: StartRedis, opened: Open) -> None:
