@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from harness.bench import OURS
 from harness.report import Section, target
+from harness.stores import stores
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.bench import Bench
 
 PERMITS = 5_000
@@ -22,9 +25,15 @@ MOST_LATE_MS = 50
 def measure(bench: Bench) -> Section:
     """Take and settle permits that are free, then ones that are waited for."""
     bench.say(f"permit: {PERMITS} of each store")
-    with bench.folder() as folder:
+    with bench.folder() as folder, stores(bench.processes, folder) as addresses:
         report = folder / "report.json"
-        command = ["clients/permit_cost.py", report, folder, str(PERMITS), str(WAKES)]
+        command: list[str | Path] = [
+            "clients/permit_cost.py",
+            report,
+            json.dumps(addresses),
+            str(PERMITS),
+            str(WAKES),
+        ]
         bench.script(OURS.environment, command, folder)
         figures: dict[str, list[float]] = json.loads(report.read_text())
     held = all(
@@ -36,7 +45,8 @@ def measure(bench: Bench) -> Section:
         method=(
             "Taking and settling one permit of 120 that nobody else wants, which every request does once; median of "
             f"{PERMITS:,}. And how much later than its slot is free a permit is held, where eight clients wait for 20 "
-            f"a second; {WAKES} permits. Redis is measured where a `redis-server` is installed."
+            f"a second; {WAKES} permits. Redis is one on this machine, where a "
+            "`redis-server` is installed."
         ),
         columns=(
             "store",
