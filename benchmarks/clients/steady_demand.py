@@ -19,7 +19,7 @@ from airflow_provider_helpcrunch.client import HelpCrunchClient
 def work(client: HelpCrunchClient, size: int, starts: float, pause: float) -> None:
     """Want one request after the other; the pauses between them are the same in every run."""
     dice = random.Random(size)
-    time.sleep(max(0.0, starts + dice.uniform(0, 2 * pause) - time.monotonic()))
+    time.sleep(starts - time.monotonic() + dice.uniform(0, 2 * pause))
     while True:
         client.list_agents(page_size=size)
         time.sleep(dice.uniform(0, 2 * pause))
@@ -30,6 +30,8 @@ def main(
 ) -> None:
     """Start all threads; an error of one ends the process."""
     failed = threading.Event()
+    if time.monotonic() > float(starts) - 1:
+        sys.exit("not ready in time: the machine is busy")
 
     def run(client: HelpCrunchClient, number: int) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from harness.bench import OURS
 from harness.demand import LATENCY, LIMIT, Workers, spend, worker_of
 from harness.paths import CLONE, WORK
 from harness.plot import Plot
@@ -25,6 +26,7 @@ DRAWING = WORK / "permits.svg"
 
 def measure(bench: Bench) -> Section:
     """Let the workers share a store, and draw what the sandbox saw."""
+    bench.prepare([OURS])
     bench.say(f"plot: {WORKERS.processes} workers for {SECONDS} s, real time, after a minute for a new Redis")
     with bench.folder() as folder, stores(bench.processes, folder) as addresses:
         store = REDIS if REDIS in addresses else SQLITE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_helpcrunch.client.rate_limit import DEFAULT_REQUESTS_PER_MINUTE, PERIOD
 from airflow_provider_helpcrunch.sandbox.journal import Request
-from harness.environments import OWN
+from harness.bench import OURS
 from harness.sandbox import KEY
 from harness.stores import seconds_until_free
 
@@ -23,7 +23,7 @@ LATENCY = 0.05
 CYCLE = PERIOD + LATENCY
 """Seconds after which a permit can be used again at the earliest: the margin's window, and the time of a request."""
 
-START = 8.0
+START = 15.0
 """Seconds in which the processes import what they need; then all of them begin at the same time."""
 
 FIRST_SIZE = 10
@@ -55,12 +55,14 @@ def spend(bench: Bench, store: str, workers: Workers, seconds: float) -> list[Re
     """
     Let workers want requests of one new account, from a moment when its whole limit is free.
 
+    Call ``bench.prepare([OURS])`` before it: so many processes that compile the same modules are not ready in time.
+
     :param bench: the run
     :param store: the address that their clients count in
     :param workers: who
     :param seconds: for how long
     :return: the sandbox's journal, in order of arrival, with the seconds from the first arrival
-    :raises RuntimeError: a process ended by itself
+    :raises RuntimeError: a process ended by itself, or was not ready in time
     """
     with bench.sandbox(agents=1, latency=LATENCY, rate_limit=LIMIT) as sandbox:
         starts = time.monotonic() + seconds_until_free(store, sandbox.url) + START
@@ -75,7 +77,7 @@ def spend(bench: Bench, store: str, workers: Workers, seconds: float) -> list[Re
 
 def _process(bench: Bench, command: list[str], ends: float) -> None:
     with bench.folder() as folder:
-        if not bench.script(OWN, [*command], folder, patience=ends - time.monotonic()):
+        if not bench.script(OURS.environment, [*command], folder, patience=ends - time.monotonic()):
             words = (folder / "output.txt").read_text(errors="replace").strip()
             msg = f"a process that wanted requests ended: {words[-300:]}"
             raise RuntimeError(msg)
