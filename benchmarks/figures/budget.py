@@ -71,18 +71,24 @@ def _row(bench: Bench, name: str, store: str) -> Row:
     workers = WORKERS[name]
     requests = spend(bench, store, workers, SECONDS)
     accepted = [request for request in requests if request.status != 429]
-    turns = [later.at - sooner.at for sooner, later in zip(accepted, accepted[TURNS * LIMIT :], strict=False)]
-    if not turns:
-        msg = f"{name}: only {len(accepted)} requests in {SECONDS:.0f} s"
-        raise RuntimeError(msg)
     return Row(
         len(requests),
         len(requests) - len(accepted),
         busiest_window(requests, 60.0),
-        statistics.fmean(turns) / TURNS,
+        _turn([request.at for request in accepted]),
         _spread(accepted, range(0, workers.number, workers.threads), workers.threads),
         _spread(accepted, range(workers.number), 1),
     )
+
+
+def _turn(at: list[float]) -> float:
+    """Return the mean seconds from a request to the one a whole limit after it; fewer turns where too few came."""
+    turns = min(TURNS, (len(at) - 1) // LIMIT)
+    if turns < 1:
+        msg = f"only {len(at)} requests in {SECONDS:.0f} s"
+        raise RuntimeError(msg)
+    pairs = zip(at, at[turns * LIMIT :], strict=False)
+    return statistics.fmean(later - sooner for sooner, later in pairs) / turns
 
 
 def _spread(requests: Iterable[Request], firsts: range, threads: int) -> tuple[float, float]:
