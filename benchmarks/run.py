@@ -12,7 +12,7 @@ import sys
 import time
 from typing import NoReturn
 
-from figures import faults, imports, limit, memory, permit, requests_sent, shared, slots, speed
+from figures import budget, faults, imports, limit, memory, permit, plot, requests_sent, shared, slots, speed
 from harness.bench import Bench
 from harness.report import machine
 
@@ -22,6 +22,8 @@ FIGURES = {
     "requests": requests_sent.measure,
     "limit": limit.measure,
     "shared": shared.measure,
+    "budget": budget.measure,
+    "plot": plot.measure,
     "imports": imports.measure,
     "permit": permit.measure,
     "faults": faults.measure,

@@ -1,23 +1,15 @@
-"""Cost of a permit in each store, and how late waiters come: ``permit_cost.py REPORT FOLDER PERMITS WAKES``."""
+"""Cost of a permit in each store, and how late waiters come: ``permit_cost.py REPORT STORES PERMITS WAKES``."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.client.rate_limit import Budget, open_budget
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WAITERS = 8
 PERIOD = 1.0
@@ -59,43 +51,22 @@ def lateness(budgets: list[Budget], wakes: int) -> list[float]:
     return [statistics.median(late), max(late)]
 
 
-@contextlib.contextmanager
-def stores(folder: str) -> Iterator[dict[str, str]]:
-    """Start a Redis, where there is one, and return the address of each store."""
-    addresses = {"memory": "memory://", "SQLite": f"sqlite://{folder}/budget"}
-    if not (command := shutil.which("redis-server")):
-        yield addresses
-        return
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-    with subprocess.Popen(
-        [command, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-    ) as redis:
-        for _ in range(500):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port))):
-                break
-            time.sleep(0.01)
-        yield {**addresses, "Redis on this machine": f"redis://127.0.0.1:{port}/0"}
-        redis.terminate()
-
-
-def main(report: str, folder: str, permits: str, wakes: str) -> None:
-    """Measure all stores."""
+def main(report: str, stores: str, permits: str, wakes: str) -> None:
+    """Measure all stores; ``stores`` is JSON of their addresses, by name."""
     result = {}
-    with stores(folder) as addresses:
-        for name, address in addresses.items():
-            # A window of no length: all permits are free at once again.
-            budget = open_budget(address, api_key="key", base_url="https://127.0.0.1/v1", period=0.0)
-            costs(budget, 100)
-            cost = costs(budget, int(permits))
+    for name, address in json.loads(stores).items():
+        # A window of no length: all permits are free at once again.
+        budget = open_budget(address, api_key="key", base_url="https://127.0.0.1/v1", period=0.0)
+        costs(budget, 100)
+        cost = costs(budget, int(permits))
+        budget.close()
+        waiting = [
+            open_budget(address, api_key="key", base_url="waiters", requests_per_minute=20, period=PERIOD)
+            for _ in range(WAITERS)
+        ]
+        result[name] = [*cost, *lateness(waiting, int(wakes))]
+        for budget in waiting:
             budget.close()
-            waiting = [
-                open_budget(address, api_key="key", base_url="waiters", requests_per_minute=20, period=PERIOD)
-                for _ in range(WAITERS)
-            ]
-            result[name] = [*cost, *lateness(waiting, int(wakes))]
-            for budget in waiting:
-                budget.close()
     Path(report).write_text(json.dumps(result))
 
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from harness.bench import OURS
 from harness.report import Section, target
+from harness.stores import stores
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.bench import Bench
 
 PERMITS = 5_000
@@ -22,11 +25,15 @@ MOST_LATE_MS = 50
 def measure(bench: Bench) -> Section:
     """Take and settle permits that are free, then ones that are waited for."""
     bench.say(f"permit: {PERMITS} of each store")
-    with bench.folder() as folder:
+    with bench.folder() as folder, stores(bench.processes, folder) as addresses:
         report = folder / "report.json"
-        command = ["clients/permit_cost.py", report, folder, str(PERMITS), str(WAKES)]
-        bench.script(OURS.environment, command, folder)
+        command: list[str | Path] = ["clients/permit_cost.py", report, json.dumps(addresses)]
+        bench.script(OURS.environment, [*command, str(PERMITS), str(WAKES)], folder)
         figures: dict[str, list[float]] = json.loads(report.read_text())
+    return _section(figures)
+
+
+def _section(figures: dict[str, list[float]]) -> Section:
     held = all(
         median <= MOST_US.get(name, MOST_US_SHARED) and usually <= MOST_LATE_MS
         for name, (median, _, usually, _) in figures.items()
@@ -36,30 +43,22 @@ def measure(bench: Bench) -> Section:
         method=(
             "Taking and settling one permit of 120 that nobody else wants, which every request does once; median of "
             f"{PERMITS:,}. And how much later than its slot is free a permit is held, where eight clients wait for 20 "
-            f"a second; {WAKES} permits. Redis is measured where a `redis-server` is installed."
+            f"a second; {WAKES} permits. Redis is one on this machine, where a `redis-server` is "
+            "installed."
         ),
         columns=(
-            "store",
-            "median µs",
-            "99th percentile µs",
-            "of a page that takes 50 ms",
-            "late, median ms",
-            "most ms",
+            *("store", "median µs", "99th percentile µs", "of a page that takes 50 ms"),
+            *("late, median ms", "most ms"),
         ),
-        rows=[
-            (
-                name,
-                f"{median:.1f}",
-                f"{high:.1f}",
-                f"{100 * median / PAGE_US:.3f} %",
-                f"{usually:.1f}",
-                f"{most:.1f}",
-            )
-            for name, (median, high, usually, most) in figures.items()
-        ],
+        rows=[_cells(name, *figure) for name, figure in figures.items()],
         verdict=target(
             f"at the median {MOST_US_SHARED} µs, in memory {MOST_US['memory']} µs; {MOST_LATE_MS} ms late",
             "; ".join(f"{name} {figure[0]:.1f} µs, {figure[2]:.1f} ms" for name, figure in figures.items()),
             held=held,
         ),
     )
+
+
+def _cells(name: str, median: float, high: float, usually: float, most: float) -> tuple[str, ...]:
+    part = f"{100 * median / PAGE_US:.3f} %"
+    return (name, f"{median:.1f}", f"{high:.1f}", part, f"{usually:.1f}", f"{most:.1f}")
