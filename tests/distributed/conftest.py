@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -11,15 +12,12 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
-sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+sys.path += [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parent)]
 
 import cluster as clusters
-from processes import raise_on_signals
+from processes import ProcessError, raise_on_signals
 
 DAGS = Path(__file__).parent / "dags"
-BUDGET_STORE = "sqlite://"
-"""Where the workers count the account's requests. ``{redis}`` stands for the port of Redis."""
-
 AGENTS = 160
 CHATS = 5000
 OF_THE_LEAVER = 400
@@ -76,11 +74,18 @@ def account(story: Story) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def cluster(story: Story, account: Sandbox) -> Iterator[clusters.Cluster]:
+def curtain() -> Iterator[contextlib.ExitStack]:
+    """What ends the cluster: the last test, or else the end of the session."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def cluster(story: Story, account: Sandbox, curtain: contextlib.ExitStack) -> clusters.Cluster:
     raise_on_signals()
-
-    def connection(redis: int) -> str:
-        return account.connection(rate_limit_store=BUDGET_STORE.format(redis=redis))
-
-    with clusters.running(DAGS, connection, story.say) as cluster:
-        yield cluster
+    # The set-up that the README recommends for workers on many machines.
+    connection = account.connection(rate_limit_conn_id="redis_default")
+    try:
+        return curtain.enter_context(clusters.running(DAGS, connection, story.say))
+    except ProcessError as error:
+        pytest.exit(f"The cluster does not start. {error}", returncode=1)
