@@ -34,7 +34,7 @@ PATIENCE = 300.0
 CELERY, TASKS = 0, 1
 """Databases of Redis: what Celery keeps, and what tasks do."""
 SILENCE = 30
-"""Seconds without a heartbeat after which Airflow takes a task for dead. One who lives may be late on a busy machine."""
+"""Seconds without a heartbeat until Airflow takes a task for dead; on a busy machine the living are late, too."""
 
 SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
