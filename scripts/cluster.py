@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -225,7 +226,9 @@ def _start_parts(processes: Processes, port: int) -> None:
         processes.start(name, "airflow", *part)
     for name in WORKERS:
         processes.env["CLUSTER_WORKER"] = name
-        processes.start(name, "airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs")
+        worker = ("airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs")
+        # On SIGTERM it would wait for its tasks.
+        processes.start(name, *worker, stop=signal.SIGQUIT)
     processes.wait_until(lambda: airflow_ui.healthy(port), "api-server", pause=0.5)
     for log in map(processes.log, WORKERS):
         processes.wait_until(lambda log=log: _is_ready(log), log.stem, pause=0.5)  # type: ignore[misc]

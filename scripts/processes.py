@@ -50,9 +50,9 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Start ``python -m arguments`` in the background."""
-        self.launch(name, sys.executable, "-m", *arguments)
+    def start(self, name: str, *arguments: str, stop: signal.Signals = signal.SIGTERM) -> None:
+        """Start ``python -m arguments`` in the background; ``stop`` is the signal that asks it to end."""
+        self.launch(name, sys.executable, "-m", *arguments, stop=stop)
 
     def launch(
         self, name: str, *command: str, user: str | None = None, stop: signal.Signals = signal.SIGTERM

@@ -50,6 +50,7 @@ class Story:
         with self._capture.global_and_fixture_disabled():
             self._terminal.ensure_newline()
             self._terminal.write_line(line)
+            self._terminal.flush()
 
 
 @pytest.fixture(scope="session")

@@ -222,6 +222,20 @@ def test_the_budget_was_in_redis_and_nowhere_else(
     story.note("budget in Redis: keys, days until they expire", "some, some", f"{len(lifetimes)}, {days}")
 
 
+def test_no_log_tells_a_secret(
+    runs: tuple[Run, Run], cluster: clusters.Cluster, account: Sandbox, story: Story
+) -> None:
+    logs = [file for file in clusters.LOGS.rglob("*") if file.is_file()]
+    tell = [
+        file
+        for file in logs
+        for secret in (account.key, cluster.redis.password)
+        if secret in file.read_text()
+    ]
+    assert tell == []
+    story.note("logs, those with the API key or Redis' password", "some, 0", f"{len(logs)}, {len(tell)}")
+
+
 def test_all_parts_listen_on_this_machine_only(
     runs: tuple[Run, Run], cluster: clusters.Cluster, account: Sandbox, story: Story
 ) -> None:
