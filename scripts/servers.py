@@ -15,6 +15,7 @@ from airflow_ui import LOCALHOST, free_port
 from processes import CLONE, ProcessError, Processes
 from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import TimeoutError as NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ def start_redis(processes: Processes, data: Path) -> RedisAddress:
     # Not on the command line, which every user of the machine can read.
     file = _secret_file(data / "redis.conf", "\n".join(settings), user)
     processes.launch("redis", _program("redis-server"), str(file), user=user)
-    with Redis.from_url(address.url(0)) as redis:
+    with Redis.from_url(address.url(0), socket_timeout=10) as redis:
         processes.wait_until(lambda: _answers(redis), "redis", pause=0.1)
     return address
 
@@ -110,7 +111,7 @@ def start_redis(processes: Processes, data: Path) -> RedisAddress:
 def _answers(redis: Redis) -> bool:
     try:
         return bool(redis.ping())
-    except NoConnection:
+    except (NoConnection, NoAnswer):
         return False
 
 

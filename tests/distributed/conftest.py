@@ -26,6 +26,14 @@ LATENCY = 0.2
 """Seconds of each answer: long enough that a worker can be killed while it waits for one."""
 
 
+def pytest_exception_interact(call: pytest.CallInfo[object]) -> None:
+    """Say once, and not for each test that comes after it, that a part of the cluster has ended or hangs."""
+    if call.excinfo and isinstance(call.excinfo.value, ProcessError | TimeoutError):
+        pytest.exit(
+            f"The cluster failed, so nothing else was tested. All logs: {clusters.LOGS}", returncode=1
+        )
+
+
 class Story:
     """What happened when, told on the terminal while the tests run."""
 
@@ -43,7 +51,8 @@ class Story:
         self._table.append((what, wanted, measured))
 
     def tell_table(self) -> None:
-        for what, wanted, measured in (("", "asserted", "measured"), *self._table):
+        heads = [("", "asserted", "measured")] if self._table else []
+        for what, wanted, measured in (*heads, *self._table):
             self._write(f"  {what:<52} {wanted:<18} {measured}")
 
     def _write(self, line: str) -> None:
@@ -86,7 +95,4 @@ def cluster(story: Story, account: Sandbox, curtain: contextlib.ExitStack) -> cl
     raise_on_signals()
     # The set-up that the README recommends for workers on many machines.
     connection = account.connection(rate_limit_conn_id="redis_default")
-    try:
-        return curtain.enter_context(clusters.running(DAGS, connection, story.say))
-    except ProcessError as error:
-        pytest.exit(f"The cluster does not start. {error}", returncode=1)
+    return curtain.enter_context(clusters.running(DAGS, connection, story.say))
