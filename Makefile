@@ -70,9 +70,13 @@ test-packaging: $(ENV3)/.stamp $(ENV2)/.stamp ## build the wheel, install it bes
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python -m pytest -m packaging tests/packaging $(ARGS)
 
 .PHONY: test-distributed
-test-distributed: $(ENVD)/.stamp ## run two Celery workers on one account, with PostgreSQL and Redis, and kill one
+test-distributed: servers $(ENVD)/.stamp ## run two Celery workers on one account, with PostgreSQL and Redis, and kill one
+	@# A shell in between would die of the signal that is meant to stop all.
+	@exec env AIRFLOW_HOME=$(CURDIR)/.tmp/distributed $(ENVD)/bin/python -m pytest -v --no-header -m distributed tests/distributed $(ARGS)
+
+.PHONY: servers
+servers: ## see that PostgreSQL, Redis and openssl are there, for the tests; root on Debian or Ubuntu gets them installed
 	@scripts/servers.sh
-	@AIRFLOW_HOME=$(CURDIR)/.tmp/distributed $(ENVD)/bin/python -m pytest -v --no-header -m distributed tests/distributed $(ARGS)
 
 .PHONY: lint
 lint: $(ENV3)/.stamp ## check style, types and which module may import which

@@ -1,7 +1,8 @@
 """
 Airflow as a company runs it: PostgreSQL, Redis, API server, scheduler, DAG processor, triggerer and two Celery workers.
 
-All of it is on 127.0.0.1 and ends with the ``with`` block. What the parts say is in ``.tmp/cluster``, until the next
+All of it is on 127.0.0.1 and ends with the ``with`` block. Redis wants a password; it serves Celery and, as the
+connection ``redis_default``, what the tasks keep there. What the parts say is in ``.tmp/cluster``, until the next
 cluster starts; the logs of tasks are in ``tasks`` there.
 """
 
@@ -12,13 +13,14 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import airflow_ui
 from processes import CLONE, Processes
-from servers import start_postgresql, start_redis, throw_away_data
+from servers import RedisAddress, start_postgresql, start_redis, throw_away_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +32,10 @@ SLOTS = 4
 """Tasks that one worker runs at a time."""
 PATIENCE = 300.0
 """Seconds that the start of a part may take."""
-SILENCE = 20
-"""Seconds without a heartbeat after which Airflow takes a task for dead."""
+CELERY, TASKS = 0, 1
+"""Databases of Redis: what Celery keeps, and what tasks do."""
+SILENCE = 30
+"""Seconds without a heartbeat until Airflow takes a task for dead; on a busy machine the living are late, too."""
 
 SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
@@ -66,9 +70,21 @@ class Cluster:
     :param servers: PostgreSQL and Redis
     :param url: of Airflow's API server
     :param token: for its API
+    :param redis: where Redis is
+    :param folders: where all parts work, and nothing else does
     """
 
-    def __init__(self, processes: Processes, servers: Processes, url: str, token: str) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        servers: Processes,
+        url: str,
+        token: str,
+        redis: RedisAddress,
+        folders: tuple[Path, ...],
+    ) -> None:
+        self.redis = redis
+        self.folders = folders
         self._processes = processes
         self._servers = servers
         self._url = url
@@ -129,21 +145,26 @@ class Cluster:
             time.sleep(1)
         return str(state)
 
-    def kill(self, worker: str) -> None:
-        """End a worker and the tasks it runs, as when its machine fails."""
-        self._processes.kill(worker)
+    def kill(self, worker: str, sure: Callable[[], object]) -> bool:
+        """
+        End a worker and the tasks it runs, as when its machine fails.
+
+        :param sure: is asked while they stand still; where it says no, they go on as if nothing had happened
+        :return: whether they were ended
+        """
+        return self._processes.kill(worker, sure)
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return _ask(f"{self._url}{path}", body, {"Authorization": f"Bearer {self._token}"})
 
 
 @contextlib.contextmanager
-def running(dags: Path, connection: Callable[[int], str], say: Callable[[str], object]) -> Iterator[Cluster]:
+def running(dags: Path, connection: str, say: Callable[[str], object]) -> Iterator[Cluster]:
     """
     Start a cluster for the time of the block.
 
     :param dags: its folder of DAGs
-    :param connection: makes the connection ``helpcrunch_default``, as JSON, of the port of Redis
+    :param connection: the connection ``helpcrunch_default``, as JSON
     :param say: is told each step
     :raises ProcessError: a part does not start
     """
@@ -157,8 +178,9 @@ def running(dags: Path, connection: Callable[[int], str], say: Callable[[str], o
         env |= {
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-            "AIRFLOW__CELERY__BROKER_URL": f"redis://{airflow_ui.LOCALHOST}:{redis}/0",
-            "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": connection(redis),
+            "AIRFLOW__CELERY__BROKER_URL": redis.url(CELERY),
+            "AIRFLOW_CONN_REDIS_DEFAULT": _connection(redis),
+            "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": connection,
         }
         with _processes(home, env) as processes:
             url = f"http://{airflow_ui.LOCALHOST}:{port}"
@@ -167,11 +189,17 @@ def running(dags: Path, connection: Callable[[int], str], say: Callable[[str], o
             _start_parts(processes, port)
             say(f"API server, scheduler, DAG processor, triggerer and {len(WORKERS)} workers are up")
             token = _ask(f"{url}/auth/token", account)["access_token"]
-            cluster = Cluster(processes, servers, url, token)
+            cluster = Cluster(processes, servers, url, token, redis, (home, data))
             processes.wait_until(cluster.has_dags, "dag-processor", pause=0.5)
             say("The DAGs are parsed")
             yield cluster
             say("Stopping")
+
+
+def _connection(redis: RedisAddress) -> str:
+    """Return the Airflow connection to Redis as JSON."""
+    place = {"host": airflow_ui.LOCALHOST, "port": redis.port, "password": redis.password}
+    return json.dumps({"conn_type": "redis", **place, "extra": {"db": TASKS}})
 
 
 def _processes(folder: Path, env: dict[str, str] | None = None) -> Processes:
@@ -198,7 +226,9 @@ def _start_parts(processes: Processes, port: int) -> None:
         processes.start(name, "airflow", *part)
     for name in WORKERS:
         processes.env["CLUSTER_WORKER"] = name
-        processes.start(name, "airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs")
+        worker = ("airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs")
+        # On SIGTERM it would wait for its tasks.
+        processes.start(name, *worker, stop=signal.SIGQUIT)
     processes.wait_until(lambda: airflow_ui.healthy(port), "api-server", pause=0.5)
     for log in map(processes.log, WORKERS):
         processes.wait_until(lambda log=log: _is_ready(log), log.stem, pause=0.5)  # type: ignore[misc]

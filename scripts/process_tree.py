@@ -6,23 +6,37 @@ import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROC = Path("/proc")
 STARTED = 19
 """Where ``/proc/PID/stat`` tells when a process started, counted behind the name of its program."""
 
 
-def kill_tree(pid: int) -> None:
-    """End a process and all that descend from it. All are stopped first, so that none acts on the end of another."""
+def kill_tree(pid: int, sure: Callable[[], object]) -> bool:
+    """
+    End a process and all that descend from it. All are stopped first, so that none acts on the end of another.
+
+    :param sure: is asked while they stand still; where it says no or raises, they go on as if nothing had happened
+    :return: whether they were ended
+    """
     pending = [pid]
     found = []
-    while pending:
-        one = pending.pop()
-        _signal(one, signal.SIGSTOP)
-        found.append(one)
-        pending += _children(one)
-    for one in found:
-        _signal(one, signal.SIGKILL)
+    ends = False
+    try:
+        while pending:
+            one = pending.pop()
+            _signal(one, signal.SIGSTOP)
+            found.append(one)
+            pending += _children(one)
+        ends = bool(sure())
+    finally:
+        for one in found:
+            _signal(one, signal.SIGKILL if ends else signal.SIGCONT)
+    return ends
 
 
 def descendants(pid: int) -> dict[int, str]:

@@ -50,9 +50,9 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Start ``python -m arguments`` in the background."""
-        self.launch(name, sys.executable, "-m", *arguments)
+    def start(self, name: str, *arguments: str, stop: signal.Signals = signal.SIGTERM) -> None:
+        """Start ``python -m arguments`` in the background; ``stop`` is the signal that asks it to end."""
+        self.launch(name, sys.executable, "-m", *arguments, stop=stop)
 
     def launch(
         self, name: str, *command: str, user: str | None = None, stop: signal.Signals = signal.SIGTERM
@@ -105,11 +105,19 @@ class Processes:
         del self._running[name]
         return code
 
-    def kill(self, name: str) -> None:
-        """End a process and all that descend from it without a warning, as when their machine fails."""
-        process = self._running.pop(name)
-        kill_tree(process.pid)
+    def kill(self, name: str, sure: Callable[[], object]) -> bool:
+        """
+        End a process and all that descend from it without a warning, as when their machine fails.
+
+        :param sure: is asked while they stand still; where it says no, they go on as if nothing had happened
+        :return: whether they were ended
+        """
+        process = self._running[name]
+        if not kill_tree(process.pid, sure):
+            return False
+        del self._running[name]
         process.wait()
+        return True
 
     def wait_until(self, ready: Callable[[], object], name: str, *, pause: float) -> None:
         """

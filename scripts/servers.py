@@ -7,13 +7,15 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_ui import LOCALHOST, free_port
 from processes import CLONE, ProcessError, Processes
+from redis import Redis
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import TimeoutError as NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,17 @@ if TYPE_CHECKING:
 USER = "airflow"
 UNSAFE_BUT_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """What a database needs only to survive a power cut."""
+
+
+class RedisAddress(NamedTuple):
+    """Where a Redis is, and what it wants to hear."""
+
+    port: int
+    password: str
+
+    def url(self, database: int) -> str:
+        """Return the URL of a database, with the password."""
+        return f"redis://:{self.password}@{LOCALHOST}:{self.port}/{database}"
 
 
 @contextlib.contextmanager
@@ -48,14 +61,8 @@ def start_postgresql(processes: Processes, data: Path) -> str:
     """
     # Who is root may not run it.
     user = _own_user("postgres")
-    folder, password, port = data / "postgresql", secrets.token_urlsafe(16), free_port()
-    pwfile = data / "password"
-    pwfile.touch(0o600)
-    pwfile.write_text(password)
-    folder.mkdir(0o700)
-    if user:
-        shutil.chown(pwfile, user, user)
-        shutil.chown(folder, user, user)
+    folder, password, port = _own_folder(data / "postgresql", user), secrets.token_urlsafe(16), free_port()
+    pwfile = _secret_file(data / "postgresql.password", password, user)
     options = (
         "--auth=scram-sha-256",
         f"--pwfile={pwfile}",
@@ -76,42 +83,51 @@ def start_postgresql(processes: Processes, data: Path) -> str:
     return f"postgresql://{USER}:{password}@{LOCALHOST}:{port}/postgres"
 
 
-def start_redis(processes: Processes, data: Path) -> int:
+def start_redis(processes: Processes, data: Path) -> RedisAddress:
     """
-    Start Redis, which writes nothing to disk.
+    Start Redis with a password. It writes nothing to disk unless it is asked to.
 
     :param data: a folder of :func:`throw_away_data`
-    :return: its port
+    :return: where it is
     :raises ProcessError: it is not installed, or does not start
     """
-    user, port, folder = _own_user("redis"), free_port(), data / "redis"
+    user, address = _own_user("redis"), RedisAddress(free_port(), secrets.token_urlsafe(16))
+    settings = (
+        f"bind {LOCALHOST}",
+        f"port {address.port}",
+        f"requirepass {address.password}",
+        'save ""',
+        "rdbcompression no",
+        f'dir "{_own_folder(data / "redis", user)}"',
+    )
+    # Not on the command line, which every user of the machine can read.
+    file = _secret_file(data / "redis.conf", "\n".join(settings), user)
+    processes.launch("redis", _program("redis-server"), str(file), user=user)
+    with Redis.from_url(address.url(0), socket_timeout=10) as redis:
+        processes.wait_until(lambda: _answers(redis), "redis", pause=0.1)
+    return address
+
+
+def _answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except (NoConnection, NoAnswer):
+        return False
+
+
+def _own_folder(folder: Path, user: str | None) -> Path:
     folder.mkdir(0o700)
     if user:
         shutil.chown(folder, user, user)
-    options = (
-        "--bind",
-        LOCALHOST,
-        "--port",
-        str(port),
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--dir",
-        str(folder),
-    )
-    processes.launch("redis", _program("redis-server"), *options, user=user)
-    processes.wait_until(lambda: _redis_answers(port), "redis", pause=0.1)
-    return port
+    return folder
 
 
-def _redis_answers(port: int) -> bool:
-    try:
-        with socket.create_connection((LOCALHOST, port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-    except OSError:
-        return False
+def _secret_file(file: Path, text: str, user: str | None) -> Path:
+    file.touch(0o600)
+    file.write_text(text)
+    if user:
+        shutil.chown(file, user, user)
+    return file
 
 
 def _program(name: str) -> str:

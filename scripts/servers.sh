@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make sure that the programs of PostgreSQL and Redis are there: as root on Debian or Ubuntu install what is missing, elsewhere
-# name it. No service is started: the tests start servers of their own.
+# Make sure that the programs of PostgreSQL and Redis, and openssl, are there: as root on Debian or Ubuntu install what is
+# missing, elsewhere name it. No service is started: the tests start servers of their own.
 set -eu
 
 log=.tmp/servers.txt
@@ -8,13 +8,14 @@ policy=/usr/sbin/policy-rc.d
 
 missing() {
     command -v redis-server >/dev/null || echo redis-server
+    command -v openssl >/dev/null || echo openssl
     command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
 }
 
 packages=$(missing | xargs)
 [ -n "$packages" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "make test-distributed needs PostgreSQL and Redis. Missing; on Debian and Ubuntu: apt install $packages" >&2
+    echo "The tests need PostgreSQL, Redis and openssl, and not all of them are here; on Debian and Ubuntu: apt install $packages" >&2
     exit 1
 fi
 
@@ -23,6 +24,7 @@ echo "Installing $packages ..." >&2
 # Debian starts a service as soon as it is installed, unless this file says no.
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
 fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -11,21 +12,26 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
-sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+sys.path += [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parent)]
 
 import cluster as clusters
-from processes import raise_on_signals
+from processes import ProcessError, raise_on_signals
 
 DAGS = Path(__file__).parent / "dags"
-BUDGET_STORE = "sqlite://"
-"""Where the workers count the account's requests. ``{redis}`` stands for the port of Redis."""
-
 AGENTS = 160
 CHATS = 5000
 OF_THE_LEAVER = 400
 OF_THE_CROWD = 130
 LATENCY = 0.2
 """Seconds of each answer: long enough that a worker can be killed while it waits for one."""
+
+
+def pytest_exception_interact(call: pytest.CallInfo[object]) -> None:
+    """Say once, and not for each test that comes after it, that a part of the cluster has ended or hangs."""
+    if call.excinfo and isinstance(call.excinfo.value, ProcessError | TimeoutError):
+        pytest.exit(
+            f"The cluster failed, so nothing else was tested. All logs: {clusters.LOGS}", returncode=1
+        )
 
 
 class Story:
@@ -45,13 +51,15 @@ class Story:
         self._table.append((what, wanted, measured))
 
     def tell_table(self) -> None:
-        for what, wanted, measured in (("", "asserted", "measured"), *self._table):
+        heads = [("", "asserted", "measured")] if self._table else []
+        for what, wanted, measured in (*heads, *self._table):
             self._write(f"  {what:<52} {wanted:<18} {measured}")
 
     def _write(self, line: str) -> None:
         with self._capture.global_and_fixture_disabled():
             self._terminal.ensure_newline()
             self._terminal.write_line(line)
+            self._terminal.flush()
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +84,15 @@ def account(story: Story) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def cluster(story: Story, account: Sandbox) -> Iterator[clusters.Cluster]:
+def curtain() -> Iterator[contextlib.ExitStack]:
+    """What ends the cluster: the last test, or else the end of the session."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def cluster(story: Story, account: Sandbox, curtain: contextlib.ExitStack) -> clusters.Cluster:
     raise_on_signals()
-
-    def connection(redis: int) -> str:
-        return account.connection(rate_limit_store=BUDGET_STORE.format(redis=redis))
-
-    with clusters.running(DAGS, connection, story.say) as cluster:
-        yield cluster
+    # The set-up that the README recommends for workers on many machines.
+    connection = account.connection(rate_limit_conn_id="redis_default")
+    return curtain.enter_context(clusters.running(DAGS, connection, story.say))

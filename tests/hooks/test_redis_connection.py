@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -136,6 +137,8 @@ def test_tls_with_a_certificate_authority_of_its_own(
 
 
 def certificate_in(folder: Path) -> tuple[str, str]:
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl")
     key, certificate = str(folder / "key.pem"), str(folder / "certificate.pem")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
