@@ -1,30 +1,70 @@
-"""Cost of a permit in each store, and how late waiters come: ``permit_cost.py REPORT STORES PERMITS WAKES``."""
+"""Cost of a permit in each store, and how late waiters come: ``permit_cost.py REPORT STORES TIMES WAKES``."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import statistics
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redis import Redis
 
 from airflow_provider_helpcrunch.client.rate_limit import Budget, open_budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WAITERS = 8
 PERIOD = 1.0
 
 
-def costs(budget: Budget, permits: int) -> list[float]:
-    """Return median and 99th percentile, in microseconds."""
-    cancelled = threading.Event()
+def costs(once: Callable[[], object], times: int) -> list[float]:
+    """Return median and 99th percentile of the microseconds that something takes."""
     taken = []
-    for _ in range(permits):
+    for _ in range(times):
         started = time.perf_counter_ns()
-        with budget.permit(60.0, cancelled):
-            pass
+        once()
         taken.append((time.perf_counter_ns() - started) / 1000)
     return [statistics.median(taken), statistics.quantiles(taken, n=100)[98]]
+
+
+def permits(address: str, times: int) -> list[float]:
+    """Return the cost of permits, all of which are free: the window has no length."""
+    cancelled = threading.Event()
+    with contextlib.closing(
+        open_budget(address, api_key="key", base_url="https://127.0.0.1/v1", period=0.0)
+    ) as budget:
+
+        def once() -> None:
+            with budget.permit(60.0, cancelled):
+                pass
+
+        costs(once, 100)
+        return costs(once, times)
+
+
+def beside(redis: Redis, address: str, times: int) -> dict[str, list[float]]:
+    """Return what tells how much of the cost is the way to Redis: a bare PING, and both on one CPU."""
+    connection = redis.connection_pool.get_connection()
+
+    def ping() -> None:
+        connection.send_command("PING")
+        connection.read_response()
+
+    costs(ping, 100)
+    bare = costs(ping, times)
+    for process in (0, redis.info("server")["process_id"]):
+        os.sched_setaffinity(process, {min(os.sched_getaffinity(0))})
+    return {
+        "a bare PING of Redis": bare,
+        "Redis, on one CPU with the client": permits(address, times),
+        "a bare PING, on one CPU": costs(ping, times),
+    }
 
 
 def lateness(budgets: list[Budget], wakes: int) -> list[float]:
@@ -51,15 +91,11 @@ def lateness(budgets: list[Budget], wakes: int) -> list[float]:
     return [statistics.median(late), max(late)]
 
 
-def main(report: str, stores: str, permits: str, wakes: str) -> None:
+def main(report: str, stores: str, times: str, wakes: str) -> None:
     """Measure all stores; ``stores`` is JSON of their addresses, by name."""
     result = {}
     for name, address in json.loads(stores).items():
-        # A window of no length: all permits are free at once again.
-        budget = open_budget(address, api_key="key", base_url="https://127.0.0.1/v1", period=0.0)
-        costs(budget, 100)
-        cost = costs(budget, int(permits))
-        budget.close()
+        cost = permits(address, int(times))
         waiting = [
             open_budget(address, api_key="key", base_url="waiters", requests_per_minute=20, period=PERIOD)
             for _ in range(WAITERS)
@@ -67,6 +103,8 @@ def main(report: str, stores: str, permits: str, wakes: str) -> None:
         result[name] = [*cost, *lateness(waiting, int(wakes))]
         for budget in waiting:
             budget.close()
+        if address.startswith("redis"):
+            result |= beside(Redis.from_url(address), address, int(times))
     Path(report).write_text(json.dumps(result))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.bench import OURS
 from harness.report import Section, target
-from harness.stores import stores
+from harness.stores import MEMORY, REDIS, SQLITE, stores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PERMITS = 5_000
 WAKES = 200
 PAGE_US = 50_000
-MOST_US = {"memory": 5}
+MOST_US = {MEMORY: 5}
 MOST_US_SHARED = 100
 MOST_LATE_MS = 50
 
@@ -34,17 +34,18 @@ def measure(bench: Bench) -> Section:
 
 
 def _section(figures: dict[str, list[float]]) -> Section:
+    stores = {name: figures[name] for name in (MEMORY, SQLITE, REDIS) if name in figures}
     held = all(
         median <= MOST_US.get(name, MOST_US_SHARED) and usually <= MOST_LATE_MS
-        for name, (median, _, usually, _) in figures.items()
+        for name, (median, _, usually, _) in stores.items()
     )
     return Section(
         title="One permit",
         method=(
             "Taking and settling one permit of 120 that nobody else wants, which every request does once; median of "
             f"{PERMITS:,}. And how much later than its slot is free a permit is held, where eight clients wait for 20 "
-            f"a second; {WAKES} permits. Redis is one on this machine, where a `redis-server` is "
-            "installed."
+            f"a second; {WAKES} permits. Redis is one on this machine, where a `redis-server` is installed; a bare "
+            "`PING`, and both processes on one CPU, tell how much of its figure is the way there."
         ),
         columns=(
             *("store", "median µs", "99th percentile µs", "of a page that takes 50 ms"),
@@ -52,13 +53,14 @@ def _section(figures: dict[str, list[float]]) -> Section:
         ),
         rows=[_cells(name, *figure) for name, figure in figures.items()],
         verdict=target(
-            f"at the median {MOST_US_SHARED} µs, in memory {MOST_US['memory']} µs; {MOST_LATE_MS} ms late",
-            "; ".join(f"{name} {figure[0]:.1f} µs, {figure[2]:.1f} ms" for name, figure in figures.items()),
+            f"at the median {MOST_US_SHARED} µs, in memory {MOST_US[MEMORY]} µs; {MOST_LATE_MS} ms late",
+            "; ".join(f"{name} {figure[0]:.1f} µs, {figure[2]:.1f} ms" for name, figure in stores.items()),
             held=held,
         ),
     )
 
 
-def _cells(name: str, median: float, high: float, usually: float, most: float) -> tuple[str, ...]:
+def _cells(name: str, median: float, high: float, *late: float) -> tuple[str, ...]:
     part = f"{100 * median / PAGE_US:.3f} %"
-    return (name, f"{median:.1f}", f"{high:.1f}", part, f"{usually:.1f}", f"{most:.1f}")
+    usually, most = (f"{each:.1f}" for each in late) if late else ("", "")
+    return (name, f"{median:.1f}", f"{high:.1f}", part, usually, most)
