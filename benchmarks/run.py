@@ -12,7 +12,20 @@ import sys
 import time
 from typing import NoReturn
 
-from figures import budget, faults, imports, limit, memory, permit, plot, requests_sent, shared, slots, speed
+from figures import (
+    budget,
+    faults,
+    imports,
+    limit,
+    memory,
+    permit,
+    plot,
+    requests_sent,
+    shared,
+    slots,
+    speed,
+    unshared,
+)
 from harness.bench import Bench
 from harness.report import machine
 
@@ -22,6 +35,7 @@ FIGURES = {
     "requests": requests_sent.measure,
     "limit": limit.measure,
     "shared": shared.measure,
+    "unshared": unshared.measure,
     "budget": budget.measure,
     "plot": plot.measure,
     "imports": imports.measure,

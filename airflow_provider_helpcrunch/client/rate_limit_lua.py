@@ -1,98 +1,123 @@
 """
 What Redis does for :mod:`.rate_limit_redis`, in its own language: one script for each operation, each run alone.
 
-``KEYS[1]`` is a sorted set: each slot, from 0 on, by the time from which it is free, in microseconds of Redis' clock;
-and behind all of them one member that names the server's run. ``KEYS[2]`` exists while everyone pauses. ``ARGV``: the
-limit; period, longest flight and life of an unused count in microseconds; what the operation needs; and at the end, of
-a script whose answer is waited for, whether the server saw it for the first time.
+``KEYS[1]`` is a sorted set: each slot, from 0 on, by the time from which it is free, in microseconds of Redis' clock.
+Behind the slots, by times that are raised above all of theirs, stands a member that names who counts, by the time until
+which nothing was known when the count began; and maybe one by the time until which everyone pauses.
+
+``ARGV``: the limit; period, longest flight, longest pause and life of an unused count in microseconds; what the
+operation needs; and, of a script whose answer is waited for, whether the server saw it for the first time.
 """
 
 from __future__ import annotations
 
 _NOW = """
-local slots, pause = KEYS[1], KEYS[2]
-local limit, period, flight, keep = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local slots = KEYS[1]
+local limit, period, flight = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local longest_pause, keep = tonumber(ARGV[4]), tonumber(ARGV[5])
+local raised = 1e16
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+-- First of all: a server whose memory is full lets a script write that began with what needs no more of it.
+redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 """
 
 COUNT = f"""{_NOW}
-local wanted, take, first_seen = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7] == '1'
-local beyond = 1e16 -- above every time
+local wanted, take, first_seen = tonumber(ARGV[6]), ARGV[7] == '1', ARGV[8] == '1'
 
--- Who may not ask for the run, shares one that never changes. The name is longer than 64 bytes so that Redis does not
--- pack the set into a list, through which it would walk at each step.
-local told = redis.pcall('INFO', 'server')
-told = type(told) == 'string' and told or ''
-local run = 'the server that counts is that of ' .. (string.match(told, 'run_id:%w+') or 'run_id:unknown')
-local begun = redis.call('ZSCORE', slots, run)
-local unknown_until = now + period
-if begun then
-    unknown_until = tonumber(begun) - beyond
-else
-    -- Who used this account while the server was up, ran this script. Before that, nobody can have used it any later
-    -- than a moment before the server began, and that request has long arrived.
-    local up = tonumber(string.match(told, 'uptime_in_seconds:(%d+)') or 0)
-    if first_seen and up - 1 >= (flight + period) / 1000000 and redis.call('EXISTS', slots) == 0 then
-        unknown_until = now
-    end
-    redis.call('DEL', slots)
-    redis.call('ZADD', slots, beyond + unknown_until, run)
+local function info(section)
+    local told = redis.pcall('INFO', section) -- an ACL may forbid it
+    return type(told) == 'string' and told or ''
 end
-local unknown = unknown_until > now and 1 or 0
-local known = redis.call('ZCARD', slots) - 1
+
+-- This id is another one after each start and each failover. The member's name is longer than 64 bytes, or Redis would
+-- keep a set of this size as a list, through which each step would walk.
+local told = info('replication')
+local server = 'counted by the server with the id ' .. (string.match(told, 'master_replid:%w+') or 'unknown')
+
+-- Whether a server that has never counted for this account can know by that alone that nothing was spent of late: who
+-- spends runs this script, and what got its slot elsewhere, before this server was started, has arrived long ago.
+local function nothing_was_spent()
+    local up = tonumber(string.match(info('server'), 'uptime_in_seconds:(%d+)') or 0)
+    local always_alone = string.find(told, 'master_replid2:0000000000', 1, true)
+    return first_seen and always_alone and up - 1 >= (flight + period) / 1000000
+end
+
+local begun = redis.call('ZSCORE', slots, server)
+local paused_until = tonumber(redis.call('ZSCORE', slots, 'pause') or 0) - 2 * raised
+local known = redis.call('ZCARD', slots) - 1 - (paused_until > 0 and 1 or 0)
+if begun and known > 0 then
+    local latest = redis.call('ZRANGE', slots, known - 1, known - 1, 'WITHSCORES')
+    if tonumber(latest[2]) > now + flight + period then
+        begun = false -- the clock was set back since, and no time in here says anything any more
+    end
+end
+local unknown_until
+if begun then
+    unknown_until = tonumber(begun) - raised
+else
+    unknown_until = known == -1 and nothing_was_spent() and now or now + period
+    redis.call('DEL', slots)
+    redis.call('ZADD', slots, raised + unknown_until, server)
+    if paused_until > now then
+        redis.call('ZADD', slots, 2 * raised + paused_until, 'pause')
+    end
+    redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
+    known = 0
+end
 for slot = known, limit - 1 do
     redis.call('ZADD', slots, begun and now + period or unknown_until, slot)
 end
-redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 
--- The n-th slot to become free among the first `limit`, and the time until then. A time further ahead than any that
--- can be written stems from a clock that was set back since.
+-- The n-th slot to become free among the first `limit`, and when.
 local function nth(n)
-    local from, step = n - 1, 1
-    if known > limit then
-        from, step = 0, 100
+    if known <= limit then
+        local found = redis.call('ZRANGE', slots, n - 1, n - 1, 'WITHSCORES')
+        return tonumber(found[1]), tonumber(found[2])
     end
-    while true do
-        local found = redis.call('ZRANGE', slots, from, from + step - 1, 'WITHSCORES')
+    -- Others use more slots than this limit has.
+    for from = 0, known - 1, 100 do
+        local found = redis.call('ZRANGE', slots, from, math.min(from + 99, known - 1), 'WITHSCORES')
         for i = 1, #found, 2 do
-            local slot = tonumber(found[i])
-            if step == 1 or slot < limit then
-                n = step == 1 and 0 or n - 1
-                if n == 0 then
-                    local wait = tonumber(found[i + 1]) - now
-                    return slot, wait <= flight + period and math.max(wait, 0) or 0
-                end
+            n = tonumber(found[i]) < limit and n - 1 or n
+            if n == 0 then
+                return tonumber(found[i]), tonumber(found[i + 1])
             end
         end
-        from = from + step
     end
 end
 
-local slot, wait = nth(wanted)
-local milliseconds = redis.call('PTTL', pause)
-local rest = milliseconds >= 0 and (milliseconds + 1) * 1000 or 0
+local slot, free_at = nth(wanted)
+if not slot then -- somebody took slots out: the next one who asks begins anew
+    redis.call('DEL', slots)
+    return {{-1, period, 0, 1}}
+end
+local wait = math.max(free_at - now, 0)
+local rest = math.max(paused_until - now, 0)
+rest = rest <= longest_pause and rest or 0 -- else the clock was set back
 if take and wait == 0 and rest == 0 then
     redis.call('ZADD', slots, now + flight + period, slot)
 end
 -- A slot in use may be settled at any moment, and be free one period later.
 wait = math.max(take and math.min(wait, period) or wait, rest)
-return {{slot, wait, rest > 0 and 1 or 0, unknown}}
+return {{slot, wait, rest > 0 and 1 or 0, unknown_until > now and 1 or 0}}
 """
 """
-``ARGV[5]`` is the number of slots wanted, ``ARGV[6]`` is 1 to take the first one if it is free. Return that slot, the
+``ARGV[6]`` is the number of slots wanted, ``ARGV[7]`` is 1 to take the first one if it is free. Return that slot, the
 microseconds to wait for it (0 when it was taken), 1 while all pause, 1 while the count is unknown.
 """
 
 SETTLE = f"""{_NOW}
-return redis.call('ZADD', slots, 'XX', now + period, ARGV[5])
+return redis.call('ZADD', slots, 'XX', now + period, ARGV[6])
 """
-"""``ARGV[5]`` is the slot. Where the count is lost or will be found to be old, all slots get a later time than this."""
+"""``ARGV[6]`` is the slot. Where the count is lost or will be found to be old, all slots get a later time than this."""
 
-PAUSE = """
-if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then
-    redis.call('SET', KEYS[2], 1, 'PX', ARGV[5])
+PAUSE = f"""{_NOW}
+local until_then = 2 * raised + now + tonumber(ARGV[6])
+if until_then > tonumber(redis.call('ZSCORE', slots, 'pause') or 0) then
+    redis.call('ZADD', slots, until_then, 'pause')
+    redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 end
 return 0
 """
-"""``ARGV[5]`` is the length in milliseconds."""
+"""``ARGV[6]`` is the length in microseconds. Whoever counts next, keeps it, even if the count was lost."""

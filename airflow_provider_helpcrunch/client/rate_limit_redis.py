@@ -4,12 +4,12 @@ The request budget of many machines: everyone who reaches the same Redis shares 
 Each operation is one script, which Redis runs alone and on its own clock; the clocks of the workers do not matter.
 
 A slot of which Redis knows nothing is in use for one ``period``, because somebody may just have spent it. That is one
-rule for four cases: Redis was emptied; it was started, perhaps with a snapshot that is an hour old, or another server
-took over; the account was not used for :data:`KEEP`; a larger limit adds slots. Each costs a wait of one period at
-most, and none lets more requests through. Only a server that never counted for this account, though it has been up
-for longer than any request is under way and a period, knows by that alone that nothing was spent: there nobody waits.
-To notice a restart, the count names the server's ``run_id``; where Redis does not tell it (an ACL without ``INFO``), a
-restart with an old snapshot goes unnoticed.
+rule for many cases: Redis was emptied; it was started, perhaps with a snapshot that is an hour old; another server took
+over; its clock was set back; the account was not used for :data:`KEEP`; a larger limit adds slots. Each costs a wait of
+one period at most, and none lets more requests through. Only a server that never counted for this account, that never
+took over from another one and has been up for longer than any request is under way and a period, is believed that
+nothing was spent: there nobody waits. All this is told by ``INFO``; where an ACL forbids it, a restart with an old
+snapshot goes unnoticed.
 
 What was under way when the count was lost is counted again when its answer is there, which is sooner than one period
 for whatever takes no longer than :data:`.rate_limit_stores.LONGEST_FLIGHT`. Only if Redis does not hear that either
@@ -20,6 +20,7 @@ client at most.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,19 @@ from redis import Redis
 
 from airflow_provider_helpcrunch.client.rate_limit_lua import COUNT, PAUSE, SETTLE
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
-from airflow_provider_helpcrunch.client.redis_scripts import PROBLEMS, REFUSALS, RedisScripts
+from airflow_provider_helpcrunch.client.redis_scripts import PROBLEMS, RedisScripts, lasts
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+log = logging.getLogger(__name__)
+
 KEEP = 35 * 86_400.0
 """Seconds for which an unused count is kept: a job that runs once a month finds it again."""
+
+SHARE_AGAIN = 1.0
+"""Seconds after which a Redis that did not hear of a pause is told again."""
 
 _MICROS = 1_000_000
 
@@ -53,24 +59,26 @@ class RedisStore:
     """
 
     def __init__(self, redis: Redis, name: str, limit: int, period: float) -> None:
-        # The braces keep both keys on one node of a cluster.
-        keys = [f"airflow-provider-helpcrunch:{{{name}}}:{key}" for key in ("slots", "pause")]
-        seconds = (period, LONGEST_FLIGHT, KEEP)
-        self._scripts = RedisScripts(redis, (2, *keys, limit, *(round(each * _MICROS) for each in seconds)))
+        seconds = (period, LONGEST_FLIGHT, LONGEST_PAUSE, KEEP)
+        arguments = (limit, *(round(each * _MICROS) for each in seconds))
+        self._scripts = RedisScripts(redis, (1, f"airflow-provider-helpcrunch:{name}", *arguments))
         # Of each account a script of its own: a server that knows it has counted this account before.
         self._count = f"-- {name}\n{COUNT}"
         self._paused_until = 0.0
+        self._pause_is_shared = True
 
     def take(self) -> int | Wait | Away:
         """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
-        pause = self._paused_until - time.monotonic()
-        if pause > 0:
-            return Wait(pause, paused=True)
-        answer = self._run(self._count, 1, 1)
+        if rest := self._own_pause():
+            return Wait(rest if self._pause_is_shared else min(rest, SHARE_AGAIN), paused=True)
+        asked = time.monotonic()
+        answer = self._ask(1, take=True)
         if isinstance(answer, Away):
             return answer
         slot, micros, paused, unknown = answer
-        return Wait(micros / _MICROS, bool(paused), bool(unknown)) if micros else int(slot)
+        # Who asks again after this time, is there when the slot is free, however far Redis is away.
+        way = time.monotonic() - asked
+        return Wait(max(micros / _MICROS - way, 0.0), bool(paused), bool(unknown)) if micros else slot
 
     def settle(self, slot: int) -> None:
         """Start the slot's period, without waiting for Redis. If it is away, the slot comes back by itself later."""
@@ -78,29 +86,60 @@ class RedisStore:
             self._scripts.start(SETTLE, slot)
 
     def pause(self, seconds: float) -> None:
-        """Stop everyone. If Redis is away, stop at least those who use this object."""
-        seconds = min(seconds, LONGEST_PAUSE)
-        if isinstance(self._run(PAUSE, round(seconds * 1000)), Away):
-            self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+        """Stop everyone. While Redis is away, stop at least those who use this object."""
+        until = time.monotonic() + min(seconds, LONGEST_PAUSE)
+        self._paused_until = max(self._paused_until, until)
+        self._share_pause()
+        if not self._pause_is_shared:
+            log.warning(
+                "%s did not hear of the 429, so only this process pauses for now.", self._scripts.place
+            )
 
     def wait(self, slots: int) -> float | Away:
         """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
-        answer = self._run(self._count, slots, 0)
-        return answer if isinstance(answer, Away) else float(answer[1] / _MICROS)
+        rest = self._own_pause()
+        answer = self._ask(slots, take=False)
+        return answer if isinstance(answer, Away) else max(rest, answer[1] / _MICROS)
 
     def close(self) -> None:
         """Close the connection."""
         self._scripts.close()
 
+    def _own_pause(self) -> float:
+        """Return the seconds that are left of the last pause that was asked for here."""
+        rest = max(0.0, self._paused_until - time.monotonic())
+        if rest and not self._pause_is_shared:
+            self._share_pause()
+        return rest
+
+    def _share_pause(self) -> None:
+        rest = self._paused_until - time.monotonic()
+        self._pause_is_shared = not isinstance(self._run(PAUSE, round(rest * _MICROS)), Away)
+
+    def _ask(self, slots: int, *, take: bool) -> tuple[int, int, int, int] | Away:
+        """Ask for so many slots, and take the first one if it is free."""
+        answer = self._run(self._count, slots, int(take))
+        if isinstance(answer, Away):
+            return answer
+        try:
+            slot, micros, paused, unknown = map(int, answer)
+        except (TypeError, ValueError):
+            return Away(
+                f"What answers at {self._scripts.place} is no Redis that can run scripts.", lasting=True
+            )
+        return slot, micros, paused, unknown
+
     def _run(self, script: str, *arguments: int) -> Any:
         """Run a script and return its answer, or why there is none."""
         try:
             return self._scripts.run(script, *arguments)
-        except REFUSALS as error:
-            advice = f"{self._scripts.place} refuses the request budget ({error}). Mend user and password"
-            return Away(f"{advice} in the connection that rate_limit_conn_id names.", lasting=True)
         except PROBLEMS as error:
-            return Away(f"The request budget in {self._scripts.place} cannot be used ({error}).")
+            if not lasts(error):
+                return Away(f"The request budget in {self._scripts.place} cannot be used ({error}).")
+            advice = (
+                "Mend user, password, rights or database in the connection that rate_limit_conn_id names."
+            )
+            return Away(f"{self._scripts.place} refuses the request budget ({error}). {advice}", lasting=True)
 
 
 def redis_at(address: SplitResult) -> Redis:
@@ -120,7 +159,7 @@ def redis_at(address: SplitResult) -> Redis:
     except ValueError:  # whose text would show what was given
         host, port = None, 0
     database = re.fullmatch(r"/?(\d{0,4})", address.path)
-    if not host or not database or address.query or address.fragment:
+    if not host or re.search(r"[^\w.:-]", host) or not database or address.query or address.fragment:
         msg = "rate_limit_store must look like redis://host:6379/0, or rediss://host:6379/0 with TLS."
         raise HelpCrunchConfigurationError(msg)
     tls = address.scheme == "rediss"

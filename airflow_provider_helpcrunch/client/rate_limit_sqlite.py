@@ -48,15 +48,13 @@ class SQLiteStore:
     def take(self) -> int | Wait:
         """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
         with self._transaction() as db:
-            now = self._clock()
-            (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
-            # Times further ahead than any that can be written stem from a clock that was set back since.
-            if now < paused_until <= now + LONGEST_PAUSE:
+            now, paused_until = self._begin(db)
+            if now < paused_until:
                 return Wait(paused_until - now, paused=True)
             slot, free_at = db.execute(
                 "SELECT id, free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1", (self._limit,)
             ).fetchone()
-            if now < free_at <= now + LONGEST_FLIGHT + self._period:
+            if now < free_at:
                 return Wait(min(free_at - now, self._period), paused=False)
             taken_until = now + LONGEST_FLIGHT + self._period
             db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (taken_until, slot))
@@ -78,22 +76,25 @@ class SQLiteStore:
     def wait(self, slots: int) -> float:
         """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
         with self._transaction() as db:
-            now = self._clock()
-            (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
-            # Times further ahead than any that can be written stem from a clock that was set back since.
-            nth = (
-                "SELECT CASE WHEN free_at > ? THEN 0 ELSE free_at END AS free FROM slot WHERE id < ? "
-                "ORDER BY free LIMIT 1 OFFSET ?"
-            )
-            bounds = (now + LONGEST_FLIGHT + self._period, self._limit, slots - 1)
-            (free_at,) = db.execute(nth, bounds).fetchone()
-            paused_until = paused_until if paused_until <= now + LONGEST_PAUSE else 0.0
-            return max(0.0, float(free_at) - now, float(paused_until) - now)
+            now, paused_until = self._begin(db)
+            nth = "SELECT free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1 OFFSET ?"
+            (free_at,) = db.execute(nth, (self._limit, slots - 1)).fetchone()
+            return max(0.0, float(free_at) - now, paused_until - now)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    def _begin(self, db: sqlite3.Connection) -> tuple[float, float]:
+        """Return the time and the end of the pause, with what a clock that was set back has left behind mended."""
+        now = self._clock()
+        latest = now + LONGEST_FLIGHT + self._period
+        # A time further ahead than any that can be written says nothing any more: the slot may just have been used.
+        if db.execute("SELECT max(free_at) FROM slot").fetchone()[0] > latest:
+            db.execute("UPDATE slot SET free_at = ?", (now + self._period,))
+        (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
+        return now, float(paused_until) if paused_until <= now + LONGEST_PAUSE else 0.0
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

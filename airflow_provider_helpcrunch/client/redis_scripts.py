@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import re
 import threading
 import time
+from collections import deque
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as errors
 from redis.backoff import NoBackoff
@@ -14,20 +18,33 @@ from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from redis import Redis
-
-T = TypeVar("T")
 
 TIMEOUT = 2.0
 """Seconds that Redis may take to accept a connection, and again to answer."""
 
-REFUSALS = (errors.AuthenticationError, errors.AuthorizationError, errors.NoPermissionError)
-"""What Redis says until somebody mends user or password."""
+LONGEST_IDLE = 30.0
+"""Seconds after which an unused connection is not trusted any more: what lies between may have forgotten it."""
 
 PROBLEMS = (errors.RedisError, OSError, ValueError)
-"""What can go wrong, refusals included."""
+"""What can go wrong."""
+
+_REFUSED = (errors.AuthenticationError, errors.AuthorizationError, errors.NoPermissionError)
+_PASSES = re.compile(
+    r"\b(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY|TRYAGAIN|UNKILLABLE)\b"
+)
+
+
+def lasts(problem: Exception) -> bool:
+    """Tell whether a problem stays until somebody mends user, password, rights or database."""
+    if isinstance(problem, _REFUSED):
+        return True
+    if isinstance(problem, errors.ReadOnlyError | errors.OutOfMemoryError):
+        return False
+    # Any other answer of Redis, such as that it knows no such command, will be the same the next time.
+    return isinstance(problem, errors.ResponseError) and not _PASSES.search(str(problem))
 
 
 class RedisScripts:
@@ -45,8 +62,10 @@ class RedisScripts:
         self._arguments = arguments
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._can_be_silent = False
-        self._hung_at = -TIMEOUT
+        self._process = 0
+        self._used_at = 0.0
+        # Commands whose answers were not read yet, in the order of these answers.
+        self._started: deque[bytes] = deque()
 
     @property
     def place(self) -> str:
@@ -61,24 +80,40 @@ class RedisScripts:
 
         :raises PROBLEMS: there is none
         """
-        return self._on_a_live_connection(self._run, script, arguments)
+        with self._lock:
+            try:
+                return self._run(script, arguments)
+            except _REFUSED:
+                raise
+            # Redis closes what was idle for long, and all when it starts again; who was the master may be no more.
+            except (errors.ConnectionError, errors.ReadOnlyError):
+                return self._run(script, arguments)
 
     def start(self, script: str, *arguments: int) -> None:
         """
-        Send a script and do not wait for its answer, which nobody will see.
+        Send a script and do not wait for its answer. If it cannot be sent, the next one to :meth:`run` takes it along.
 
-        :raises PROBLEMS: it could not be sent, or Redis has just left a question unanswered
+        :raises PROBLEMS: it could not be sent now
         """
-        # Answers of HelpCrunch wait behind this: only one of them may find out that Redis still hangs.
-        if time.monotonic() - self._hung_at < TIMEOUT:
-            msg = "Redis hangs"
-            raise errors.TimeoutError(msg)
-        self._on_a_live_connection(self._start, script, arguments)
+        command = _packed("EVAL", script, *self._arguments, *arguments)
+        with self._lock:
+            try:
+                # Answers of HelpCrunch wait behind this: none of them tries to reach a Redis that is away.
+                if self._connection is not None:
+                    with self._connected() as connection:
+                        connection.send_packed_command([command])
+            finally:
+                self._started.append(command)
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
+        """See that what was started is done, and close the connection."""
+        # Not forever, since a signal handler may close what it interrupts.
+        if self._lock.acquire(timeout=2 * TIMEOUT):
+            with contextlib.suppress(*PROBLEMS):
+                while self._connection is not None and self._started:
+                    self._end_started()
             self._disconnect()
+            self._lock.release()
 
     def connect(self) -> Any:
         """Return a new connection that connects at its first use."""
@@ -86,66 +121,60 @@ class RedisScripts:
         own = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "retry": Retry(NoBackoff(), 0)}
         return self._pool.connection_class(**{**given, **own, "protocol": 2})
 
-    def _on_a_live_connection(
-        self, do: Callable[[str, tuple[int, ...]], T], script: str, arguments: tuple[int, ...]
-    ) -> T:
-        with self._lock:
+    def _run(self, script: str, arguments: tuple[int, ...]) -> Any:
+        with self._connected() as connection:
+            command = _packed("EVALSHA", _digest(script), *self._arguments, *arguments, 0)
+            connection.send_packed_command([command])
+            while self._started:
+                self._end_started()
             try:
-                return self._guarded(do, script, arguments)
-            except REFUSALS:
-                raise
-            # Redis closes what was idle for long, and all when it starts again.
-            except errors.ConnectionError:
-                return self._guarded(do, script, arguments)
+                return connection.read_response()
+            except errors.NoScriptError:
+                command = _packed("EVAL", script, *self._arguments, *arguments, 1)
+                connection.send_packed_command([command])
+                return connection.read_response()
 
-    def _guarded(self, do: Callable[[str, tuple[int, ...]], T], script: str, arguments: tuple[int, ...]) -> T:
-        """Leave no connection behind on which the next one could read an answer that is not its own."""
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Any]:
+        """Yield a connection on which nothing is to be read but the answers to what was started."""
         try:
+            if self._connection is not None and not self._is_sound():
+                self._disconnect()
             if self._connection is None:
                 self._open()
-            return do(script, arguments)
-        except errors.ResponseError:
-            raise
-        except BaseException as error:
-            if isinstance(error, errors.TimeoutError):
-                self._hung_at = time.monotonic()
+            yield self._connection
+            self._used_at = time.monotonic()
+        except BaseException:
             self._disconnect()
             raise
 
-    def _open(self) -> None:
-        self._connection = self.connect()
-        self._send(_packed("CLIENT", "REPLY", "ON"))
+    def _is_sound(self) -> bool:
+        if self._process != os.getpid():  # a fork: the connection and what was started on it are the parent's
+            self._started.clear()
+            return False
         try:
+            while self._started and self._connection.can_read(0):
+                self._end_started()
+            # Where no answer is to come, whatever can be read is out of turn.
+            unasked = not self._started and self._connection.can_read(0)
+        except errors.ConnectionError:  # it was closed
+            return False
+        return not unasked and time.monotonic() - self._used_at < LONGEST_IDLE
+
+    def _open(self) -> None:
+        self._connection, self._process = self.connect(), os.getpid()
+        for command in self._started:
+            self._connection.send_packed_command([command])
+
+    def _end_started(self) -> None:
+        with contextlib.suppress(errors.ResponseError):  # what it was to do comes about by itself, only later
             self._connection.read_response()
-            self._can_be_silent = True
-        except errors.ResponseError:  # an ACL, or a proxy that does not know it
-            self._can_be_silent = False
+        self._started.popleft()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
-
-    def _run(self, script: str, arguments: tuple[int, ...]) -> Any:
-        self._send(_packed("EVALSHA", _digest(script), *self._arguments, *arguments, 0))
-        try:
-            return self._connection.read_response()
-        except errors.NoScriptError:
-            self._send(_packed("EVAL", script, *self._arguments, *arguments, 1))
-            return self._connection.read_response()
-
-    def _start(self, script: str, arguments: tuple[int, ...]) -> None:
-        if not self._can_be_silent:
-            self._run(script, arguments)
-            return
-        if self._connection.can_read(0):  # nothing is to come, so it was closed
-            msg = "closed meanwhile"
-            raise errors.ConnectionError(msg)
-        silence = _packed("CLIENT", "REPLY", "SKIP")
-        self._send(silence + _packed("EVAL", script, *self._arguments, *arguments))
-
-    def _send(self, packed: bytes) -> None:
-        self._connection.send_packed_command([packed])
 
 
 @lru_cache

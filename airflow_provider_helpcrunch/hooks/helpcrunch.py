@@ -13,6 +13,7 @@ from airflow_provider_helpcrunch.client.credentials import ApiKey
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchApiError,
     HelpCrunchAuthError,
+    HelpCrunchBudgetStoreError,
     HelpCrunchConfigurationError,
     HelpCrunchConnectionError,
     HelpCrunchError,
@@ -207,7 +208,7 @@ def _converted(name: str, value: Any) -> int | float | str:
 def _what_to_do(error: HelpCrunchError) -> str:
     """Return the step that the error itself does not name."""
     match error:
-        case HelpCrunchConfigurationError():
+        case HelpCrunchConfigurationError() | HelpCrunchBudgetStoreError():
             return ""
         case HelpCrunchAuthError():
             return "Paste the key into the field API key (password) once more."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
     from redis import Redis
 
 
@@ -24,28 +25,55 @@ def redis_of(conn_id: str) -> Redis:
     if re.search(r"[@\s]|://", conn_id):  # an address, maybe with a password: not to be shown
         msg = "the extra rate_limit_conn_id must be the id of a connection of type redis, not an address."
         raise HelpCrunchConfigurationError(msg)
-    problem = _problem_of(conn_id)
-    if problem:
-        msg = f"the extra rate_limit_conn_id names {conn_id!r}, {problem}."
-        raise HelpCrunchConfigurationError(msg)
+    extra = _extra_of(conn_id)
     try:
         from airflow.providers.redis.hooks.redis import RedisHook
     except ModuleNotFoundError as error:
         msg = "rate_limit_conn_id needs: pip install 'airflow-provider-helpcrunch[redis]'"
         raise HelpCrunchConfigurationError(msg) from error
     client: Redis = RedisHook(redis_conn_id=conn_id).get_conn()  # type: ignore[no-untyped-call]
+    if extra.get("ssl") and extra.get("ssl_cert_reqs", "required") == "required":
+        # Older releases of redis-py do not check the name in the certificate unless they are told to.
+        check = extra.get("ssl_check_hostname", True)
+        client.connection_pool.connection_kwargs["ssl_check_hostname"] = check
     return client
 
 
-def _problem_of(conn_id: str) -> str | None:
+def _extra_of(conn_id: str) -> dict[str, Any]:
+    """Return the extra of a connection that leads to one Redis."""
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        return "but there is no such connection"
+        problem: str | None = "but there is no such connection"
+    else:
+        try:
+            extra: Any = connection.extra_dejson
+        except (TypeError, ValueError, AttributeError):  # Airflow's own words when it is JSON, but no object
+            extra = None
+        problem = _problem_of(connection) or _problem_of_extra(extra)
+    if problem:
+        msg = f"the extra rate_limit_conn_id names {conn_id!r}, {problem}."
+        raise HelpCrunchConfigurationError(msg)
+    return dict(extra)
+
+
+def _problem_of(connection: Connection) -> str | None:
     if connection.conn_type != "redis":
         return f"which is a connection of type {connection.conn_type}, not redis"
     if not (connection.host and connection.port):
         return "which needs a host and a port"
-    if connection.extra_dejson.get("cluster"):
+    if re.search(r"[^\w.:-]", connection.host):  # a URL, maybe with a password: not to be shown
+        return "whose host must be a name or an address alone; user and password have fields of their own"
+    return None
+
+
+def _problem_of_extra(extra: Any) -> str | None:
+    if not isinstance(extra, dict):
+        return 'whose extra must be a JSON object, such as {"db": 1}'
+    if extra.get("cluster"):
         return "which is a Redis cluster; the budget needs a single Redis"
+    if not re.fullmatch(r"\d{1,4}", str(extra.get("db") or 0)):
+        return "whose extra db must be the number of a database"
+    if extra.get("ssl_cert_reqs") not in (None, "required", "optional", "none"):
+        return "whose extra ssl_cert_reqs must be required, optional or none"
     return None

@@ -131,12 +131,16 @@ def test_a_pause_is_bounded(store: Store, clock: Clock) -> None:
     take(store)
 
 
-def test_a_clock_that_was_set_back_blocks_nobody_for_long(tmp_path: Path, clock: Clock) -> None:
-    store = SQLiteStore(tmp_path / "budget", 1, 10.0, clock)
-    store.settle(take(store))
+def test_a_clock_that_was_set_back_costs_one_period(tmp_path: Path, clock: Clock) -> None:
+    store = SQLiteStore(tmp_path / "budget", 3, 10.0, clock)
+    for slot in [take(store), take(store), take(store)]:
+        store.settle(slot)
     store.pause(60)
     clock.now -= 86_400
-    take(store)
+    assert store.take() == Wait(10.0, paused=False)
+    assert store.wait(3) == 10.0
+    clock.now += 10.0
+    assert sorted([take(store), take(store), take(store)]) == [0, 1, 2]
     store.close()
 
 

@@ -44,7 +44,7 @@ def refusal() -> str:
 def slots(server: RedisServer, password: str | None = None) -> int:
     """Return how many slots of one account the server knows."""
     with server.admin(password) as admin:
-        (key,) = admin.scan_iter("airflow-provider-helpcrunch:*:slots")
+        (key,) = admin.scan_iter("airflow-provider-helpcrunch:*")
         return int(admin.zcard(key)) - 1
 
 
@@ -82,7 +82,9 @@ def test_a_wrong_password_is_never_shown(
     connection(account, rate_limit_conn_id="budget")
     success, message = HelpCrunchHook().test_connection()
     assert not success
-    assert "Mend user and password in the connection that rate_limit_conn_id names" in message
+    assert (
+        "Mend user, password, rights or database in the connection that rate_limit_conn_id names" in message
+    )
     assert "hidden-word" not in message
     assert account.journal == []
 
