@@ -15,10 +15,9 @@ from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.rate_limit import (
     DEFAULT_ON_FAILURE,
     DEFAULT_REQUESTS_PER_MINUTE,
-    DEFAULT_STORE,
     Budget,
-    open_budget,
 )
+from airflow_provider_helpcrunch.client.rate_limit_address import DEFAULT_STORE, open_budget
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
 from airflow_provider_helpcrunch.client.transport import Transport, Usage

@@ -110,7 +110,7 @@ class RedisScripts:
         # Not forever, since a signal handler may close what it interrupts.
         if self._lock.acquire(timeout=2 * TIMEOUT):
             with contextlib.suppress(*PROBLEMS):
-                while self._connection is not None and self._started:
+                while self._connection is not None and self._process == os.getpid() and self._started:
                     self._end_started()
             self._disconnect()
             self._lock.release()

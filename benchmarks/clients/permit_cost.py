@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from airflow_provider_helpcrunch.client.rate_limit import Budget, open_budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_provider_helpcrunch.client.rate_limit import Budget
 
 WAITERS = 8
 PERIOD = 1.0

@@ -8,7 +8,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_helpcrunch.client.rate_limit import DEFAULT_REQUESTS_PER_MINUTE, open_budget
+from airflow_provider_helpcrunch.client.rate_limit import DEFAULT_REQUESTS_PER_MINUTE
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from harness.processes import Processes, environment
 from harness.sandbox import KEY
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 
 FORK = multiprocessing.get_context("fork")
 """Importing Airflow takes longer than the whole test: import once, then fork."""

@@ -14,7 +14,8 @@ import threading
 import time
 from dataclasses import dataclass
 
-from airflow_provider_helpcrunch.client.rate_limit import Budget, open_budget
+from airflow_provider_helpcrunch.client.rate_limit import Budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 
 FORK = multiprocessing.get_context("fork")
 """Importing Airflow takes longer than the whole test: import once, then fork."""

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient
-from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import (
     LONGEST_FLIGHT,
@@ -257,7 +257,7 @@ def test_what_another_client_of_the_account_spends_is_told(
 
 SPEND = """
 import sys
-from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 import threading
 
 budget = open_budget(sys.argv[1], api_key="k", base_url="u", requests_per_minute=5)

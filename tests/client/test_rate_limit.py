@@ -17,7 +17,8 @@ import pytest
 from redis_server import RedisServer
 
 from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client.rate_limit import Cancelled, open_budget
+from airflow_provider_helpcrunch.client.rate_limit import Cancelled
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import (
     LONGEST_FLIGHT,

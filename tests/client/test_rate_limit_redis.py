@@ -25,7 +25,7 @@ from airflow_provider_helpcrunch.client import (
     rate_limit_redis,
     redis_scripts,
 )
-from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.client.rate_limit_redis import KEEP, RedisStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, Away, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError

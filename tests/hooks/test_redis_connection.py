@@ -66,7 +66,7 @@ def test_a_password_stays_in_the_connection(
 
 
 def short_window(*args: Any, **kwargs: Any) -> Any:
-    from airflow_provider_helpcrunch.client.rate_limit import open_budget
+    from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 
     return open_budget(*args, **kwargs, period=0.1)
 

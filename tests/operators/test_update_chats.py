@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset, TaskDeferred
 
-from airflow_provider_helpcrunch.client import rate_limit
+from airflow_provider_helpcrunch.client import rate_limit_address
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchConfigurationError,
@@ -423,8 +423,8 @@ class TestSpentBudget:
     ) -> Sandbox:
         server = sandbox(agents=5, chats=40)
         connection(server, requests_per_minute=20)
-        assert rate_limit.open_budget.__kwdefaults__ is not None
-        monkeypatch.setitem(rate_limit.open_budget.__kwdefaults__, "period", 2.0)
+        assert rate_limit_address.open_budget.__kwdefaults__ is not None
+        monkeypatch.setitem(rate_limit_address.open_budget.__kwdefaults__, "period", 2.0)
         monkeypatch.setattr(work, "BRIEF", 0.1)
         return server
 

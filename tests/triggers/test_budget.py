@@ -117,10 +117,10 @@ try:
 except ImportError:
     from airflow.decorators import task
 
-from airflow_provider_helpcrunch.client import rate_limit
+from airflow_provider_helpcrunch.client import rate_limit_address
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator, work
 
-rate_limit.open_budget.__kwdefaults__["period"] = 1.6
+rate_limit_address.open_budget.__kwdefaults__["period"] = 1.6
 work.BRIEF = 0.1
 HERE = os.environ["AIRFLOW_HOME"]
 

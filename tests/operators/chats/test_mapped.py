@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_helpcrunch.client import client
-from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, work
 from airflow_provider_helpcrunch.sandbox import Sandbox
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_helpcrunch.client import client
-from airflow_provider_helpcrunch.client.rate_limit import open_budget
+from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import (
