@@ -36,7 +36,7 @@ _EXTRA_FIELDS: dict[str, Any] = {
         "description": (
             "Where tasks share the count of requests. Empty: sqlite://, a file in the temporary directory that all "
             "processes of this user on one machine share; sqlite:///directory puts it elsewhere. "
-            "redis://host:port/db is shared by all machines. memory:// counts in each process alone."
+            "redis://host:port/db (rediss:// with TLS) is shared by all machines. memory:// counts in each process."
         ),
         "schema": {"type": ["string", "null"], "examples": ["sqlite://", "redis://host:6379/0", "memory://"]},
     },

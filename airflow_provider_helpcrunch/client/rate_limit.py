@@ -51,10 +51,10 @@ class Budget:
     Permits for requests, from a store that may be shared.
 
     :param store: where the permits are counted
-    :param limit: requests in any ``period``, for messages
-    :param period: length of the window in seconds; also the pause after a 429 that names no time
-    :param on_failure: what to do while the store does not answer: ``wait`` for it as for a permit, or ``fail`` at
-        once. Requests are never sent without it
+    :param limit: requests in any ``period``, for messages (120)
+    :param period: length of the window in seconds (61); also the pause after a 429 that names no time
+    :param on_failure: what to do while the store does not answer: ``wait`` for it as for a permit (default), or
+        ``fail`` at once. Requests are never sent without it
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Budget:
     def _acquire(self, patience: float, cancelled: threading.Event) -> int:
         started = time.monotonic()
         told, late = False, self._spread
-        # One thread of the process asks at a time; the others queue here instead of crowding the store.
+        # One thread of the client asks at a time; the others queue here instead of crowding the store.
         with self._turn:
             if cancelled.is_set():
                 raise Cancelled

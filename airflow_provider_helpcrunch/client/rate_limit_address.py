@@ -47,8 +47,8 @@ def open_budget(
         redis-py that says where Redis is
     :param api_key: the account's key; only a hash of it names the budget
     :param base_url: the API's address; the same key elsewhere is another account
-    :param requests_per_minute: the account's limit
-    :param period: seconds of the window
+    :param requests_per_minute: the account's limit (120)
+    :param period: seconds of the window (61)
     :param on_failure: what to do while Redis does not answer: ``wait`` for it (default) or ``fail``
     :return: the budget
     :raises HelpCrunchConfigurationError: ``store``, ``requests_per_minute`` or ``on_failure`` is wrong

@@ -36,7 +36,7 @@ local told = info('replication')
 local server = 'counted by the server with the id ' .. (string.match(told, 'master_replid:%w+') or 'unknown')
 
 -- Whether a server that has never counted for this account can know by that alone that nothing was spent of late: who
--- spends runs this script, and what got its slot elsewhere, before this server was started, has arrived long ago.
+-- counts here runs this script, and what got its slot before this server was started has arrived long ago.
 local function nothing_was_spent()
     local up = tonumber(string.match(info('server'), 'uptime_in_seconds:(%d+)') or 0)
     local always_alone = string.find(told, 'master_replid2:0000000000', 1, true)
@@ -45,10 +45,14 @@ end
 
 local begun = redis.call('ZSCORE', slots, server)
 local paused_until = tonumber(redis.call('ZSCORE', slots, 'pause') or 0) - 2 * raised
+if paused_until > 0 and (paused_until <= now or paused_until > now + longest_pause) then
+    redis.call('ZREM', slots, 'pause') -- over, or from before the clock was set back
+    paused_until = 0
+end
 local known = redis.call('ZCARD', slots) - 1 - (paused_until > 0 and 1 or 0)
 if begun and known > 0 then
     local latest = redis.call('ZRANGE', slots, known - 1, known - 1, 'WITHSCORES')
-    if tonumber(latest[2]) > now + flight + period then
+    if tonumber(latest[2]) > now + flight + period + 1000000 then
         begun = false -- the clock was set back since, and no time in here says anything any more
     end
 end
@@ -59,7 +63,7 @@ else
     unknown_until = known == -1 and nothing_was_spent() and now or now + period
     redis.call('DEL', slots)
     redis.call('ZADD', slots, raised + unknown_until, server)
-    if paused_until > now then
+    if paused_until > 0 then
         redis.call('ZADD', slots, 2 * raised + paused_until, 'pause')
     end
     redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
@@ -94,7 +98,6 @@ if not slot then -- somebody took slots out: the next one who asks begins anew
 end
 local wait = math.max(free_at - now, 0)
 local rest = math.max(paused_until - now, 0)
-rest = rest <= longest_pause and rest or 0 -- else the clock was set back
 if take and wait == 0 and rest == 0 then
     redis.call('ZADD', slots, now + flight + period, slot)
 end
@@ -114,7 +117,8 @@ return redis.call('ZADD', slots, 'XX', now + period, ARGV[6])
 
 PAUSE = f"""{_NOW}
 local until_then = 2 * raised + now + tonumber(ARGV[6])
-if until_then > tonumber(redis.call('ZSCORE', slots, 'pause') or 0) then
+local noted = tonumber(redis.call('ZSCORE', slots, 'pause') or 0)
+if noted < until_then or noted > 2 * raised + now + longest_pause then
     redis.call('ZADD', slots, until_then, 'pause')
     redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 end

@@ -13,8 +13,7 @@ snapshot goes unnoticed.
 
 What was under way when the count was lost is counted again when its answer is there, which is sooner than one period
 for whatever takes no longer than :data:`.rate_limit_stores.LONGEST_FLIGHT`. Only if Redis does not hear that either
-(it vanishes once more in that moment) may a window hold more than the limit: by as many requests, eight for each
-client at most.
+(it vanishes once more in that moment) may a window hold more than the limit: by as many requests.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,6 @@ log = logging.getLogger(__name__)
 
 KEEP = 35 * 86_400.0
 """Seconds for which an unused count is kept: a job that runs once a month finds it again."""
-
-SHARE_AGAIN = 1.0
-"""Seconds after which a Redis that did not hear of a pause is told again."""
 
 _MICROS = 1_000_000
 
@@ -65,12 +62,14 @@ class RedisStore:
         # Of each account a script of its own: a server that knows it has counted this account before.
         self._count = f"-- {name}\n{COUNT}"
         self._paused_until = 0.0
+        self._pausing = threading.Lock()
         self._pause_is_shared = True
 
     def take(self) -> int | Wait | Away:
         """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
-        if rest := self._own_pause():
-            return Wait(rest if self._pause_is_shared else min(rest, SHARE_AGAIN), paused=True)
+        rest = self._own_pause()
+        if rest:
+            return rest if isinstance(rest, Away) else Wait(rest, paused=True)
         asked = time.monotonic()
         answer = self._ask(1, take=True)
         if isinstance(answer, Away):
@@ -81,16 +80,16 @@ class RedisStore:
         return Wait(max(micros / _MICROS - way, 0.0), bool(paused), bool(unknown)) if micros else slot
 
     def settle(self, slot: int) -> None:
-        """Start the slot's period, without waiting for Redis. If it is away, the slot comes back by itself later."""
+        """Start the slot's period, without waiting for the answer. If Redis is away, it hears of it later."""
         with contextlib.suppress(*PROBLEMS):
             self._scripts.start(SETTLE, slot)
 
     def pause(self, seconds: float) -> None:
         """Stop everyone. While Redis is away, stop at least those who use this object."""
         until = time.monotonic() + min(seconds, LONGEST_PAUSE)
-        self._paused_until = max(self._paused_until, until)
-        self._share_pause()
-        if not self._pause_is_shared:
+        with self._pausing:
+            self._paused_until = max(self._paused_until, until)
+        if self._share_pause():
             log.warning(
                 "%s did not hear of the 429, so only this process pauses for now.", self._scripts.place
             )
@@ -98,6 +97,8 @@ class RedisStore:
     def wait(self, slots: int) -> float | Away:
         """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
         rest = self._own_pause()
+        if isinstance(rest, Away):
+            return rest
         answer = self._ask(slots, take=False)
         return answer if isinstance(answer, Away) else max(rest, answer[1] / _MICROS)
 
@@ -105,16 +106,17 @@ class RedisStore:
         """Close the connection."""
         self._scripts.close()
 
-    def _own_pause(self) -> float:
-        """Return the seconds that are left of the last pause that was asked for here."""
+    def _own_pause(self) -> float | Away:
+        """Return the seconds that are left of the pause that was asked for here; Redis must have heard of it."""
         rest = max(0.0, self._paused_until - time.monotonic())
-        if rest and not self._pause_is_shared:
-            self._share_pause()
-        return rest
+        return (rest and not self._pause_is_shared and self._share_pause()) or rest
 
-    def _share_pause(self) -> None:
-        rest = self._paused_until - time.monotonic()
-        self._pause_is_shared = not isinstance(self._run(PAUSE, round(rest * _MICROS)), Away)
+    def _share_pause(self) -> Away | None:
+        """Tell Redis of the pause; return why it did not hear of it."""
+        rest = max(0.0, self._paused_until - time.monotonic())
+        answer = self._run(PAUSE, round(rest * _MICROS))
+        self._pause_is_shared = not isinstance(answer, Away)
+        return answer if isinstance(answer, Away) else None
 
     def _ask(self, slots: int, *, take: bool) -> tuple[int, int, int, int] | Away:
         """Ask for so many slots, and take the first one if it is free."""

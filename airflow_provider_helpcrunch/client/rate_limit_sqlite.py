@@ -89,12 +89,15 @@ class SQLiteStore:
     def _begin(self, db: sqlite3.Connection) -> tuple[float, float]:
         """Return the time and the end of the pause, with what a clock that was set back has left behind mended."""
         now = self._clock()
-        latest = now + LONGEST_FLIGHT + self._period
+        latest = now + LONGEST_FLIGHT + self._period + 1.0
         # A time further ahead than any that can be written says nothing any more: the slot may just have been used.
         if db.execute("SELECT max(free_at) FROM slot").fetchone()[0] > latest:
             db.execute("UPDATE slot SET free_at = ?", (now + self._period,))
         (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
-        return now, float(paused_until) if paused_until <= now + LONGEST_PAUSE else 0.0
+        if paused_until and not now < paused_until <= now + LONGEST_PAUSE:
+            db.execute("UPDATE pause SET until = 0")
+            paused_until = 0.0
+        return now, float(paused_until)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

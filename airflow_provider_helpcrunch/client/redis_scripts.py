@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis import exceptions as errors
 from redis.backoff import NoBackoff
@@ -18,9 +18,11 @@ from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from redis import Redis
+
+T = TypeVar("T")
 
 TIMEOUT = 2.0
 """Seconds that Redis may take to accept a connection, and again to answer."""
@@ -32,6 +34,12 @@ PROBLEMS = (errors.RedisError, OSError, ValueError)
 """What can go wrong."""
 
 _REFUSED = (errors.AuthenticationError, errors.AuthorizationError, errors.NoPermissionError)
+_PASSING = (
+    errors.ClusterDownError,
+    errors.OutOfMemoryError,
+    errors.ReadOnlyError,
+    errors.TryAgainError,
+)
 _PASSES = re.compile(
     r"\b(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY|TRYAGAIN|UNKILLABLE)\b"
 )
@@ -41,7 +49,7 @@ def lasts(problem: Exception) -> bool:
     """Tell whether a problem stays until somebody mends user, password, rights or database."""
     if isinstance(problem, _REFUSED):
         return True
-    if isinstance(problem, errors.ReadOnlyError | errors.OutOfMemoryError):
+    if isinstance(problem, _PASSING):
         return False
     # Any other answer of Redis, such as that it knows no such command, will be the same the next time.
     return isinstance(problem, errors.ResponseError) and not _PASSES.search(str(problem))
@@ -62,6 +70,7 @@ class RedisScripts:
         self._arguments = arguments
         self._lock = threading.Lock()
         self._connection: Any = None
+        self._closed = False
         self._process = 0
         self._used_at = 0.0
         # Commands whose answers were not read yet, in the order of these answers.
@@ -81,13 +90,7 @@ class RedisScripts:
         :raises PROBLEMS: there is none
         """
         with self._lock:
-            try:
-                return self._run(script, arguments)
-            except _REFUSED:
-                raise
-            # Redis closes what was idle for long, and all when it starts again; who was the master may be no more.
-            except (errors.ConnectionError, errors.ReadOnlyError):
-                return self._run(script, arguments)
+            return self._twice(lambda: self._run(script, arguments))
 
     def start(self, script: str, *arguments: int) -> None:
         """
@@ -104,22 +107,52 @@ class RedisScripts:
                         connection.send_packed_command([command])
             finally:
                 self._started.append(command)
+                if self._closed:  # this is the answer to a request that was given up
+                    self._finish()
 
     def close(self) -> None:
         """See that what was started is done, and close the connection."""
         # Not forever, since a signal handler may close what it interrupts.
         if self._lock.acquire(timeout=2 * TIMEOUT):
-            with contextlib.suppress(*PROBLEMS):
-                while self._connection is not None and self._process == os.getpid() and self._started:
-                    self._end_started()
-            self._disconnect()
-            self._lock.release()
+            self._closed = True
+            try:
+                self._finish()
+            finally:
+                self._lock.release()
 
     def connect(self) -> Any:
         """Return a new connection that connects at its first use."""
+        # Notices of maintenance would come unasked between the answers; they and the newer protocol belong together.
         given = {name: value for name, value in self._pool.connection_kwargs.items() if "maint_" not in name}
         own = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "retry": Retry(NoBackoff(), 0)}
         return self._pool.connection_class(**{**given, **own, "protocol": 2})
+
+    def _twice(self, do: Callable[[], T]) -> T:
+        """Do something again if it failed because the connection did."""
+        try:
+            return do()
+        except _REFUSED:
+            raise
+        # Redis closes what was idle for long, and all when it starts again; who was the master may be no more.
+        except errors.RedisError as error:
+            if not isinstance(error, errors.ConnectionError) and not _is_read_only(error):
+                raise
+            return do()
+        finally:
+            if self._closed:
+                self._disconnect()
+
+    def _finish(self) -> None:
+        """See that what was started is done, if Redis is there, and close the connection."""
+        with contextlib.suppress(*PROBLEMS):
+            if self._started:
+                self._twice(self._end_all_started)
+        self._disconnect()
+
+    def _end_all_started(self) -> None:
+        with self._connected():
+            while self._started:
+                self._end_started()
 
     def _run(self, script: str, arguments: tuple[int, ...]) -> Any:
         with self._connected() as connection:
@@ -157,7 +190,10 @@ class RedisScripts:
                 self._end_started()
             # Where no answer is to come, whatever can be read is out of turn.
             unasked = not self._started and self._connection.can_read(0)
-        except errors.ConnectionError:  # it was closed
+        except (
+            errors.ConnectionError,
+            errors.ResponseError,
+        ):  # it was closed, or leads to no master any more
             return False
         return not unasked and time.monotonic() - self._used_at < LONGEST_IDLE
 
@@ -167,14 +203,22 @@ class RedisScripts:
             self._connection.send_packed_command([command])
 
     def _end_started(self) -> None:
-        with contextlib.suppress(errors.ResponseError):  # what it was to do comes about by itself, only later
+        try:
             self._connection.read_response()
+        except errors.ResponseError as error:
+            if _is_read_only(error):  # the new master has to hear of it
+                raise
+            # Otherwise what it was to do comes about by itself, only later.
         self._started.popleft()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+
+
+def _is_read_only(error: Exception) -> bool:
+    return isinstance(error, errors.ReadOnlyError) or "READONLY" in str(error)
 
 
 @lru_cache

@@ -34,7 +34,10 @@ TEST_PATIENCE = 5.0
 
 EXTRAS: dict[str, tuple[type, str]] = {
     "requests_per_minute": (int, "a whole number of requests"),
-    "rate_limit_store": (str, "sqlite://, sqlite:///directory, redis://host:port/db or memory://"),
+    "rate_limit_store": (
+        str,
+        "sqlite://, sqlite:///directory, redis://host:port/db, rediss://host:port/db or memory://",
+    ),
     "rate_limit_conn_id": (str, "the id of a connection of type redis"),
     "rate_limit_on_failure": (str, "wait or fail"),
     "connect_timeout": (float, "a number of seconds"),

@@ -24,6 +24,7 @@ from redis_server import RedisServer
 from spender import Spending
 
 from airflow_provider_helpcrunch.client import Budget
+from airflow_provider_helpcrunch.client.rate_limit import SPREAD
 from airflow_provider_helpcrunch.client.rate_limit_stores import Wait
 
 SPENDER = Path(__file__).with_name("spender.py")
@@ -185,5 +186,6 @@ def test_a_waiter_sleeps_until_the_first_moment_that_can_bring_a_permit() -> Non
     with Budget(Calendar(), 1, 61.0).permit(60, Sleeper()):  # type: ignore[arg-type]
         pass
     assert [pytest.approx(seconds, abs=0.05) for seconds in asked] == [7.0, 0.2]
-    assert asked[0] >= 7.0
-    assert asked[1] >= 0.2
+    # The part by chance, which lets others be first, too.
+    assert asked[0] > 7.0 + SPREAD / 3
+    assert asked[1] > 0.2 + SPREAD / 3

@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import (
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis_server import RedisServer, free_port
 
 from airflow_provider_helpcrunch.client import (
@@ -384,6 +390,59 @@ def test_an_answer_is_noted_on_a_connection_that_was_closed(redis_server: StartR
     assert taken(store, 4) == [True, True, True, False]
 
 
+def test_a_connection_that_was_idle_for_long_is_not_trusted(
+    redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = redis_server()
+    store = known(opened(server))
+    with server.admin() as admin:
+        before = admin.info("stats")["total_connections_received"]
+        store.wait(1)
+        assert admin.info("stats")["total_connections_received"] == before
+        monkeypatch.setattr(redis_scripts, "LONGEST_IDLE", 0.0)
+        store.wait(1)
+        assert admin.info("stats")["total_connections_received"] == before + 1
+
+
+def test_who_is_far_from_redis_asks_again_in_time(
+    redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = known(opened(redis_server()))
+    assert taken(store, 3) == [True] * 3
+    near = store._scripts.run
+
+    def far(script: str, *arguments: int) -> object:
+        time.sleep(0.2)
+        return near(script, *arguments)
+
+    monkeypatch.setattr(store._scripts, "run", far)
+    wait = store.take()
+    assert isinstance(wait, Wait)
+    assert PERIOD - 0.3 < wait.seconds <= PERIOD - 0.2
+
+
+@pytest.mark.parametrize(
+    ("answer", "lasting"),
+    [
+        ("BUSY Redis is busy running a script.", False),
+        ("LOADING Redis is loading the dataset in memory", False),
+        ("MISCONF Redis is configured to save RDB snapshots", False),
+        ("NOREPLICAS Not enough good replicas to write.", False),
+        ("Error running script (call to f_1): @user_script:9: -OOM command not allowed", False),
+        ("unknown command 'EVALSHA'", True),
+        ("The user executing the script can't run this command or subcommand", True),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", True),
+    ],
+)
+def test_what_passes_is_waited_for_and_what_lasts_is_not(answer: str, lasting: bool) -> None:
+    assert redis_scripts.lasts(ResponseError(answer)) is lasting
+
+
+@pytest.mark.parametrize("kind", [ReadOnlyError, OutOfMemoryError, MasterDownError, TryAgainError])
+def test_what_redis_py_names_passes_too(kind: type[Exception]) -> None:
+    assert not redis_scripts.lasts(kind("the code is cut off"))
+
+
 def test_connections_that_redis_closed_are_made_anew(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
     store = known(opened(server))
@@ -401,8 +460,8 @@ def test_a_pause_that_redis_did_not_hear_stops_this_process_and_the_others_when_
     server.kill()
     store.pause(30)
     assert [text for text in caplog.messages if "only this process pauses for now" in text]
-    assert is_paused(store.take())
-    assert store.take().seconds <= 1  # type: ignore[union-attr]
+    assert isinstance(store.take(), Away)
+    assert isinstance(store.wait(1), Away)
     server.start()
     assert is_paused(store.take())
     assert store.take().seconds > 20  # type: ignore[union-attr]
@@ -489,6 +548,65 @@ def test_a_master_that_became_a_replica_is_left(redis_server: StartRedis) -> Non
         budget.close()
     with new.admin() as admin:
         assert len(admin.keys()) == 1
+
+
+def test_a_new_master_hears_of_answers_that_the_old_one_refused(redis_server: StartRedis) -> None:
+    old, new = redis_server(), redis_server()
+    with Proxy(old.port) as proxy, contextlib.ExitStack() as stack:
+        stores = [
+            stack.enter_context(contextlib.closing(RedisStore(Redis(port=port), "account", 3, PERIOD)))
+            for port in (proxy.port, new.port)
+        ]
+        store, other = known(stores[0]), stores[1]
+        slots = [store.take() for _ in range(3)]
+        with old.admin() as admin:
+            admin.replicaof("127.0.0.1", str(new.port))
+        proxy.target = new.port
+        assert full_wait(other.take(), unknown=True)
+        time.sleep(PERIOD / 2)
+        for slot in slots:
+            store.settle(slot)  # type: ignore[arg-type]
+        store.wait(1)
+        time.sleep(PERIOD / 2)
+        assert taken(other, 1) == [False]
+
+
+@pytest.mark.parametrize("closes", ["before", "after"])
+def test_answers_are_noted_when_the_client_closes(
+    redis_server: StartRedis, opened: Open, closes: str
+) -> None:
+    server = redis_server()
+    store, other = known(opened(server)), opened(server)
+    slots = [store.take() for _ in range(3)]
+    if closes == "before":
+        store.close()
+    else:
+        server.kill()
+        assert isinstance(store.take(), Away)
+        server.start()
+        other.take()
+    for slot in slots:
+        store.settle(slot)  # type: ignore[arg-type]
+    if closes == "after":
+        store.close()
+    assert store._scripts._connection is None
+    assert PERIOD - 0.1 < other.wait(3) <= PERIOD  # type: ignore[operator]
+
+
+def test_a_pause_that_is_over_does_not_come_back_with_the_clock(
+    redis_server: StartRedis, opened: Open
+) -> None:
+    server = redis_server()
+    store, other = known(opened(server)), opened(server)
+    store.pause(0.05)
+    time.sleep(0.1)
+    assert other.wait(1) == 0
+    with server.admin() as admin:
+        (key,) = admin.keys()
+        assert admin.zscore(key, "pause") is None
+        admin.zadd(key, {"pause": 2e16 + (time.time() + 7200) * 1e6})
+    store.pause(20)
+    assert 19 < other.wait(1) < 21  # type: ignore[operator]
 
 
 def test_a_promoted_replica_is_not_believed_that_nothing_was_spent(

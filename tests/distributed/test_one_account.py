@@ -67,6 +67,8 @@ class HandOver:
         self._folder = folder
         self._run_id = ""
         self._listing = ""
+        self.states: set[str] = set()
+        """In which states its task was seen."""
         self.victim = ""
         """The worker that was killed."""
         self.killed_at = 0.0
@@ -89,6 +91,7 @@ class HandOver:
         return moves, listing
 
     def _look(self, tasks: list[dict[str, Any]]) -> None:
+        self.states.update(str(task["state"]) for task in tasks)
         moves = self._account.writes()
         if not self._listing and len(moves) >= LISTING_FROM:
             self._listing = self._cluster.trigger("listing", {"folder": str(self._folder)})
@@ -151,12 +154,15 @@ def test_mapped_tasks_list_everything_once_on_both_workers(
     story.note("(a) tasks by worker", "both took part", crowd.hosts())
 
 
-def test_every_chat_moves_exactly_once(runs: tuple[Run, Run], account: Sandbox, story: Story) -> None:
+def test_every_chat_moves_exactly_once(
+    runs: tuple[Run, Run], hand_over: HandOver, account: Sandbox, story: Story
+) -> None:
     moves = Counter(write.chat for write in account.writes())
     assert runs[0].state == "success"
     assert account.chats_of(account.agents[0]["id"]) == []
     assert len(moves) == 400
     assert set(moves.values()) == {1}
+    assert "deferred" in hand_over.states
     story.note("(b) chats moved", "400", len(moves))
     story.note("(b) most moves of one chat", "1", max(moves.values()))
 
