@@ -25,7 +25,6 @@ from redis.exceptions import (
 from redis_server import RedisServer, free_port
 
 from airflow_provider_helpcrunch.client import (
-    Budget,
     HelpCrunchClient,
     RetryPolicy,
     rate_limit_redis,
@@ -35,7 +34,7 @@ from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.client.rate_limit_redis import KEEP, RedisStore
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, Away, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError
-from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.sandbox import Sandbox
 
 NEVER = threading.Event()
 PERIOD = 0.5
@@ -828,31 +827,3 @@ def test_without_redis_py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_unknown_mode_is_refused(mode: str) -> None:
     with pytest.raises(HelpCrunchConfigurationError, match="rate_limit_on_failure must be wait or fail"):
         HelpCrunchClient("a-key", rate_limit_on_failure=mode)
-
-
-# With the real API client
-
-
-def test_a_429_seen_by_one_client_stops_the_other(
-    redis_server: StartRedis, sandbox: Callable[..., Sandbox]
-) -> None:
-    account, server = sandbox(faults=[Fault("status", status=429, retry_after="1", nth=1)]), redis_server()
-    seen: list[float] = []
-
-    def budget() -> Budget:
-        return open_budget(server.url, api_key="k", base_url="u", period=0.0)
-
-    with (
-        HelpCrunchClient(account.key, base_url=account.url, budget=budget()) as first,
-        HelpCrunchClient(account.key, base_url=account.url, budget=budget()) as second,
-    ):
-        thread = threading.Thread(target=first.get_organization)
-        thread.start()
-        while not account.journal:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        second.get_organization()
-        thread.join()
-        seen.extend(request.at for request in account.journal)
-    assert len(seen) == 3
-    assert min(seen[1:]) - seen[0] >= 0.99
