@@ -38,6 +38,8 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 
 NEVER = threading.Event()
 PERIOD = 0.5
+SLACK = 0.05
+"""Seconds after a slot should be free: a busy machine notes an answer a little later than it is told."""
 
 StartRedis = Callable[..., RedisServer]
 Open = Callable[..., RedisStore]
@@ -85,7 +87,7 @@ def test_a_slot_is_free_again_one_period_after_its_answer(redis_server: StartRed
     wait = other.take()
     assert isinstance(wait, Wait)
     assert PERIOD - 0.2 < wait.seconds <= PERIOD
-    time.sleep(wait.seconds)
+    time.sleep(wait.seconds + SLACK)
     assert other.take() == 1
     assert isinstance(store.take(), Wait)
 
@@ -98,7 +100,7 @@ def test_nobody_knows_what_was_sent_before_the_first_use(redis_server: StartRedi
     assert isinstance(again, Wait)
     assert again.seconds <= PERIOD / 2
     assert again.unknown
-    time.sleep(again.seconds)
+    time.sleep(again.seconds + SLACK)
     assert taken(store, 4) == [True, True, True, False]
 
 
@@ -149,7 +151,7 @@ def test_an_emptied_redis_makes_everyone_wait_one_period(redis_server: StartRedi
     time.sleep(PERIOD / 2)
     assert isinstance(slot, int)
     store.settle(slot)  # it was under way when the count was lost, so its own period begins only now
-    time.sleep(PERIOD / 2)
+    time.sleep(PERIOD / 2 + SLACK)
     assert taken(store, 3) == [True, True, False]
 
 
@@ -184,7 +186,7 @@ def test_slots_of_a_larger_limit_are_free_one_period_later(redis_server: StartRe
     small = known(opened(server, 2))
     big = opened(server, 5)
     assert taken(big, 3) == [True, True, False]
-    time.sleep(PERIOD)
+    time.sleep(PERIOD + SLACK)
     assert taken(small, 1) == [False]
     assert taken(big, 4) == [True, True, True, False]
 
@@ -212,7 +214,7 @@ def test_a_pause_stops_everyone_and_never_gets_shorter(redis_server: StartRedis,
     assert wait.paused
     assert 0.4 < wait.seconds < 0.61
     assert 0.4 < other.wait(1) < 0.61  # type: ignore[operator]
-    time.sleep(wait.seconds + 0.05)
+    time.sleep(wait.seconds + SLACK)
     assert taken(other, 1) == [True]
 
 
@@ -235,7 +237,7 @@ def test_a_clock_that_was_set_back_costs_one_period(redis_server: StartRedis, op
         admin.zadd(key, {**ahead, "pause": 2e16 + (time.time() + 86_400) * 1e6})
     assert full_wait(store.take(), unknown=True)
     assert taken(known(store), 4) == [True, True, True, False]
-    time.sleep(PERIOD)
+    time.sleep(PERIOD + SLACK)
     assert store.wait(1) == pytest.approx(LONGEST_FLIGHT, abs=1)
 
 
@@ -260,7 +262,7 @@ def test_another_key_or_address_is_another_account(redis_server: StartRedis) -> 
     ]
     for budget in budgets:
         budget.wait(1)
-    time.sleep(PERIOD)
+    time.sleep(PERIOD + SLACK)
     for budget in budgets:
         with budget.permit(0.0, NEVER):
             pass
@@ -275,7 +277,7 @@ def test_a_user_who_may_do_little_shares_the_count(redis_server: StartRedis, ope
     assert taken(known(limited), 2) == [True, True]
     assert taken(other, 2) == [True, False]
     limited.settle(0)
-    time.sleep(PERIOD)
+    time.sleep(PERIOD + SLACK)
     assert taken(other, 2) == [True, False]
 
 
@@ -385,7 +387,7 @@ def test_an_answer_is_noted_on_a_connection_that_was_closed(redis_server: StartR
         admin.client_kill_filter(_type="normal", skipme=True)
         assert isinstance(slot, int)
         store.settle(slot)
-    time.sleep(PERIOD)
+    time.sleep(PERIOD + SLACK)
     assert taken(store, 4) == [True, True, True, False]
 
 
@@ -527,7 +529,7 @@ def test_a_full_redis_counts_and_pauses_what_it_knows(redis_server: StartRedis, 
     slot = store.take()
     assert isinstance(slot, int)
     store.settle(slot)
-    time.sleep(PERIOD)
+    time.sleep(PERIOD + SLACK)
     assert taken(other, 4) == [True, True, True, False]
     store.pause(20)
     assert is_paused(other.take())
@@ -566,7 +568,7 @@ def test_a_new_master_hears_of_answers_that_the_old_one_refused(redis_server: St
         for slot in slots:
             store.settle(slot)  # type: ignore[arg-type]
         store.wait(1)
-        time.sleep(PERIOD / 2)
+        time.sleep(PERIOD / 2 + SLACK)
         assert taken(other, 1) == [False]
 
 
@@ -649,7 +651,7 @@ def test_answers_are_noted_although_redis_hangs(
     server.signal(signal.SIGCONT)
     time.sleep(0.1)
     store.wait(1)
-    time.sleep(PERIOD)
+    time.sleep(PERIOD + SLACK)
     assert taken(store, 4) == [True, True, True, False]
 
 
