@@ -156,7 +156,7 @@ def certificate_in(folder: Path) -> tuple[str, str]:
         ({"port": None}, "needs a host and a port"),
         ({"host": "redis://user:hidden-word@host"}, "host must be a name or an address alone"),
         ({"host": "user:hidden-word@127.0.0.1"}, "host must be a name or an address alone"),
-        ({"extra": [1]}, "extra must be a JSON object"),
+        ({"extra": "[1]"}, "extra must be a JSON object"),
         ({"extra": {"db": "x"}}, "db must be the number of a database"),
         ({"extra": {"db": -1}}, "db must be the number of a database"),
         ({"extra": {"ssl_cert_reqs": "require"}}, "ssl_cert_reqs must be required, optional or none"),
