@@ -32,7 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow_provider_helpcrunch._airflow import AirflowException, AirflowFailException
 
 
 class HelpCrunchError(AirflowException):

@@ -6,8 +6,7 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow.providers.common.compat.sdk import BaseHook
-
+from airflow_provider_helpcrunch._airflow import BaseHook
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.client.credentials import ApiKey
 from airflow_provider_helpcrunch.exceptions import (
@@ -25,7 +24,7 @@ from airflow_provider_helpcrunch.hooks import connection_form
 from airflow_provider_helpcrunch.hooks.redis_connection import redis_of
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow_provider_helpcrunch._airflow import Connection
 
 log = logging.getLogger(__name__)
 

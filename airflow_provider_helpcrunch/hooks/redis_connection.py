@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
+from airflow_provider_helpcrunch._airflow import AirflowNotFoundException, BaseHook
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
     from redis import Redis
+
+    from airflow_provider_helpcrunch._airflow import Connection
 
 
 def redis_of(conn_id: str) -> Redis:

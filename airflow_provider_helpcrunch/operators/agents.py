@@ -11,8 +11,7 @@ from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.records import Record, Table
 

@@ -7,16 +7,14 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
 
 # HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
-
+    from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.activity import ActivityListing
     from airflow_provider_helpcrunch.client.records import Record, Table
@@ -61,7 +59,7 @@ class HelpCrunchOperator(BaseOperator):
 
     def tell_assets(self, context: Context, receipt: dict[str, Any]) -> None:
         """Put what was written into the events of the task's outlet assets."""
-        from airflow.providers.common.compat.sdk import Asset
+        from airflow_provider_helpcrunch._airflow import Asset
 
         events = context.get("outlet_events")
         for outlet in self.outlets or ():

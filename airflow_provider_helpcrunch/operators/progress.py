@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow.providers.common.compat.sdk import Stats
+from airflow_provider_helpcrunch._airflow import Stats
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing, Usage

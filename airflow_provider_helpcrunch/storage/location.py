@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_helpcrunch._airflow import ObjectStoragePath
 
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
@@ -40,11 +40,16 @@ class Location:
 
     def report_output(self) -> None:
         """Tell Airflow's lineage that the object was written, in the words of ``ObjectStoragePath`` itself."""
-        _lineage_collector().add_output_asset(context=self.path, uri=str(self.path))
+        collector = _lineage_collector()
+        # Airflow 2.11 calls an asset a dataset.
+        add = getattr(collector, "add_output_asset", None) or collector.add_output_dataset
+        add(context=self.path, uri=str(self.path))
 
     def report_input(self) -> None:
         """Tell Airflow's lineage that the object is read, in the words of ``ObjectStoragePath`` itself."""
-        _lineage_collector().add_input_asset(context=self.path, uri=str(self.path))
+        collector = _lineage_collector()
+        add = getattr(collector, "add_input_asset", None) or collector.add_input_dataset
+        add(context=self.path, uri=str(self.path))
 
 
 def locate(path: object) -> Location:
@@ -57,7 +62,7 @@ def locate(path: object) -> Location:
     :raises HelpCrunchConfigurationError: the path names no object, or no filesystem is installed for its scheme
     :raises HelpCrunchStorageError: the filesystem is installed but could not be set up
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_helpcrunch._airflow import ObjectStoragePath
 
     if not isinstance(path, str | PurePath | ObjectStoragePath):
         msg = f"A path must be a string or an ObjectStoragePath, not {type(path).__name__}."
@@ -111,9 +116,9 @@ def refuse_unwritable(location: Location) -> None:
 
 
 def _lineage_collector() -> Any:
-    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+    from airflow_provider_helpcrunch._airflow import get_hook_lineage_collector
 
-    return get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+    return get_hook_lineage_collector()
 
 
 def _named(text: str) -> str:
@@ -130,7 +135,7 @@ def _named(text: str) -> str:
 
 def _attached(path: str | ObjectStoragePath) -> ObjectStoragePath:
     """Return the path with its filesystem set up, which needs the Airflow connection but not the storage."""
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
+    from airflow_provider_helpcrunch._airflow import AirflowNotFoundException, ObjectStoragePath
 
     try:
         attached = ObjectStoragePath(path) if isinstance(path, str) else path

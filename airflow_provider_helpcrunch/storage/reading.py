@@ -21,8 +21,7 @@ from airflow_provider_helpcrunch.storage.tabular import restore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+    from airflow_provider_helpcrunch._airflow import ObjectStoragePath
     from airflow_provider_helpcrunch.client.records import Column, Table
     from airflow_provider_helpcrunch.storage.formats import Compression, Format
     from airflow_provider_helpcrunch.storage.location import Location

@@ -15,8 +15,7 @@ from airflow_provider_helpcrunch.storage.writing import write_records
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+    from airflow_provider_helpcrunch._airflow import ObjectStoragePath
     from airflow_provider_helpcrunch.client.records import Table
     from airflow_provider_helpcrunch.storage.formats import Format
     from airflow_provider_helpcrunch.storage.location import Location

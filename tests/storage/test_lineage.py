@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat import sdk
-from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
+from airflow_provider_helpcrunch import _airflow
 from airflow_provider_helpcrunch.client.records import Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = sdk.HookLineageCollector()
-    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: made)
-    return get_hook_lineage_collector()
+    made = sys.modules[_airflow.get_hook_lineage_collector.__module__].HookLineageCollector()
+    monkeypatch.setattr(_airflow, "get_hook_lineage_collector", lambda: made)
+    return made
 
 
 def _uris(assets: list[Any]) -> list[tuple[str, int]]:
@@ -31,7 +31,7 @@ def test_output_and_input(collector: Any, records: list[Any], table: Table, tmp_
     list(read_records(receipt))
     assert _uris(collector.collected_assets.inputs) == [(uri, 1)]
     context = collector.collected_assets.outputs[0].context
-    assert isinstance(context, sdk.ObjectStoragePath)
+    assert isinstance(context, _airflow.ObjectStoragePath)
     assert str(context) == uri
 
 
@@ -44,6 +44,6 @@ def test_a_failed_run_has_no_output(collector: Any, failing: Any, table: Table, 
 @pytest.mark.filterwarnings("ignore:A dataset URI should not contain auth info")
 def test_s3(collector: Any, s3: Any, records: list[Any], table: Table) -> None:
     Target.resolve(f"{s3.url}/x.jsonl", table).write(records)
-    uri = str(sdk.ObjectStoragePath(f"{s3.url}/x.jsonl"))
+    uri = str(_airflow.ObjectStoragePath(f"{s3.url}/x.jsonl"))
     expected = collector.create_asset(scheme=None, uri=uri, asset_kwargs=None, asset_extra=None)
     assert _uris(collector.collected_assets.outputs) == [(expected.uri, 1)]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
 
+from airflow_provider_helpcrunch._airflow import AirflowNotFoundException, ObjectStoragePath
 from airflow_provider_helpcrunch.client.records import Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
 from airflow_provider_helpcrunch.storage import Target, formats, read_records

@@ -6,8 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow.providers.common.compat.sdk import conf
-
+from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
 from airflow_provider_helpcrunch.operators.base import (
     LONGEST_PATIENCE,
@@ -18,8 +17,7 @@ from airflow_provider_helpcrunch.operators.base import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
-
+    from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.outcome import Outcome, Report

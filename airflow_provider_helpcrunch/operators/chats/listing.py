@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.activity import ActivityListing
     from airflow_provider_helpcrunch.client.records import Table

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.operators.chats.criteria import Criteria

@@ -10,8 +10,7 @@ from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.plan import Plan
     from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun

@@ -1,0 +1,89 @@
+"""
+Airflow's names, from ``airflow.sdk`` or from where older versions have them.
+
+Each name is imported at its first use, so a DAG file pays only for what it takes. The ``common-compat`` provider has
+the same map, but the constraints of Airflow 2.11.0 and 3.0.6, mandatory on managed services, pin it below the release
+that brought the map.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset, BaseHook, BaseOperator, Connection, Context, ObjectStoragePath
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowOptionalProviderFeatureException,
+        TaskDeferred,
+    )
+    from airflow.sdk.lineage import get_hook_lineage_collector
+    from airflow.sdk.observability.stats import Stats
+
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowOptionalProviderFeatureException",
+    "Asset",
+    "BaseHook",
+    "BaseOperator",
+    "Connection",
+    "Context",
+    "ObjectStoragePath",
+    "Stats",
+    "TaskDeferred",
+    "conf",
+    "get_hook_lineage_collector",
+]
+
+_EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+
+# Newest first: the modules to the right still exist in later versions, and warn there.
+_MODULES: dict[str, tuple[str, ...]] = {
+    "AirflowException": _EXCEPTIONS,
+    "AirflowFailException": _EXCEPTIONS,
+    "AirflowNotFoundException": _EXCEPTIONS,
+    "AirflowOptionalProviderFeatureException": _EXCEPTIONS,
+    "Asset": ("airflow.sdk", "airflow.datasets"),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),  # not in airflow.sdk before 3.1
+    "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "Connection": ("airflow.sdk", "airflow.models.connection"),
+    "Context": ("airflow.sdk", "airflow.utils.context"),
+    "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
+    "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
+    "TaskDeferred": _EXCEPTIONS,
+    "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
+}
+_FORMER_NAMES = {"airflow.datasets": {"Asset": "Dataset"}}
+
+
+def __getattr__(name: str) -> Any:
+    """
+    Import a name at its first use.
+
+    :raises ImportError: the installed Airflow has it nowhere, or failed to import
+    """
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    for path in _MODULES[name]:
+        try:
+            module = importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            if not path.startswith(
+                str(error.name)
+            ):  # a module that this one needs is missing: not an older Airflow
+                raise
+            continue
+        former = _FORMER_NAMES.get(path, {}).get(name, name)
+        if hasattr(module, former):
+            globals()[name] = value = getattr(module, former)
+            return value
+    msg = f"This Airflow has no {name!r} in {' or '.join(_MODULES[name])}; Airflow 2.11 or newer is needed."
+    raise ImportError(msg)
