@@ -77,6 +77,7 @@ class TestRoles:
             ("admin", ["admin"]),
             (" admin ", ["admin"]),
             ('["admin", "agentChatOnly"]', ["admin", "agentChatOnly"]),
+            ("admin, agentChatOnly", ["admin", "agentChatOnly"]),
             (["admin", "no such role"], ["admin"]),
         ],
     )

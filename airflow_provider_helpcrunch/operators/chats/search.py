@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
@@ -98,19 +97,14 @@ class SearchChatsOperator(HelpCrunchListOperator):
         self.assignee = assignee
         self.department = department
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+    def check_arguments(self) -> None:
         """
-        Search.
+        Refuse arguments that are wrong, before anything is sent or written.
 
-        :param context: the context of the task, from Airflow
-        :return: without ``output_path`` the chats, as a list of dictionaries; with it
-            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
-        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
-        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
-        :raises HelpCrunchError: the search failed; an object that was at ``output_path`` before is untouched
+        :raises HelpCrunchConfigurationError: an argument is wrong
         """
+        super().check_arguments()
         self._criteria()
-        return super().execute(context)
 
     def table(self) -> Table:
         """Return the columns of chats."""
