@@ -81,7 +81,6 @@ class ListAgentsOperator(HelpCrunchListOperator):
             seen[role] += 1
             if role in roles:
                 yield agent
-        self.log.info("%d of %d agents have a wanted role", sum(seen[role] for role in roles), seen.total())
         if unknown := sorted(role for role in roles if not seen[role]):
             self.log.warning(
                 "No agent has the role %s. Roles of this account: %s.",

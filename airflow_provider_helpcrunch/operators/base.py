@@ -246,9 +246,9 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         with (
             self.hook as hook,
             contextlib.closing(self.listing(hook.client, page_size)) as listing,
-            Progress(self.log, self.table().name, hook.client, listing),
+            Progress(self.log, self.table().name, hook.client, listing) as progress,
         ):
-            records = self.wanted(listing)
+            records = progress.kept(self.wanted(listing))
             rows = list(_at_most(records, limit)) if target is None else []
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
         if listing.warnings:

@@ -111,7 +111,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         work = self._prepared(context)
         work.ledger.load()
         if work.ledger.earlier:
-            self.log.info("Earlier tries of this task noted %d changes.", work.ledger.earlier)
+            self.log.info("Changes noted by earlier tries of this task: %d.", work.ledger.earlier)
         return self._go_on(context, work)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -183,13 +183,13 @@ class ChatBulkOperator(HelpCrunchOperator):
 
     def _told(self, context: Context, work: Work) -> dict[str, Any]:
         """Write the report, to the log and where it was asked for, and return the result."""
-        from airflow_provider_helpcrunch.operators.chats.outcome import Report
+        from airflow_provider_helpcrunch.operators.chats.outcome import Report, in_words
+        from airflow_provider_helpcrunch.plurals import counted
 
         report, names = Report(work.ledger.standing()), work.job.names
         counts = {**report.counts(), **work.job.summary()}
-        said = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
         table = f"\n{report.table(names)}" if len(report) else ""
-        self.log.info("%s; %d requests%s", said.capitalize(), work.requests, table)
+        self.log.info("%s; %s%s", in_words(counts), counted(work.requests, "request"), table)
         result: dict[str, Any] = {**counts, "requests": work.requests, "chats": self._for_xcom(report)}
         if (target := self._report_target()) is not None:
             receipt = {**target.write(report.rows(names))}
@@ -204,11 +204,9 @@ class ChatBulkOperator(HelpCrunchOperator):
         if len(json.dumps(changes)) <= limit:
             return changes
         self.log.warning(
-            "The list of changes is larger than max_xcom_bytes (%d), so the result has the counts alone. %s",
+            "%s: the list of changes is larger than max_xcom_bytes (%d), so the result has only the counts.",
+            "See the report" if self.report_path is not None else "Set report_path to get them in a file",
             limit,
-            "The report has all."
-            if self.report_path is not None
-            else "Set report_path to get them in a file.",
         )
         return None
 

@@ -126,17 +126,14 @@ class SearchChatsOperator(HelpCrunchListOperator):
     def _matching(self, chats: Iterable[Record]) -> Iterator[Record]:
         criteria = self._criteria()
         read = 0
-        found = 0
         for chat in chats:
             read += 1
             if criteria.match(chat):
-                found += 1
                 yield chat
-        self.log.info("%d of %d chats that were read match", found, read)
         if not read and "chats.status" in str(self.filters):
             self.log.warning(
-                "HelpCrunch documents several spellings of statuses, and finds nothing by one that it does not use. "
-                "The argument statuses compares them here, in any spelling."
+                "Use the argument statuses, which takes any spelling: HelpCrunch documents several for each status, "
+                "and a filter by one that it does not use finds nothing."
             )
 
     def _criteria(self) -> Criteria:
