@@ -251,12 +251,24 @@ class HelpCrunchListOperator(HelpCrunchOperator):
             records = progress.kept(self.wanted(listing))
             rows = list(_at_most(records, limit)) if target is None else []
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
-        if listing.warnings:
-            receipt["warnings"] = listing.warnings
+        if warnings := [*listing.warnings, *self._warn_of_nothing(progress.number_kept, listing.records)]:
+            receipt["warnings"] = warnings
         self.tell_assets(context, receipt)
         if target is None:
             return rows
         return receipt
+
+    def _warn_of_nothing(self, kept: int, found: int) -> list[str]:
+        """Warn where the task's own conditions kept nothing of what HelpCrunch found: they may be mistyped."""
+        if kept or not found:
+            return []
+        from airflow_provider_helpcrunch.plurals import counted
+
+        warning = (
+            f"Check the conditions: none of {counted(found, 'record')} that HelpCrunch found meets them."
+        )
+        self.log.warning(warning)
+        return [warning]
 
     def _limits(self) -> tuple[int, int]:
         """Return the records a page and the bytes that may go to XCom."""

@@ -51,7 +51,8 @@ class Progress:
         self._noun = noun
         self._client = client
         self._listing = listing
-        self._kept = 0
+        self.number_kept = 0
+        """How many records were passed on by :meth:`kept`."""
         self._started = time.monotonic()
         self._over = threading.Event()
         self._teller = threading.Thread(target=self._tell_until_over, name="helpcrunch-progress", daemon=True)
@@ -76,7 +77,7 @@ class Progress:
         :param records: what is left of the listing after the task's own filters
         """
         for record in records:
-            self._kept += 1
+            self.number_kept += 1
             yield record
 
     def _tell_until_over(self) -> None:
@@ -91,7 +92,7 @@ class Progress:
 
     def _listed(self) -> str:
         read = self._listing.read
-        some = f"{self._kept:,} of " if self._kept != read else ""
+        some = f"{self.number_kept:,} of " if self.number_kept != read else ""
         return f"Listed {some}{self._number(read)}{' read' if some else ''}{self._cost()}"
 
     def _failed(self) -> str:

@@ -8,15 +8,17 @@ rendered to: written as ``None`` or left out is the default; written as somethin
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_NOTHING = frozenset({"", "none", "null", "undefined"})
-"""Texts that a template makes of a value that is missing."""
+_NOTHING = frozenset({"", "none", "null", "undefined", "[]", "{}", "()", "set()"})
+"""Texts that a template makes of a value that is missing or empty."""
+
+_NULL = re.compile(r"[\[,]\s*(?:null|None)\s*[\],]")
 
 _UPSTREAM = object()
 """Stands for a value from an upstream task: unknown in the DAG file, but something."""
@@ -34,7 +36,9 @@ def missing_arguments(
     :return: an iterator over names
     """
     for name, value in rendered.items():
-        if _is_missing(written.get(name), value) and not (name in may_be_empty and _is_empty(value)):
+        if name in may_be_empty and (_is_empty(value) or value == "[]"):
+            continue
+        if _is_missing(written.get(name), value):
             yield name
 
 
@@ -99,11 +103,5 @@ def _is_empty(value: Any) -> bool:
 
 
 def _has_null(text: str) -> bool:
-    """Say whether a text is a JSON list or object with nothing in it, or a list with ``null`` in it."""
-    if not text.lstrip().startswith(("[", "{")):
-        return False
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return False
-    return not value or (isinstance(value, list) and None in value)
+    """Say whether a text is a list with nothing in one of its places, in JSON or as Python shows it."""
+    return text.lstrip().startswith("[") and bool(_NULL.search(text))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
+from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset
 from airflow_provider_helpcrunch.client.records import AGENTS
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
@@ -26,6 +26,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.operators import progress
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
@@ -112,6 +113,25 @@ class TestRoles:
         lines = task_log(operator)
         operator.execute({})
         assert not any("No agent" in line for line in lines)
+
+    def test_none_out_of_some_is_a_warning_in_the_receipt(
+        self, sandbox: StartSandbox, connection: SetConnection, task_log: TaskLog, tmp_path: Path
+    ) -> None:
+        connection(sandbox())
+        path = str(tmp_path / "owners.csv")
+        operator = ListAgentsOperator(task_id="agents", roles="owner", output_path=path)
+        lines = task_log(operator)
+        receipt = operator.execute({})
+        warning = "Check the conditions: none of 250 records that HelpCrunch found meets them."
+        assert (receipt["records"], receipt["warnings"]) == (0, [warning])
+        assert warning in lines
+
+    def test_none_out_of_none_is_not(
+        self, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
+    ) -> None:
+        connection(sandbox(departments=0))
+        receipt = ListDepartmentsOperator(task_id="d", output_path=str(tmp_path / "d.csv")).execute({})
+        assert "warnings" not in receipt
 
     def test_a_filtered_file(self, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path) -> None:
         server = sandbox()

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStoragePath
+from airflow_names import DAG
 
+from airflow_provider_helpcrunch._airflow import BaseOperator, ObjectStoragePath
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchXComSizeError
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator

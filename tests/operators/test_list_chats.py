@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_helpcrunch._airflow import Asset
 from airflow_provider_helpcrunch.client.records import CHATS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 from airflow_provider_helpcrunch.operators.chats import ListChatsOperator

@@ -13,8 +13,9 @@ from typing import Any
 import pendulum
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException
+from airflow_names import DAG
 
+from airflow_provider_helpcrunch._airflow import AirflowFailException
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.records import CHATS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError, HelpCrunchXComSizeError
