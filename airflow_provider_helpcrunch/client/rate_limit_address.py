@@ -17,7 +17,7 @@ from airflow_provider_helpcrunch.client.rate_limit import (
 )
 from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore, private_directory
 from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore, Store
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -96,4 +96,12 @@ def _redis_store(where: SplitResult | Redis, name: str, limit: int, period: floa
 
 
 def _default_directory() -> Path:
-    return Path(tempfile.gettempdir(), f"airflow-provider-helpcrunch-{os.getuid()}")
+    try:
+        temporary = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        msg = (
+            "The request budget needs a temporary directory, and none can be written to. Set TMPDIR to one, or "
+            "rate_limit_store on the connection to sqlite:///a/directory, redis://host:port/db or memory://."
+        )
+        raise HelpCrunchBudgetStoreError(msg) from error
+    return Path(temporary, f"airflow-provider-helpcrunch-{os.getuid()}")
