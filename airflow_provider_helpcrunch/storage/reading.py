@@ -15,6 +15,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.storage.csv_dialect import split_fields, split_records
 from airflow_provider_helpcrunch.storage.formats import choose_format
+from airflow_provider_helpcrunch.storage.lineage import report
 from airflow_provider_helpcrunch.storage.location import locate
 from airflow_provider_helpcrunch.storage.tabular import restore
 
@@ -90,13 +91,13 @@ def _read(location: Location, file_format: Format, table: Table | None) -> Itera
 
 def _open(location: Location) -> io.BufferedReader:
     raw: Any
-    if location.local is not None:
+    if location.remote is None:
         raw = io.FileIO(location.local)
     else:
         # A listing made earlier in this process may remember the size of an object that was replaced since.
-        location.filesystem.invalidate_cache()
-        raw = location.filesystem.open(location.path.path, "rb", block_size=5 * _BUFFER)
-    location.report_input()
+        location.remote.fs.invalidate_cache()
+        raw = location.remote.fs.open(location.remote.path, "rb", block_size=5 * _BUFFER)
+    report("input", location)
     return io.BufferedReader(raw, _BUFFER)
 
 
