@@ -180,15 +180,20 @@ def test_a_upath_has_its_own_filesystem(records: list[Any], table: Table) -> Non
 
 LOCAL_ONLY = """
 import sys
-# What universal-pathlib 0.3 beside an older Airflow does at the latest when a path is made, this does at the import.
-for name in ("upath", "fsspec", "airflow.io", "airflow.sdk.io"):
-    sys.modules[name] = None
+from airflow_provider_helpcrunch import _airflow
 from airflow_provider_helpcrunch.client.records import AGENTS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.storage import Target, read_records
 
+class Unfit:  # as universal-pathlib 0.3 makes it of the class of an older Airflow
+    def __init__(self, path):
+        raise TypeError(f"detected protocol {path.partition(':')[0]} which is incompatible with ObjectStoragePath.")
+
+_airflow.ObjectStoragePath = Unfit
+before = set(sys.modules)
 for path in sys.argv[1:]:
     assert list(read_records(Target.resolve(path, AGENTS).write([{"id": 1}]))) == [{"id": 1}]
+print("loaded", sorted({"upath", "fsspec", "airflow.io", "airflow.sdk.io"} & (set(sys.modules) - before)))
 try:
     Target.resolve("s3://bucket/x.jsonl", AGENTS)
 except HelpCrunchConfigurationError as refusal:
@@ -201,7 +206,11 @@ def test_a_local_path_needs_nothing_of_airflows_storage(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOCAL_ONLY, str(tmp_path / "x.jsonl"), f"file://{tmp_path}/y.jsonl"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
-    refusal = next(line for line in done.stdout.splitlines() if line.startswith("refusal"))
+    loaded, refusal = (
+        next(line for line in done.stdout.splitlines() if line.startswith(word))
+        for word in ("loaded", "refusal")
+    )
+    assert loaded == "loaded []"
     assert "pip install 'universal-pathlib" in refusal
 
 
