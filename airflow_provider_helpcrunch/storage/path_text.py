@@ -20,9 +20,9 @@ LOCAL = ("file", "local")
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _KNOWN = "|".join([*EXTRAS, "file", "https?", "s?ftp", "(?:web)?hdfs"])
-_WITHOUT_SLASHES = re.compile(rf"([a-z][a-z0-9+.-]+):/|({_KNOWN}):", re.IGNORECASE)
+_ALMOST_URL = re.compile(rf"([a-z][a-z0-9+.-]+):/|({_KNOWN})(:|//)", re.IGNORECASE)
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|[^/]*\\")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\ufeff]")
 _LONGEST_SHOWN = 200
 
 
@@ -35,14 +35,16 @@ def checked(text: str) -> str:
     """
     if not text.strip():
         _refuse("The path is empty: name a file or an object.")
-    if text.strip() == "None":
-        _refuse("The path is 'None': a template rendered a value that is not set; give it one, or a default.")
+    if "None" in re.split("[/@]", text.strip()):
+        _refuse(
+            f"{shown(text)} has 'None' in it: a template rendered a value that is not set; give it a default."
+        )
     if "{{" in text or "{%" in text:
         _refuse(
             f"{shown(text)} is a template that was not rendered: pass it as text, in a templated argument."
         )
-    if found := _CONTROL.search(text):
-        _refuse(f"{shown(text)} contains the control character {found.group()!r}: remove it.")
+    if found := _INVISIBLE.search(text):
+        _refuse(f"{shown(text)} contains the invisible character {found.group()!r}: remove it.")
     if any("\ud800" <= character <= "\udfff" for character in text):
         _refuse(f"{shown(text)} contains half a character (a lone surrogate): write the path in UTF-8.")
     if text != text.strip():
@@ -82,10 +84,10 @@ def shown(text: str) -> str:
 def _local(text: str) -> str:
     if _WINDOWS.match(text):
         _refuse(f"{shown(text)} is a Windows path: write one of the machine that runs the task, with '/'.")
-    if found := _WITHOUT_SLASHES.match(text):
-        scheme = found.group().partition(":")[0].lower()
+    if found := _ALMOST_URL.match(text):
+        scheme = found.group().rstrip(":/").lower()
         _refuse(
-            f"{shown(text)} lacks the slashes of a URL: write {scheme}://…, or ./{shown(text)[1:-1]} for a local file."
+            f"{shown(text)} is almost a URL: write {scheme}://…, or put ./ before it if it is a local file."
         )
     if text.startswith("$"):
         _refuse(f"{shown(text)} names an environment variable, which is not looked up: write its value.")
