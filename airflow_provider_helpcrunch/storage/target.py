@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from airflow_provider_helpcrunch.plurals import counted
 from airflow_provider_helpcrunch.storage.formats import choose_format
 from airflow_provider_helpcrunch.storage.lineage import report
 from airflow_provider_helpcrunch.storage.location import locate, nearest_directory, refuse_unwritable
@@ -93,7 +94,13 @@ class Target:
             size = spool.finish()
             publish(spool, self.location)
         report("output", self.location)
-        log.info("Wrote %d records to %s (%d bytes, %s)", count, self.location.text, size, self.format)
+        log.info(
+            "Wrote %s to %s (%s, %s)",
+            counted(count, "record"),
+            self.location.text,
+            counted(size, "byte"),
+            self.format,
+        )
         return Receipt(path=self.location.text, records=count, bytes=size, format=str(self.format))
 
     def _spool(self) -> Spool:

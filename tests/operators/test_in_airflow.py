@@ -518,7 +518,7 @@ def test_a_refused_key_is_sent_once(ran: Run) -> None:
 
 
 def test_the_log_tells_what_happened_and_holds_no_key(ran: Run) -> None:
-    assert "Listed all departments: 5 records" in ran.output
+    assert "Listed 5 departments (1 page, 1 request)" in ran.output
     assert "HelpCrunch answered 401" in ran.output
     assert KEY not in ran.output
 

@@ -192,4 +192,4 @@ class TestActive:
         operator = ListChatsOperator(task_id="chats", active_since=moments(server)[-30])
         lines = task_log(operator)
         operator.execute({})  # type: ignore[arg-type]
-        assert lines[0].startswith("Listed all chats: 30 records (HelpCrunch says 500) from 2 pages")
+        assert lines[0].startswith("Listed 30 of 100 chats read (2 pages, 2 requests) in ")
