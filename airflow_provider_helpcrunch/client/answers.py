@@ -92,7 +92,7 @@ class Answer:
         if broken:
             more = f" and {len(broken) - MOST_PLACES} more" if len(broken) > MOST_PLACES else ""
             log.warning(
-                "%s %s: HelpCrunch sent text that cannot be read; U+FFFD stands in its place in %s%s.",
+                "%s %s: HelpCrunch sent broken text in %s%s. U+FFFD stands for what cannot be read.",
                 self.method,
                 self.path,
                 ", ".join(map(self.redact, broken[:MOST_PLACES])),

@@ -18,8 +18,12 @@ import msgspec
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _MARK = "\udcff"
-"""Stands for what cannot be read until its place is known; like half an emoji, it is no character of its own."""
+"""Stands for bytes that cannot be read until their place is known; like half an emoji, it is no character."""
 
+_RAW = {code: chr(0xDC00 + code) for code in range(0x20)}
+"""Marks of the same kind for raw control characters."""
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BROKEN = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 
@@ -53,8 +57,8 @@ def _decode_valid(body: bytes) -> tuple[Any, list[str]]:
 
 
 def _decode_broken(body: bytes) -> tuple[Any, list[str]]:
-    text = body.decode("utf-8", "helpcrunch-mark").replace("\0", _MARK)
-    value = json.loads(text, strict=False, parse_constant=_finite, parse_float=_finite)
+    text = _STRING.sub(lambda string: string[0].translate(_RAW), body.decode("utf-8", "helpcrunch-mark"))
+    value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     places: list[str] = []
     return _repaired(value, _Place(places)), places
 
@@ -64,6 +68,11 @@ def _finite(literal: str) -> float:
     if not math.isfinite(number := float(literal)):
         raise ValueError(literal)
     return number
+
+
+def _readable(mark: re.Match[str]) -> str:
+    code = ord(mark[0]) - 0xDC00
+    return chr(code) if 0 < code < 0x20 else UNREADABLE
 
 
 class _Place(NamedTuple):
@@ -90,7 +99,7 @@ class _Place(NamedTuple):
 def _repaired(value: Any, place: _Place) -> Any:
     if isinstance(value, str) and _BROKEN.search(value):
         place.note()
-        return _BROKEN.sub(UNREADABLE, value)
+        return _BROKEN.sub(_readable, value)
     if isinstance(value, list):
         return [_repaired(item, place.at(number)) for number, item in enumerate(value)]
     if isinstance(value, dict):
