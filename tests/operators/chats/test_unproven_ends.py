@@ -242,6 +242,27 @@ class TestPages:
         assert sorted(chat["id"] for chat in result["chats"]) == meant
 
 
+def test_a_chat_that_is_missing_under_a_steady_total_is_loud_where_the_last_page_is_full(
+    source: int | None, account: StartAccount, reassign: Reassign, twist: Twist
+) -> None:
+    """The place of the last chat is taken by one that was met before."""
+
+    def answer(request: Request, honest: Honest) -> Answer:
+        found = honest(request)
+        rows = json.loads(found.body)["data"]
+        if request.body["offset"] == 99:
+            rows[-1] = chats[5]
+        if request.body["offset"] == 198:
+            rows = [chats[5]]
+        return telling(found, data=rows)
+
+    server = account()
+    chats = server.insert_chats(199, assignee=source)
+    twist(answer)
+    with pytest.raises(HelpCrunchPaginationError, match="there are 199 chats, but its pages held 198"):
+        reassign(from_agents=source, dry_run=True)
+
+
 class TestEmptyFirstPage:
     @pytest.mark.parametrize("dry_run", [False, True])
     def test_once_under_a_total_of_nothing(
