@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_helpcrunch.client.forks import renew_after_fork
+from airflow_provider_helpcrunch.client.forks import pause_while_forking, renew_after_fork
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
 
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 BUSY = 5.0
 """Seconds to wait for another process that holds the file."""
+
+FORK = 1.0
+"""Seconds for which a fork waits at most."""
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, free_at REAL NOT NULL)",
@@ -61,8 +64,10 @@ class SQLiteStore:
         self._clock = clock
         self._paused_until = 0.0
         self._inherited: list[sqlite3.Connection] = []
+        self._is_paused = False
         self._open()
         renew_after_fork(self)
+        pause_while_forking(self)
         self._refuse_unusable()
 
     def _refuse_unusable(self) -> None:
@@ -84,8 +89,19 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
 
+    def before_fork(self) -> None:
+        """Wait until no thread is inside SQLite: its own locks would stay locked in the child."""
+        self._is_paused = self._lock.acquire(timeout=FORK)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_paused:
+            self._is_paused = False
+            self._lock.release()
+
     def after_fork(self) -> None:
         """Open the file anew: SQLite allows no connection in two processes, not even to close it."""
+        self._is_paused = False
         self._inherited.append(self._db)
         self._open()
 
