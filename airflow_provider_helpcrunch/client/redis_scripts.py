@@ -12,10 +12,15 @@ from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from redis import exceptions as errors
-from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection
-from redis.retry import Retry
+from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+
+try:
+    from redis import exceptions as errors
+    from redis.backoff import NoBackoff
+    from redis.connection import Connection, SSLConnection
+    from redis.retry import Retry
+except ModuleNotFoundError as error:
+    raise AirflowOptionalProviderFeatureException(error) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
