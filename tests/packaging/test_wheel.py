@@ -139,10 +139,23 @@ class TestContent:
         assert metadata["Name"] == "airflow-provider-helpcrunch"
         assert metadata["License-Expression"] == "Apache-2.0"
         assert metadata["Requires-Python"] == ">=3.11"
-        assert [url for url in metadata.get_all("Project-URL", []) if url.startswith("Documentation, ")]
+        urls = {url.partition(", ")[0] for url in metadata.get_all("Project-URL", [])}
+        assert {"Source", "Changelog", "Issues", "Documentation"} <= urls
+        assert metadata["Maintainer"]
         assert "Typing :: Typed" in metadata.get_all("Classifier", [])
         extras = {"sandbox", "parquet", "redis", "s3", "gcs", "azure", "dev"}
         assert set(metadata.get_all("Provides-Extra", [])) == extras
+
+    def test_links_of_the_description_work_on_a_package_index(self, metadata: email.message.Message) -> None:
+        links = re.findall(r"\]\(([^)\s]+)\)", metadata.get_payload())
+        assert len(links) > 20
+        assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+    def test_source_distribution_holds_the_documentation(self, distributions: Path) -> None:
+        (path,) = distributions.glob("*.tar.gz")
+        with tarfile.open(path) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        assert {str(page.relative_to(CLONE)) for page in (CLONE / "docs").iterdir()} <= names
 
 
 class TestInstalled:
