@@ -87,9 +87,11 @@ def _open_store(store: str | Redis, name: str, limit: int, period: float) -> Sto
 
 
 def _redis_store(where: SplitResult | Redis, name: str, limit: int, period: float) -> Store:
+    from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+
     try:
         from airflow_provider_helpcrunch.client.rate_limit_redis import RedisStore, redis_at
-    except ModuleNotFoundError as error:
+    except AirflowOptionalProviderFeatureException as error:
         msg = "A request budget in Redis needs: pip install 'airflow-provider-helpcrunch[redis]'"
         raise HelpCrunchConfigurationError(msg) from error
     return RedisStore(redis_at(where) if isinstance(where, tuple) else where, name, limit, period)

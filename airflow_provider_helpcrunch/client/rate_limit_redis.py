@@ -25,7 +25,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
+from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+
+try:
+    from redis import Redis
+except ModuleNotFoundError as error:
+    raise AirflowOptionalProviderFeatureException(error) from error
 
 from airflow_provider_helpcrunch.client.forks import renew_after_fork
 from airflow_provider_helpcrunch.client.rate_limit_lua import COUNT, PAUSE, SETTLE

@@ -11,10 +11,15 @@ from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from redis import exceptions as errors
-from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection
-from redis.retry import Retry
+from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+
+try:
+    from redis import exceptions as errors
+    from redis.backoff import NoBackoff
+    from redis.connection import Connection, SSLConnection
+    from redis.retry import Retry
+except ModuleNotFoundError as error:
+    raise AirflowOptionalProviderFeatureException(error) from error
 
 from airflow_provider_helpcrunch.client.forks import renew_after_fork
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_names import OutletEvents
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset
 from airflow_provider_helpcrunch.client.records import AGENTS
@@ -173,7 +174,7 @@ class TestReceipt:
         operator = ListAgentsOperator(
             task_id="agents", output_path=str(path) if to_file else None, outlets=[asset]
         )
-        events = {asset: Event()}
+        events = OutletEvents([(asset, Event())])
         result = operator.execute({"outlet_events": events})
         told = ["HelpCrunch says that there are 5 records, but the list ends after 4."]
         assert [line for line in client_log if "HelpCrunch says that" in line] == told
@@ -188,18 +189,19 @@ class TestReceipt:
         self, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
     ) -> None:
         connection(sandbox(agents=5))
-        events = {Asset("helpcrunch://agents"): Event(), Asset("file:///data/agents"): Event()}
+        assets = [Asset("helpcrunch://agents"), Asset("file:///data/agents")]
+        events = OutletEvents([(asset, Event()) for asset in assets])
         operator = ListAgentsOperator(
-            task_id="agents", output_path=str(tmp_path / "agents.jsonl"), outlets=[*events, "no asset"]
+            task_id="agents", output_path=str(tmp_path / "agents.jsonl"), outlets=[*assets, "no asset"]
         )
         receipt = operator.execute({"outlet_events": events})
-        assert [event.extra for event in events.values()] == [receipt, receipt]
+        assert [event.extra for _, event in events] == [receipt, receipt]
         assert "warnings" not in receipt
 
     def test_assets_hear_nothing_of_a_failure(self, sandbox: StartSandbox, connection: SetConnection) -> None:
         connection(sandbox(faults=[Fault("status", status=400)]))
         asset = Asset("helpcrunch://agents")
-        events = {asset: Event()}
+        events = OutletEvents([(asset, Event())])
         with pytest.raises(HelpCrunchBadRequestError):
             ListAgentsOperator(task_id="agents", outlets=[asset]).execute({"outlet_events": events})
         assert events[asset].extra is None
