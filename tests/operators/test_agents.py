@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,17 @@ class TestRoles:
         admins = with_roles(server, "admin")
         assert receipt["records"] == len(admins)
         assert [row["id"] for row in read_records(receipt, table=AGENTS)] == [admin["id"] for admin in admins]
+
+
+def test_a_permanent_error_brings_no_frames_of_the_libraries(
+    sandbox: StartSandbox, connection: SetConnection
+) -> None:
+    connection(sandbox(faults=[Fault("status", status=401, times=0)]))
+    with pytest.raises(HelpCrunchAuthError) as caught:
+        ListAgentsOperator(task_id="agents").execute({})
+    files = {Path(frame.filename).name for frame in traceback.extract_tb(caught.value.__traceback__)}
+    assert files <= {Path(__file__).name, "base.py", "operator.py", "baseoperator.py"}
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
 
 
 class TestReceipt:
