@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
@@ -21,23 +21,11 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.outcome import Outcome, Report
-    from airflow_provider_helpcrunch.operators.chats.work import Job, Work
+    from airflow_provider_helpcrunch.operators.chats.work import Job, Order, Work
     from airflow_provider_helpcrunch.storage import Target
 
 ON_ERROR = ("fail_at_end", "fail_fast", "report")
 PATIENCE = 600
-
-
-class Order(Protocol):
-    """What is to be done, checked."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A short text that is the same for the same order only."""
-
-    @property
-    def dry_run(self) -> bool:
-        """Whether nothing is written."""
 
 
 class ChatBulkOperator(HelpCrunchOperator):
@@ -140,6 +128,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         ledger = Ledger(store, order.fingerprint)
         return Work(
             self.helpcrunch_conn_id,
+            order,
             ledger,
             lambda: self.job(order, ledger),
             patience,
@@ -151,7 +140,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.chats.outcome import Report
 
         try:
-            while (seconds := work.until_spent()) is not None and not flag("deferrable", self.deferrable):
+            while (seconds := work.until_spent()) is not None and not self._may_defer(work):
                 self.log.info("The account's request budget is spent; waiting %.0f s.", seconds)
                 time.sleep(seconds)
         except BaseException as error:
@@ -169,6 +158,22 @@ class ChatBulkOperator(HelpCrunchOperator):
             raise _partial(failures)
         work.ledger.close()
         return result
+
+    def _may_defer(self, work: Work) -> bool:
+        """Say whether to give the worker slot back: only with a state that every database can hold."""
+        from airflow_provider_helpcrunch.operators.chats.carried import MOST_BYTES
+
+        if not flag("deferrable", self.deferrable):
+            return False
+        if (size := len(json.dumps(work.state))) <= MOST_BYTES:
+            return True
+        self.log.info(
+            "Keeping the worker slot: this task would have to carry %d bytes through a deferral, and %d are safe on "
+            "every database. Airflow 3.3 and newer keep what a task has done in their state store instead.",
+            size,
+            MOST_BYTES,
+        )
+        return False
 
     def _defer_for(self, seconds: float, state: dict[str, Any]) -> None:
         from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
