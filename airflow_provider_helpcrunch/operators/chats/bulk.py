@@ -124,6 +124,10 @@ class ChatBulkOperator(HelpCrunchOperator):
         patience = whole_number("patience", given, low=1, high=LONGEST_PATIENCE)
         self._report_target()
         order = self.order()
+        if order.dry_run:
+            # Airflow emits an event for each outlet of a task that succeeds, and what is scheduled on it would start
+            # for nothing. This object is this run's own.
+            self.outlets = []
         store = None if order.dry_run else context.get("task_state_store")
         ledger = Ledger(store, order.fingerprint)
         return Work(
@@ -222,9 +226,13 @@ class ChatBulkOperator(HelpCrunchOperator):
             self.log.error("The report could not be written: %s", second)
 
     def _push(self, context: Context, result: dict[str, Any]) -> None:
-        """Hand the result on although the task fails, to tasks that run all the same."""
-        if (instance := context.get("ti")) is not None:
-            instance.xcom_push(key="return_value", value=result)
+        """Hand the result on although the task fails, as Airflow does when it succeeds."""
+        instance = context.get("ti")
+        if instance is None or not self.do_xcom_push:
+            return
+        for key, value in result.items() if self.multiple_outputs else ():
+            instance.xcom_push(key=key, value=value)
+        instance.xcom_push(key="return_value", value=result)
 
     def _report_target(self) -> Target | None:
         if self.report_path is None:

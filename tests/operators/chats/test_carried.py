@@ -386,7 +386,8 @@ def test_what_is_carried_fits_a_column_of_mysql(size: int, line: Start) -> None:
     arguments = {"until": time.time(), "state": {"packed": carried.packed(texts)}}
     if len(json.dumps(arguments["state"])) > carried.MOST_BYTES:
         arguments["state"] = {"packed": "x" * (carried.MOST_BYTES - 20)}
-    assert len(Trigger.encrypt_kwargs(arguments)) < COLUMN
+    encrypt = getattr(Trigger, "encrypt_kwargs", None) or Trigger._encrypt_kwargs
+    assert len(encrypt(arguments)) < COLUMN
 
 
 class TestTakingUp:
