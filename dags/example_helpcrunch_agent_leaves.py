@@ -189,6 +189,8 @@ def example_helpcrunch_agent_leaves() -> None:
         # Safe in a template only because the form has two choices: any other text would name a function to call.
         strategy="{{ params.strategy }}",
         dry_run=dry_run,
+        # Who does not know the id yet types any number and reads the list of agents in the log.
+        allow_unknown_agents=dry_run,
         report_path="{{ params.base_path }}/reassignments/agent={{ params.agent_id }}/" + moment + "/" + name,
         on_error="report",
         outlets=[REASSIGNMENTS],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
@@ -16,23 +17,11 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.outcome import Outcome, Report
-    from airflow_provider_helpcrunch.operators.chats.work import Job, Work
+    from airflow_provider_helpcrunch.operators.chats.work import Job, Order, Work
     from airflow_provider_helpcrunch.storage import Target
 
 ON_ERROR = ("fail_at_end", "fail_fast", "report")
 PATIENCE = 600
-
-
-class Order(Protocol):
-    """What is to be done, checked."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A short text that is the same for the same order only."""
-
-    @property
-    def dry_run(self) -> bool:
-        """Whether nothing is written."""
 
 
 class ChatBulkOperator(HelpCrunchOperator):
@@ -141,10 +130,15 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.chats.work import Work
 
         order = self.order()
+        if order.dry_run:
+            # Airflow emits an event for each outlet of a task that succeeds, and what is scheduled on it would start
+            # for nothing. This object is this run's own.
+            self.outlets = []
         store = None if order.dry_run else context.get("task_state_store")
         ledger = Ledger(store, order.fingerprint)
         return Work(
             self.helpcrunch_conn_id,
+            order,
             ledger,
             lambda: self.job(order, ledger),
             self._patience() or PATIENCE,
@@ -156,7 +150,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.chats.outcome import Report
 
         try:
-            while (seconds := work.until_spent()) is not None and not flag("deferrable", self.deferrable):
+            while (seconds := work.until_spent()) is not None and not self._may_defer(work):
                 self.log.info("The account's request budget is spent; waiting %.0f s.", seconds)
                 time.sleep(seconds)
         except BaseException as error:
@@ -174,6 +168,22 @@ class ChatBulkOperator(HelpCrunchOperator):
             raise _partial(failures)
         work.ledger.close()
         return result
+
+    def _may_defer(self, work: Work) -> bool:
+        """Say whether to give the worker slot back: only with a state that every database can hold."""
+        from airflow_provider_helpcrunch.operators.chats.carried import MOST_BYTES
+
+        if not flag("deferrable", self.deferrable):
+            return False
+        if (size := len(json.dumps(work.state))) <= MOST_BYTES:
+            return True
+        self.log.info(
+            "Keeping the worker slot: this task would have to carry %d bytes through a deferral, and %d are safe on "
+            "every database. Airflow 3.3 and newer keep what a task has done in their state store instead.",
+            size,
+            MOST_BYTES,
+        )
+        return False
 
     def _defer_for(self, seconds: float, state: dict[str, Any]) -> None:
         from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
@@ -223,9 +233,13 @@ class ChatBulkOperator(HelpCrunchOperator):
             self.log.error("The report could not be written: %s", second)
 
     def _push(self, context: Context, result: dict[str, Any]) -> None:
-        """Hand the result on although the task fails, to tasks that run all the same."""
-        if (instance := context.get("ti")) is not None:
-            instance.xcom_push(key="return_value", value=result)
+        """Hand the result on although the task fails, as Airflow does when it succeeds."""
+        instance = context.get("ti")
+        if instance is None or not self.do_xcom_push:
+            return
+        for key, value in result.items() if self.multiple_outputs else ():
+            instance.xcom_push(key=key, value=value)
+        instance.xcom_push(key="return_value", value=result)
 
     def _report_target(self) -> Target | None:
         if self.report_path is None:

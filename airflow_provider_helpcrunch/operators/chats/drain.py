@@ -7,8 +7,10 @@ or in a status that is not wanted) would fill the first page, so the offset move
 the last of them, and where it does not, it is read from further in front. A drain ends with a pass from the first page
 that finds nothing to move.
 
-Nobody's chats cannot be searched for (the API has no "is null"), so all chats that are not closed are read. Those that
-were moved stay among them, and one pass is all.
+Nobody's chats cannot be searched for (the API has no "is null"), so all chats that are not closed are read, once. Those
+that were moved stay among them, so a page on which chats were moved is read again before the next one: it must show
+their new assignee. In the same way a drain that has moved as many chats as it may reads the first page once more, and
+as many pages as there are in front of the first chat that is left to move.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRefusedError,
     HelpCrunchUnconfirmedError,
 )
+from airflow_provider_helpcrunch.operators.chats.carried import from_steps, steps
 from airflow_provider_helpcrunch.operators.chats.failures import (
     FAULTS,
     MOST_FAULTS,
@@ -55,6 +58,7 @@ class Drain:
     :param targets: who gets them
     :param settled: chats that were moved or refused already, and are left alone
     :param given: those of them that were moved, with the agents who got them
+    :param room: how many chats may be moved; ``None``: all
     :param dry_run: whether nothing is written
     """
 
@@ -65,10 +69,13 @@ class Drain:
         settled: set[int],
         given: dict[int, int],
         *,
+        room: int | None,
         dry_run: bool,
     ) -> None:
         self.skipped: set[int] = set()
         """Chats of the source whose status is not wanted, closed ones aside."""
+        self.has_met = False
+        """Whether any chat of the source was found, in whatever status."""
         self.remaining = 0
         """How many chats may be left to move, by HelpCrunch's total."""
         self.error: HelpCrunchError | None = None
@@ -78,6 +85,7 @@ class Drain:
         self._settled = settled
         self._given = given
         self._returned: set[int] = set()
+        self._room = room
         self._dry_run = dry_run
         self._pages = SearchPages(selection)
         # The pass in which a chat was moved latest: an end is only believed from a pass that moves none.
@@ -89,11 +97,19 @@ class Drain:
     def place(self) -> dict[str, Any]:
         """Where it stands, as plain JSON."""
         again = self._moved_in == self._pages.passes
-        return {**self._pages.place, "again": again, "skipped": sorted(self.skipped)}
+        return {
+            **self._pages.place,
+            "again": again,
+            "met": self.has_met,
+            "skipped": steps(sorted(self.skipped)),
+            "returned": steps(sorted(self._returned)),
+        }
 
     @place.setter
     def place(self, place: dict[str, Any]) -> None:
-        self.skipped = set(place["skipped"])
+        self.has_met = place["met"]
+        self.skipped = set(from_steps(place["skipped"]))
+        self._returned = set(from_steps(place["returned"]))
         self._pages.place = place
         self._moved_in = self._pages.passes if place["again"] else 0
 
@@ -109,11 +125,12 @@ class Drain:
         while not self._done:
             page = self._pages.read(client)
             if page is not None:
-                yield from self._work_off(client, page)
+                is_full = self._room == 0
+                yield from (self._look_over if is_full else self._work_off)(client, page)
 
     def _work_off(self, client: HelpCrunchClient, page: Page) -> Iterator[Outcome]:
-        """Move what is on the page, and go on behind it; a page that got too old meanwhile is to be read again."""
-        read_at = time.monotonic()
+        """Move what is on the page, and go on behind it; a page that has to be seen once more is read again."""
+        read_at, given = time.monotonic(), len(self._given)
         staying, moves = [], 0
         self.remaining = self._pages.remaining(page)
         for number, chat in zip(page.ids, page.records, strict=True):
@@ -127,8 +144,16 @@ class Drain:
                 self.remaining -= 1
                 yield outcome
                 self._check_going_on()
+                if self._room == 0:
+                    self._look_back()
+                    return
             if stays:
                 staying.append(number)
+        if self._selection.source is None and len(self._given) > given:
+            return
+        yield from self._go_on(client, page, staying)
+
+    def _go_on(self, client: HelpCrunchClient, page: Page, staying: list[int]) -> Iterator[Outcome]:
         if self._pages.next(client, page, staying):
             return
         if self._moved_in == self._pages.passes:
@@ -138,8 +163,24 @@ class Drain:
         yield from self._look_after_returned(client)
         self._done = True
 
+    def _look_back(self) -> None:
+        """As many were moved as may be: see that they are gone. Nobody's are all on the page that is read next."""
+        self._done = self._dry_run
+        if self._selection.source is not None:
+            self._returned.clear()
+            self._pages.restart()
+
+    def _look_over(self, client: HelpCrunchClient, page: Page) -> Iterator[Outcome]:
+        """Look whether moved chats are where they were, on all pages up to the first chat that is left to move."""
+        left = [self._is_to_move(number, chat) for number, chat in zip(page.ids, page.records, strict=True)]
+        if any(left) or self._selection.source is None or not self._pages.next(client, page, page.ids):
+            yield from self._look_after_returned(client)
+            self._done = True
+
     def _is_to_move(self, number: int, chat: Record) -> bool:
+        self.has_met |= id_in(chat, "assignee") == self._selection.source
         if not self._selection.concerns(chat):
+            self._returned.discard(number)
             return False
         if number in self._settled:
             self._returned.update({number} & self._given.keys())
@@ -175,6 +216,7 @@ class Drain:
             if self._selection.source is not None:
                 self._moved_in = self._pages.passes
         self._faults = 0
+        self._room = None if self._room is None else self._room - 1
         self._settled.add(outcome.id)
         self._targets.given(outcome.after)
         return outcome

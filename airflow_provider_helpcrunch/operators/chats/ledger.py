@@ -10,7 +10,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -30,28 +30,24 @@ class Ledger:
         self.outcomes: list[Outcome] = []
         self.earlier = 0
         """How many of them are from earlier tries."""
-        self._store = store
         self._job = job
+        self._store = store
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the store has all outcomes, so that :meth:`load` finds them again."""
+        return self._store is not None
 
     def load(self) -> None:
-        """Read what earlier tries of the task instance noted."""
+        """Read what the task instance noted before, as the work of earlier tries."""
         noted: list[Any] = []
         with self._guarded():
             while self._store is not None and (chunk := self._store.get(self._key(len(noted) // CHUNK))):
                 noted += chunk
                 if len(chunk) < CHUNK:
                     break
-        self.resume(noted, len(noted))
-
-    def resume(self, noted: Iterable[Iterable[Any]], earlier: int) -> None:
-        """
-        Take over what the task carried through a deferral.
-
-        :param noted: the outcomes, as lists
-        :param earlier: how many of them are from earlier tries
-        """
         self.outcomes = [Outcome(*values) for values in noted]
-        self.earlier = earlier
+        self.earlier = len(noted)
 
     def standing(self) -> list[Outcome]:
         """Return the outcomes without failures of earlier tries: what is still to be done, this try has met again."""

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from airflow_provider_helpcrunch.client.records import Column, Table
+from airflow_provider_helpcrunch.operators.chats.carried import from_steps, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -74,6 +75,26 @@ def in_words(counts: Mapping[str, int]) -> str:
     """
     told = (f"{count:,} {_IN_WORDS.get(word, word)}" for word, count in counts.items() if count)
     return ", ".join(told) or "Nothing to do"
+
+
+def columns(outcomes: Sequence[Outcome]) -> list[list[Any]]:
+    """
+    Return outcomes as plain JSON that packs well: column by column.
+
+    :param outcomes: the outcomes, in order
+    """
+    ids, *others = map(list, zip(*outcomes, strict=True)) if outcomes else [[] for _ in Outcome._fields]
+    return [steps(ids), *others]
+
+
+def from_columns(written: Sequence[Sequence[Any]]) -> list[Outcome]:
+    """
+    Return the outcomes that :func:`columns` was given.
+
+    :param written: what it returned
+    """
+    ids, *others = written
+    return [Outcome(*values) for values in zip(from_steps(ids), *others, strict=True)]
 
 
 class Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestam
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 from airflow_provider_helpcrunch.operators.arguments import is_nobody
+from airflow_provider_helpcrunch.operators.chats.carried import from_steps, steps
+from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -109,6 +111,39 @@ class Plan:
         """A short text that is the same for the same plan only."""
         written = json.dumps([[change.chat, change.field, change.value] for change in self.changes])
         return hashlib.sha256(written.encode()).hexdigest()[:12]
+
+    def columns(self, outcomes: Sequence[Outcome]) -> list[list[Any]]:
+        """
+        Return outcomes as plain JSON that packs well: where in the plan they stand says which chat, what and to what.
+
+        :param outcomes: outcomes of this plan
+        """
+        places = {(change.chat, change.field): place for place, change in enumerate(self.changes)}
+        return [
+            steps(places[outcome.id, outcome.field] for outcome in outcomes),
+            [outcome.before for outcome in outcomes],
+            [outcome.outcome for outcome in outcomes],
+            [outcome.error for outcome in outcomes],
+        ]
+
+    def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Outcome]:
+        """
+        Return the outcomes that :meth:`columns` was given.
+
+        :param written: what it returned
+        """
+        places, *others = written
+        return [
+            Outcome(
+                self.changes[place].chat,
+                self.changes[place].field,
+                before,
+                self.changes[place].value,
+                word,
+                error,
+            )
+            for place, before, word, error in zip(from_steps(places), *others, strict=True)
+        ]
 
     def ids(self, field: str) -> set[int]:
         """Return all agents or departments that the plan names."""

@@ -17,6 +17,7 @@ from airflow_provider_helpcrunch.operators.chats.failures import (
     is_made_all_the_same,
 )
 from airflow_provider_helpcrunch.operators.chats.outcome import UNKNOWN, Outcome
+from airflow_provider_helpcrunch.operators.chats.targets import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +54,8 @@ class PlanRun:
         """Why the latest change was refused or failed."""
         self._plan = plan
         self._check = check
-        self._look_up = look_up
+        self._looks_up = look_up
+        self._looked_up = not look_up
         self._faults = 0
         self._settled = {
             (outcome.id, outcome.field)
@@ -65,16 +67,16 @@ class PlanRun:
     def requests_left(self) -> int:
         """How many requests may be needed still, one at least."""
         changes = len(self._plan.changes) - len(self._settled)
-        return 1 + changes * (2 if self._check else 1) + (10 if self._look_up else 0)
+        return 1 + changes * (2 if self._check else 1) + (0 if self._looked_up else 10)
 
     @property
     def place(self) -> dict[str, Any]:
         """What is not in the outcomes, as plain JSON."""
-        return {"names": list(self.names.items()), "look_up": self._look_up}
+        return {"looked_up": self._looked_up}
 
     def go_on_from(self, place: dict[str, Any]) -> None:
         """Take up the work where another object of this class, with the same plan, stood."""
-        self.names, self._look_up = dict(map(tuple, place["names"])), place["look_up"]
+        self._looked_up = place["looked_up"]
 
     def outcomes(self, client: HelpCrunchClient) -> Iterator[Outcome]:
         """
@@ -87,9 +89,9 @@ class PlanRun:
         :raises HelpCrunchRateLimitError: the budget is spent; nothing was changed since the latest outcome
         :raises HelpCrunchError: the key was refused, or three changes in a row failed
         """
-        if self._look_up:
+        if not self._looked_up:
             self._refuse_unknown(client)
-            self._look_up = False
+            self._looked_up = True
         for chat, changes in groupby(self._plan.changes, key=lambda change: change.chat):
             left = [change for change in changes if (change.chat, change.field) not in self._settled]
             met_fault = False
@@ -100,6 +102,8 @@ class PlanRun:
             self._faults = self._faults + 1 if met_fault else 0
             if self._faults >= MOST_FAULTS and self.error is not None:
                 raise self.error
+        if self._looks_up and not self.names:
+            self.names = names_of(client, self._plan.ids("assignee"))
 
     def summary(self) -> dict[str, Any]:
         """Return what the result says beside the outcomes: nothing."""

@@ -53,7 +53,9 @@ class ReassignChatsOperator(ChatBulkOperator):
     :param strategy: who gets which chat: ``round_robin`` (each in turn; the default), ``least_loaded`` (who has the
         fewest open chats) or the import path of a function (see :mod:`airflow_provider_helpcrunch.assignment`)
     :param max_chats: how many chats are moved at most. Default: all
-    :param dry_run: write nothing, and report what would be done (``False``)
+    :param dry_run: write nothing, and report what would be done (``False``). Outlet assets get no event then
+    :param allow_unknown_agents: succeed where one of ``from_agents`` is unknown to the account and has no chats
+        (``False``). The chats of an agent who has left are moved in any case
     :param report_path: where a record for each chat goes, as ``output_path`` of the list operators. Default: nowhere
     :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
     :param on_error: when a chat cannot be moved: ``fail_at_end`` (go on, and fail when all others are done; the
@@ -76,6 +78,7 @@ class ReassignChatsOperator(ChatBulkOperator):
         "strategy",
         "max_chats",
         "is_dry_run",
+        "allow_unknown_agents",
     )
 
     def __init__(
@@ -88,6 +91,7 @@ class ReassignChatsOperator(ChatBulkOperator):
         strategy: str = "round_robin",
         max_chats: int | str | None = None,
         dry_run: bool | str = False,
+        allow_unknown_agents: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -99,12 +103,14 @@ class ReassignChatsOperator(ChatBulkOperator):
         self.max_chats = max_chats
         # Every Airflow operator has a method dry_run.
         self.is_dry_run = dry_run
+        self.allow_unknown_agents = allow_unknown_agents
 
     def order(self) -> Order:
         """Check the arguments and return what is to be done."""
         from airflow_provider_helpcrunch.client.vocabulary import known_status
         from airflow_provider_helpcrunch.operators.chats.reassignment import Order
 
+        flag("allow_unknown_agents", self.allow_unknown_agents)
         most = self.max_chats
         statuses = None if self.statuses is None else names("statuses", self.statuses)
         _strategy(self.strategy)
@@ -122,7 +128,13 @@ class ReassignChatsOperator(ChatBulkOperator):
         """Return the work of an order, apart from what the ledger says is done."""
         from airflow_provider_helpcrunch.operators.chats.reassignment import Reassignment
 
-        return Reassignment(order, _strategy(self.strategy), ledger.outcomes, ledger.earlier)
+        return Reassignment(
+            order,
+            _strategy(self.strategy),
+            ledger.outcomes,
+            ledger.earlier,
+            allow_unknown=flag("allow_unknown_agents", self.allow_unknown_agents),
+        )
 
 
 def _sources(value: Any) -> tuple[int | None, ...]:

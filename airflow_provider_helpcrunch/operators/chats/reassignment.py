@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import Strategy, least_loaded
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.operators.chats.drain import Drain
+from airflow_provider_helpcrunch.operators.chats.outcome import columns, from_columns
 from airflow_provider_helpcrunch.operators.chats.selection import Selection
-from airflow_provider_helpcrunch.operators.chats.targets import Targets, count_open_chats
+from airflow_provider_helpcrunch.operators.chats.targets import Targets, count_open_chats, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +61,14 @@ class Order:
         """A short text that is the same for the same order only."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:12]
 
+    def columns(self, outcomes: Sequence[Outcome]) -> list[list[Any]]:
+        """Return outcomes as plain JSON that packs well."""
+        return columns(outcomes)
+
+    def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Outcome]:
+        """Return the outcomes that :meth:`columns` was given."""
+        return from_columns(written)
+
 
 class Reassignment:
     """
@@ -69,10 +78,17 @@ class Reassignment:
     :param strategy: the strategy that the order names
     :param done: outcomes of this task so far
     :param earlier: how many of these are from earlier tries
+    :param allow_unknown: whether a source may be nobody whom the account knows, and have no chats
     """
 
     def __init__(
-        self, order: Order, strategy: Strategy, done: Sequence[Outcome] = (), earlier: int = 0
+        self,
+        order: Order,
+        strategy: Strategy,
+        done: Sequence[Outcome] = (),
+        earlier: int = 0,
+        *,
+        allow_unknown: bool = False,
     ) -> None:
         self.names: dict[int, str] = {}
         """Names of the agents that are meant, by id."""
@@ -80,12 +96,16 @@ class Reassignment:
         """Why the latest chat was refused or failed."""
         self._order = order
         self._strategy = strategy
-        self._sources = list(order.sources)
+        self._allow_unknown = allow_unknown
         self._moved = [outcome for outcome in done if outcome.outcome in ("changed", "planned")]
+        self._met = {outcome.before for outcome in done}
         self._this_try = list(done[earlier:])
         self._count = len(self._moved)
         self._loads: dict[int, int] = {}
-        self._uncounted: list[int] | None = None
+        # How many of the targets have their load counted; None: the agents are not looked up yet.
+        self._counted: int | None = None
+        self._unknown: list[int] = []
+        self._drained = 0
         self._skipped = 0
         self._drain_place: dict[str, Any] | None = None
         self._drain: Drain | None = None
@@ -94,7 +114,7 @@ class Reassignment:
     def requests_left(self) -> int:
         """How many requests may be needed still, one at least."""
         if self._drain is None:
-            return 10 + len(self._uncounted or ())
+            return 10 + (0 if self._counted is None else len(self._order.targets) - self._counted)
         chats = self._drain.remaining
         searches = 2 + chats // 100
         return searches + (0 if self._order.dry_run else chats)
@@ -103,20 +123,21 @@ class Reassignment:
     def place(self) -> dict[str, Any]:
         """Where it stands, as plain JSON; see :meth:`go_on_from`."""
         return {
-            "sources": self._sources,
+            "counted": self._counted,
+            "loads": [self._loads.get(agent) for agent in self._order.targets],
+            "unknown": list(self._unknown),
+            "drained": self._drained,
             "count": self._count,
-            "loads": list(self._loads.items()),
-            "uncounted": None if self._uncounted is None else list(self._uncounted),
-            "names": list(self.names.items()),
             "skipped": self._skipped,
             "drain": self._drain.place if self._drain else self._drain_place,
         }
 
     def go_on_from(self, place: dict[str, Any]) -> None:
         """Take up the work where another object of this class, with the same order, stood."""
-        self._sources, self._count = list(place["sources"]), place["count"]
-        self._loads, self.names = dict(map(tuple, place["loads"])), dict(map(tuple, place["names"]))
-        self._uncounted = place["uncounted"]
+        loads = zip(self._order.targets, place["loads"], strict=True)
+        self._loads = {agent: load for agent, load in loads if load is not None}
+        self._counted, self._unknown = place["counted"], list(place["unknown"])
+        self._drained, self._count = place["drained"], place["count"]
         self._skipped, self._drain_place = place["skipped"], place["drain"]
 
     def outcomes(self, client: HelpCrunchClient) -> Iterator[Outcome]:
@@ -125,27 +146,55 @@ class Reassignment:
 
         :param client: the account
         :return: what became of each chat
-        :raises HelpCrunchConfigurationError: a target does not exist; nothing was written
+        :raises HelpCrunchConfigurationError: a target does not exist, and nothing was written; or a source does not
+            exist and has no chats, and those of the others were moved
         :raises HelpCrunchRateLimitError: the budget is spent; nothing was changed since the latest outcome
         :raises HelpCrunchError: see :meth:`.drain.Drain.outcomes`
         """
         self._prepare(client)
         targets = Targets(self._loads, self._strategy)
         self._loads = targets.loads
-        while self._sources and not self._is_enough():
-            self._drain = drain = self._drain_of(self._sources[0], targets)
+        while self._is_to_drain():
+            source = self._order.sources[self._drained]
+            self._drain = drain = self._drain_of(source, targets)
             for outcome in drain.outcomes(client):
                 self._count += outcome.outcome in ("changed", "planned")
                 self._this_try.append(outcome)
                 self.error = drain.error
                 yield outcome
-                if self._is_enough():
-                    return
             self._skipped += len(drain.skipped)
-            self._sources.pop(0)
+            if source in self._unknown and drain.has_met:
+                self._unknown.remove(source)
+            self._drained += 1
             self._drain = self._drain_place = None
         if not self._this_try and not self._skipped:
             self._refuse_unknown_department(client)
+        self._refuse_unknown_sources()
+        self.names = self.names or names_of(client, {*self._order.targets, *self._order.sources})
+
+    def _is_to_drain(self) -> bool:
+        """Say whether a source is left, or a drain that was interrupted, be it only in looking at what it moved."""
+        if self._drain is not None or self._drain_place is not None:
+            return True
+        return self._drained < len(self._order.sources) and self._room() != 0
+
+    def _room(self) -> int | None:
+        """Return how many more chats may be moved."""
+        return None if self._order.most is None else max(self._order.most - self._count, 0)
+
+    def _refuse_unknown_sources(self) -> None:
+        """A mistake in an id must not look like an agent who has no chats."""
+        drained = self._order.sources[: self._drained]
+        missing = [agent for agent in self._unknown if agent in drained]
+        if not missing or self._allow_unknown:
+            return
+        rest = "" if len(missing) <= 20 else f" and {len(missing) - 20} more"
+        msg = (
+            f"from_agents names {', '.join(map(str, missing[:20]))}{rest}, but the account has no such agent, and "
+            "nothing assigned to them was found. Correct the id; or, where an agent who has left may have no chats "
+            "any more, set allow_unknown_agents=True. Chats of other agents are not concerned by this."
+        )
+        raise HelpCrunchConfigurationError(msg)
 
     def _refuse_unknown_department(self, client: HelpCrunchClient) -> None:
         """Where nothing was found, the department may be a mistake."""
@@ -159,9 +208,6 @@ class Reassignment:
         drain = self._drain
         return {"skipped": self._skipped + (len(drain.skipped) if drain else 0)}
 
-    def _is_enough(self) -> bool:
-        return self._order.most is not None and self._count >= self._order.most
-
     def _drain_of(self, source: int | None, targets: Targets) -> Drain:
         order = self._order
         statuses = None if order.statuses is None else frozenset(order.statuses)
@@ -171,9 +217,15 @@ class Reassignment:
             for outcome in self._this_try
             if outcome.outcome != "refused" or outcome.after in targets.loads
         }
-        given = {outcome.id: outcome.after for outcome in self._this_try if outcome.outcome == "changed"}
+        latest = {outcome.id: outcome for outcome in self._this_try}
+        given = {chat: outcome.after for chat, outcome in latest.items() if outcome.outcome == "changed"}
         drain = Drain(
-            Selection(source, order.department, statuses), targets, settled, given, dry_run=order.dry_run
+            Selection(source, order.department, statuses),
+            targets,
+            settled,
+            given,
+            room=self._room(),
+            dry_run=order.dry_run,
         )
         if self._drain is not None:
             drain.place = self._drain.place
@@ -183,12 +235,12 @@ class Reassignment:
 
     def _prepare(self, client: HelpCrunchClient) -> None:
         """Look all agents up, and count what the targets have; what is known already is not asked again."""
-        if self._uncounted is None:
+        if self._counted is None:
             self._look_up(client)
-            self._uncounted = list(self._order.targets) if self._strategy is least_loaded else []
-        while self._uncounted:
-            self._loads[self._uncounted[0]] = count_open_chats(client, self._uncounted[0])
-            self._uncounted.pop(0)
+            self._counted = 0 if self._strategy is least_loaded else len(self._order.targets)
+        for agent in self._order.targets[self._counted :]:
+            self._loads[agent] = count_open_chats(client, agent)
+            self._counted += 1
 
     def _look_up(self, client: HelpCrunchClient) -> None:
         meant = {*self._order.targets, *self._order.sources}
@@ -212,8 +264,8 @@ class Reassignment:
                 f"Nothing was moved. It has {known}; ListAgentsOperator lists them."
             )
             raise HelpCrunchConfigurationError(msg)
-        for agent in self._order.sources:
-            if agent is not None and agent not in found:
-                log.warning(
-                    "The account has no agent %d any more; chats that are still theirs are moved.", agent
-                )
+        missing = [agent for agent in self._order.sources if agent is not None and agent not in found]
+        self._unknown = [agent for agent in missing if agent not in self._met]
+        if missing:
+            names = ", ".join(map(str, missing[:20])) + (" …" if len(missing) > 20 else "")
+            log.warning("The account has no agent %s; chats that are still theirs are moved.", names)

@@ -12,13 +12,15 @@ from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBadRequestError,
+    HelpCrunchBudgetStoreError,
     HelpCrunchConfigurationError,
     HelpCrunchError,
+    HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.operators.chats.selection import NOT_CLOSED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.exceptions import HelpCrunchApiError
@@ -104,6 +106,29 @@ def _is_there(client: HelpCrunchClient, agent: int) -> bool:
     except HelpCrunchError as error:
         log.warning("Whether agent %d is still there could not be found out: %s", agent, error)
         return True
+
+
+def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[int, str]:
+    """
+    Return the names of agents, by id; those whom the account does not know are left out.
+
+    Names are not carried through a deferral, for nothing bounds their length: a task that needs them again asks here.
+
+    :param client: the account. One request for each 100 agents of the account; none where no agent is meant
+    :param agents: ids; ``None`` among them is nobody
+    :raises HelpCrunchRateLimitError: the budget is spent
+    """
+    if not any(agent is not None for agent in agents):
+        return {}
+    try:
+        return {
+            agent["id"]: agent.get("name") or "" for agent in client.iter_agents() if agent["id"] in agents
+        }
+    except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError):
+        raise
+    except HelpCrunchError as error:
+        log.warning("The names of the agents could not be read, so the report has ids alone: %s", error)
+        return {}
 
 
 def count_open_chats(client: HelpCrunchClient, agent: int) -> int:

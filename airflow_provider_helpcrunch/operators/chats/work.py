@@ -12,12 +12,13 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+from airflow_provider_helpcrunch.operators.chats.carried import packed, unpacked
 from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES
 from airflow_provider_helpcrunch.operators.progress import count_usage
 from airflow_provider_helpcrunch.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
@@ -32,6 +33,24 @@ FEWEST = 10
 
 TELL_EVERY = 10.0
 """Seconds between two lines about the progress."""
+
+
+class Order(Protocol):
+    """What is to be done, checked."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that is the same for the same order only."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is written."""
+
+    def columns(self, outcomes: Sequence[Outcome]) -> list[list[Any]]:
+        """Return outcomes of this order as plain JSON that packs well."""
+
+    def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Outcome]:
+        """Return the outcomes that :meth:`columns` was given."""
 
 
 class Job(Protocol):
@@ -63,6 +82,7 @@ class Work:
     Drives a job.
 
     :param conn_id: the Airflow connection
+    :param order: what is to be done
     :param ledger: where outcomes are noted
     :param make_job: makes the job once the ledger is read
     :param patience: seconds that one request may wait for the budget and for 429s
@@ -73,6 +93,7 @@ class Work:
     def __init__(
         self,
         conn_id: str,
+        order: Order,
         ledger: Ledger,
         make_job: Callable[[], Job],
         patience: float,
@@ -84,6 +105,7 @@ class Work:
         self.requests = 0
         """How many requests were sent so far."""
         self._conn_id = conn_id
+        self._order = order
         self._make_job = make_job
         self._job: Job | None = None
         self._patience = patience
@@ -100,19 +122,49 @@ class Work:
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that has to be carried through a deferral, as plain JSON."""
+        """
+        What is carried through a deferral, as plain JSON: all that neither Airflow's state store nor HelpCrunch knows.
+
+        Without a state store that is every outcome, for :meth:`take_up` must neither lose a failure nor move a chat
+        twice. They are packed, and a chat takes about a byte; the caller looks whether that is small enough.
+        """
+        ledger = self.ledger
+        outcomes = None if ledger.is_kept else self._order.columns(ledger.outcomes)
         return {
-            "outcomes": [list(outcome) for outcome in self.ledger.outcomes],
-            "earlier": self.ledger.earlier,
-            "place": self.job.place,
+            "order": self._order.fingerprint,
+            "changes": len(ledger.outcomes),
+            "earlier": ledger.earlier,
             "requests": self.requests,
             "waited": self._waited,
+            "packed": packed({"place": self.job.place, "outcomes": outcomes}),
         }
 
     def take_up(self, state: dict[str, Any]) -> None:
-        """Go on from the state of another object of this class."""
-        self.ledger.resume(state["outcomes"], state["earlier"])
-        self.job.go_on_from(state["place"])
+        """
+        Go on from the state of another object of this class.
+
+        :param state: its :attr:`state`
+        :raises HelpCrunchError: the state is of another order, or Airflow has lost what was noted
+        """
+        if state.get("order") != self._order.fingerprint:
+            msg = (
+                "What this task is to do has changed while it was deferred: its arguments are rendered to something "
+                "else now, or the package was updated. Run it again; it goes on with what HelpCrunch shows then."
+            )
+            raise HelpCrunchError(msg)
+        carried = unpacked(state["packed"])
+        if carried["outcomes"] is None:
+            self.ledger.load()
+        else:
+            self.ledger.outcomes = self._order.from_columns(carried["outcomes"])
+        if len(self.ledger.outcomes) != state["changes"]:
+            msg = (
+                f"Before it was deferred this task had noted {state['changes']} changes in Airflow's state store, and "
+                f"finds {len(self.ledger.outcomes)} of them now. Run it again; it goes on with what HelpCrunch shows."
+            )
+            raise HelpCrunchError(msg)
+        self.ledger.earlier = state["earlier"]
+        self.job.go_on_from(carried["place"])
         self.requests, self._waited = state["requests"], state["waited"]
 
     def until_spent(self) -> float | None:

@@ -93,7 +93,8 @@ def test_unassigned_chats(chats: int, others: int, account: StartAccount, reassi
     assert reassign(from_agents=None)["changed"] == chats
     assert cost(server)[WRITE] == chats
     assert cost(server)[AGENTS] == 1
-    assert cost(server)[SEARCH] <= hundreds(chats + others) + 1
+    read_again = hundreds(chats + min(chats, others))  # pages on which chats were moved
+    assert cost(server)[SEARCH] <= hundreds(chats + others) + 1 + read_again
 
 
 @pytest.mark.parametrize("source", [LEAVER, None])
@@ -107,10 +108,22 @@ def test_a_dry_run_costs_one_search_a_hundred(
     assert cost(server)[SEARCH] <= hundreds(250) + 1
 
 
-def test_max_chats_reads_no_further(account: StartAccount, reassign: Reassign) -> None:
-    server = account(*["opened"] * 350)
-    reassign(max_chats=120)
-    assert cost(server) == {AGENTS: 1, SEARCH: 2, WRITE: 120}
+@pytest.mark.parametrize("source", [LEAVER, None])
+def test_max_chats_reads_one_page_more(source: int | None, account: StartAccount, reassign: Reassign) -> None:
+    """It shows that the last ones were moved."""
+    server = account()
+    server.insert_chats(350, assignee=source)
+    reassign(from_agents=source, max_chats=90, dry_run=True)
+    assert cost(server) == {AGENTS: 1, SEARCH: 1}
+    reassign(from_agents=source, max_chats=90)
+    assert cost(server) == {AGENTS: 2, SEARCH: 3, WRITE: 90}
+
+
+def test_max_chats_reads_what_stays_in_front(account: StartAccount, reassign: Reassign) -> None:
+    server = account(*["pending"] * 250, *["opened"] * 350)
+    reassign(statuses=["opened"], max_chats=120)
+    assert cost(server)[WRITE] == 120
+    assert cost(server)[SEARCH] <= 2 * hundreds(250 + 120) + 1
 
 
 def test_many_agents_are_listed_once(account: StartAccount, reassign: Reassign) -> None:

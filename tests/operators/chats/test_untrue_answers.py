@@ -55,6 +55,18 @@ class Instance:
         self.pushed[key] = json.loads(json.dumps(value))
 
 
+def echo(server: Sandbox, *chats: int) -> Callable[[Request, Honest], Answer]:
+    """Say yes to every change, or to changes of these chats, and do nothing."""
+
+    def answer(request: Request, honest: Honest) -> Answer:
+        if chats and request.body["id"] not in chats:
+            return honest(request)
+        shown = {**server.chat(request.body["id"]), "assignee": {"id": request.body["assignee"]}}
+        return Answer(200, encode(shown))
+
+    return answer
+
+
 class TestEchoed:
     """HelpCrunch sends back what it was asked for, and does nothing."""
 
@@ -86,6 +98,75 @@ class TestEchoed:
         assert (result["changed"], result["failed"]) == (6, 1)
         assert [chat["id"] for chat in result["chats"] if chat["outcome"] == "failed"] == [ignored]
         assert [chat["id"] for chat in server.chats_of(LEAVER)] == [ignored]
+
+    @pytest.mark.parametrize("stays", [0, 130])
+    @pytest.mark.parametrize("most", [1, 7, 99, 100, 101, 230])
+    @pytest.mark.parametrize("source", [LEAVER, None])
+    def test_every_write_up_to_max_chats(
+        self,
+        source: int | None,
+        most: int,
+        stays: int,
+        account: StartAccount,
+        reassign: Reassign,
+        twist: Twist,
+    ) -> None:
+        server = account()
+        server.insert_chats(stays, assignee=source, status="pending")
+        server.insert_chats(250, assignee=source)
+        twist(echo(server), PUT)
+        result = reassign(from_agents=source, max_chats=most, statuses=["opened"], on_error="report")
+        assert (result["changed"], result["failed"]) == (0, most)
+        tried = [request.chat for request in server.requests(WRITE)]
+        assert len(tried) == len(set(tried)) == most
+
+    @pytest.mark.parametrize("source", [LEAVER, None])
+    def test_one_write_up_to_max_chats(
+        self, source: int | None, account: StartAccount, reassign: Reassign, twist: Twist
+    ) -> None:
+        server = account()
+        ignored = server.insert_chats(150, assignee=source)[110]["id"]
+        twist(echo(server, ignored), PUT)
+        result = reassign(from_agents=source, max_chats=120, on_error="report")
+        assert (result["changed"], result["failed"]) == (119, 1)
+        assert [chat["id"] for chat in result["chats"] if chat["outcome"] == "failed"] == [ignored]
+        assert len(server.chats_of(source)) == 31
+
+    @pytest.mark.parametrize("chats", [1, 99, 100, 101, 250])
+    def test_writes_to_chats_of_nobody(
+        self, chats: int, account: StartAccount, reassign: Reassign, twist: Twist
+    ) -> None:
+        server = account()
+        for _ in range(chats):
+            server.insert_chats(1, assignee=COLLEAGUE)
+            server.insert_chats(1)
+        nobodys = [chat["id"] for chat in server.chats_of(None)]
+        twist(echo(server, *nobodys[::3]), PUT)
+        result = reassign(from_agents=None, on_error="report")
+        assert [chat["id"] for chat in result["chats"] if chat["outcome"] == "failed"] == nobodys[::3]
+        assert result["changed"] == chats - len(nobodys[::3])
+        assert [request.chat for request in server.requests(WRITE)] == nobodys
+
+    def test_a_search_that_lags_behind_is_no_lie(
+        self, account: StartAccount, reassign: Reassign, twist: Twist
+    ) -> None:
+        """What was moved in the last answers is not in the index yet; the chats themselves tell."""
+        server = account()
+        moved = [chat["id"] for chat in server.insert_chats(120)]
+
+        def answer(request: Request, honest: Honest) -> Answer:
+            done = honest(request)
+            found = json.loads(done.body)
+            late = {write.chat for write in server.writes()[-5:]}
+            found["data"] = [
+                {**chat, "assignee": None} if chat["id"] in late else chat for chat in found["data"]
+            ]
+            return replace(done, body=encode(found))
+
+        twist(answer)
+        assert reassign(from_agents=None)["changed"] == 120
+        assert [request.chat for request in server.requests(WRITE)] == moved
+        assert len([request for request in server.journal if request.method == "GET"]) <= 1 + 10
 
 
 class TestSettledMeanwhile:
