@@ -23,6 +23,10 @@ QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05, deadline=10.0, patienc
 """Retries as ever, only with shorter pauses between them."""
 
 
+FIRST_CHAT = 1_700_000_000
+"""Near this moment, in November 2023, the first chat of the tests' sandboxes was created."""
+
+
 @pytest.fixture(autouse=True)
 def own_temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default budget lies in the temporary directory: give each test, and its child processes, its own."""
@@ -38,7 +42,9 @@ def sandbox() -> Iterator[Callable[..., Sandbox]]:
     with contextlib.ExitStack() as stack:
 
         def start(**settings: Any) -> Sandbox:
-            return stack.enter_context(Sandbox(**{"rate_limit": None, **settings}))
+            # The first chat is of the same moment in all of them, however many there are.
+            now = FIRST_CHAT + 300 * settings.get("chats", 300)
+            return stack.enter_context(Sandbox(**{"rate_limit": None, "now": now, **settings}))
 
         yield start
 

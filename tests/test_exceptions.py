@@ -20,9 +20,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_helpcrunch import exceptions
+from airflow_provider_helpcrunch._airflow import AirflowException, AirflowFailException
 from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
 from airflow_provider_helpcrunch.exceptions import (

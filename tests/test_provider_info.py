@@ -16,10 +16,10 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_helpcrunch
+from airflow_provider_helpcrunch._airflow import BaseHook, BaseOperator
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 from airflow_provider_helpcrunch.hooks import connection_form
 

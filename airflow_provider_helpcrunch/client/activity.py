@@ -68,6 +68,11 @@ class ActivityListing(Iterator["Record"]):
         self._cancelled = threading.Event()
         self._rows = self._walk()
 
+    @property
+    def read(self) -> int:
+        """Different chats read so far, those without activity since then included."""
+        return len(self._seen)
+
     def __next__(self) -> Record:
         return next(self._rows)
 

@@ -93,6 +93,11 @@ class Listing(Iterator[R], Generic[R]):
         self._bridges = 0
         self._rows = self._walk()
 
+    @property
+    def read(self) -> int:
+        """Different records read so far: all of them are yielded."""
+        return self.records
+
     def __next__(self) -> R:
         return next(self._rows)
 

@@ -13,7 +13,10 @@ Moment: TypeAlias = datetime | date | str | int | float
 """What :func:`moment` reads."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY = re.compile(r"(19|20)\d{6}", re.ASCII)
+# With render_template_as_native_obj, Airflow makes a number of what ds_nodash renders.
+_DAY = re.compile(r"((?:19|20)\d{6})(?:\.0*)?", re.ASCII)
+# Python reads some numbers too long for seconds, such as milliseconds, as a date in the 18th century.
+_NUMBER = re.compile(r"-?[\d.]+", re.ASCII)
 _SECONDS = re.compile(r"-?\d{1,12}(\.\d{1,30})?", re.ASCII)
 
 
@@ -40,8 +43,9 @@ def moment(name: str, value: Any) -> datetime:
     Read a moment that a person or a template gave.
 
     :param name: the argument, for the message
-    :param value: a ``datetime`` or ``date``, ISO 8601 text (what ``{{ data_interval_start }}``, ``{{ ds }}`` and
-        ``{{ ds_nodash }}`` render), or UNIX seconds as a number or text. Without an offset it is UTC
+    :param value: a ``datetime`` or ``date``, ISO 8601 text (what ``{{ data_interval_start }}`` and ``{{ ds }}``
+        render), a day as text or number such as 20260131 (``{{ ds_nodash }}``), or UNIX seconds as text or number.
+        Without an offset it is UTC
     :return: the moment in UTC
     :raises HelpCrunchConfigurationError: it is none of these
     """
@@ -51,11 +55,11 @@ def moment(name: str, value: Any) -> datetime:
             given = value
         elif isinstance(value, date):
             given = datetime.combine(value, time())
-        elif isinstance(value, str) and _DAY.fullmatch(value.strip()):
-            given = datetime.fromisoformat(value.strip())
+        elif day := _DAY.fullmatch(str(value).strip()):
+            given = datetime.fromisoformat(day[1])
         elif (seconds := parse_timestamp(value)) is not None:
             given = seconds
-        elif isinstance(value, str):
+        elif isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
             given = datetime.fromisoformat(value.strip())
         else:
             raise ValueError

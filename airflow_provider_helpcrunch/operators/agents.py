@@ -11,7 +11,6 @@ from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.records import Record, Table
 
@@ -49,20 +48,15 @@ class ListAgentsOperator(HelpCrunchListOperator):
         super().__init__(**kwargs)
         self.roles = roles
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+    def check_arguments(self) -> None:
         """
-        List the agents.
+        Refuse arguments that are wrong, before anything is sent or written.
 
-        :param context: the context of the task, from Airflow
-        :return: without ``output_path`` the agents, as a list of dictionaries; with it
-            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
-        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
-        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
-        :raises HelpCrunchError: the listing failed; an object that was at ``output_path`` before is untouched
+        :raises HelpCrunchConfigurationError: an argument is wrong
         """
+        super().check_arguments()
         if self.roles is not None:
             names("roles", self.roles)
-        return super().execute(context)
 
     def table(self) -> Table:
         """Return the columns of agents."""
@@ -87,7 +81,6 @@ class ListAgentsOperator(HelpCrunchListOperator):
             seen[role] += 1
             if role in roles:
                 yield agent
-        self.log.info("%d of %d agents have a wanted role", sum(seen[role] for role in roles), seen.total())
         if unknown := sorted(role for role in roles if not seen[role]):
             self.log.warning(
                 "No agent has the role %s. Roles of this account: %s.",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
+
+_SHOWN = re.compile(r"(\w*\()+['\"\d\[{)]|<")
+"""How a template shows a tuple, a set or another object of Python's that is no list."""
 
 NOBODY = frozenset({"unassigned", "nobody"})
 """Words for no agent, where a template cannot say ``None``."""
@@ -44,24 +48,14 @@ def whole_number(name: str, value: Any, *, low: int, high: int) -> int:
 
 def names(name: str, value: Any) -> frozenset[str]:
     """
-    Return a set of names, given as a list, as one name, or as the JSON text of a list (what ``| tojson`` renders).
+    Return a set of names, given in any of the forms of :func:`items`.
 
     :param name: the argument, for the message
     :param value: what the user gave
     :raises HelpCrunchConfigurationError: empty, or not names
     """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            msg = (
-                f"{name} was rendered to {value!r}, no JSON list; write {{{{ … | tojson }}}} in the template."
-            )
-            raise refused(msg) from None
-    # A mapped task upstream gives a lazy sequence of Airflow's own.
-    several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict))
-    found = list(value) if several else [value]
-    if not all(isinstance(item, str) and item.strip() for item in found):
+    found = items(name, value)
+    if not all(isinstance(item, str) and item.strip() not in ("", "None") for item in found):
         msg = f"{name} must be a list of names, not {value!r}."
         raise refused(msg)
     if not found:
@@ -108,14 +102,19 @@ def items(name: str, value: Any) -> list[Any]:
 
     :param name: the argument, for the message
     :param value: what the user gave; Airflow's lazy sequence of a mapped task upstream is a list too
-    :raises HelpCrunchConfigurationError: the text begins like JSON and is none, or it is empty
+    :raises HelpCrunchConfigurationError: the text is empty, begins like JSON and is none, or shows a Python object
     """
     if isinstance(value, str):
         text = value.strip()
         if text.startswith(("[", "{")):
             value = from_json(name, text)
         elif not text or text == "None":
-            msg = f"{name} was rendered to {value!r}: what its template stands for is missing."
+            msg = f"{name} was rendered to {value!r}: the template or upstream task behind it gave no value."
+            raise refused(msg)
+        elif _SHOWN.match(text):
+            msg = (
+                f"{name} was rendered to {text[:200]!r}, no list; write {{{{ … | tojson }}}} in the template."
+            )
             raise refused(msg)
         else:
             value = [part.strip() for part in text.split(",")] if "," in text else [text]

@@ -1,18 +1,19 @@
-"""What all operators have in common, and all that those which list records have in common but the records."""
+"""Base classes of the operators."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
+from airflow_provider_helpcrunch.operators.rendered import missing_arguments, written_in_mapped
 
 # HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
     from airflow_provider_helpcrunch.storage import Target
+
+T = TypeVar("T")
 
 DEFAULT_CONN_ID = "helpcrunch_default"
 MAX_XCOM_BYTES = 1024 * 1024
@@ -35,6 +38,16 @@ class HelpCrunchOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("helpcrunch_conn_id", "patience")
+    arguments_that_may_be_empty: Sequence[str] = ()
+
+    _given: dict[str, Any]
+    _written: dict[str, Any]
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """Remember the arguments as they were given: see :meth:`_refuse_missing_arguments`."""
+        operator = super().__new__(cls)
+        operator.__dict__["_given"] = given
+        return operator
 
     def __init__(
         self,
@@ -47,15 +60,103 @@ class HelpCrunchOperator(BaseOperator):
         self.helpcrunch_conn_id = helpcrunch_conn_id
         self.patience = patience
 
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """
+        Render the templated arguments, and remember what they were before.
+
+        :param context: the context of the task, from Airflow
+        :param jinja_env: the Jinja environment; default: that of the DAG
+        """
+        self._written = self._templated()
+        super().render_template_fields(context, jinja_env)
+
+    def execute(self, context: Context) -> Any:
+        """
+        Check all arguments, then do the work.
+
+        :param context: the context of the task, from Airflow
+        :return: see the class
+        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
+        :raises HelpCrunchError: the work failed
+        """
+        return self._without_frames(self._start, context)
+
+    def check_arguments(self) -> None:
+        """
+        Refuse arguments that are wrong, before anything is sent or written. Children add their own to this.
+
+        :raises HelpCrunchConfigurationError: an argument is wrong
+        """
+        self._refuse_missing_arguments()
+        self._patience()
+
+    def perform(self, context: Context) -> Any:
+        """
+        Do the work; the arguments have been checked.
+
+        :param context: the context of the task, from Airflow
+        :return: what the task returns
+        """
+        raise NotImplementedError
+
+    def _start(self, context: Context) -> Any:
+        self.check_arguments()
+        return self.perform(context)
+
+    def _without_frames(self, work: Callable[..., T], *arguments: Any) -> T:
+        """
+        Do some work. A permanent error of ours leaves this method without the frames in which it was raised.
+
+        Such an error is expected (a wrong key, a wrong argument) and says in its message what to do. The frames of the
+        HTTP libraries below it would only bury that sentence in the task's log; they go to the log at DEBUG.
+        """
+        from airflow_provider_helpcrunch._airflow import AirflowFailException
+        from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+
+        try:
+            return work(*arguments)
+        except HelpCrunchError as error:
+            if not isinstance(error, AirflowFailException):
+                raise
+            self.log.debug("Where the error below was raised:", exc_info=True)
+            brief = error.with_traceback(None)
+        raise brief from None
+
+    def _templated(self) -> dict[str, Any]:
+        return {name: getattr(self, name, None) for name in self.template_fields}
+
+    def _refuse_missing_arguments(self) -> None:
+        rendered = self._templated()
+        for field in missing_arguments(
+            self._as_written(rendered), rendered, may_be_empty=self.arguments_that_may_be_empty
+        ):
+            name = field.removeprefix("is_")
+            msg = (
+                f"{name} was rendered to {rendered[field]!r}: the template or upstream task behind it gave no value. "
+                "Give it one, or leave the argument out to get its default."
+            )
+            raise refused(msg)
+
+    def _as_written(self, rendered: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments as they stand in the DAG file."""
+        original = self.dag.task_dict.get(self.task_id) if self.has_dag() else None  # type: ignore[no-untyped-call]
+        if hasattr(original, "partial_kwargs"):
+            given = {field: field.removeprefix("is_") for field in rendered}
+            written = written_in_mapped(original, self._given, given.values())
+            return {field: written.get(name, rendered[field]) for field, name in given.items()}
+        return getattr(self, "_written", rendered)
+
     @cached_property
     def hook(self) -> HelpCrunchHook:
         """The hook of ``helpcrunch_conn_id``."""
         from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 
+        return HelpCrunchHook(self.helpcrunch_conn_id, patience=self._patience())
+
+    def _patience(self) -> int | None:
         if self.patience is None:
-            return HelpCrunchHook(self.helpcrunch_conn_id)
-        patience = whole_number("patience", self.patience, low=1, high=LONGEST_PATIENCE)
-        return HelpCrunchHook(self.helpcrunch_conn_id, patience=patience)
+            return None
+        return whole_number("patience", self.patience, low=1, high=LONGEST_PATIENCE)
 
     def tell_assets(self, context: Context, receipt: dict[str, Any]) -> None:
         """Put what was written into the events of the task's outlet assets."""
@@ -118,37 +219,61 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         """Return the records that the user asked for; here all of them."""
         return records
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+    def check_arguments(self) -> None:
+        """
+        Refuse arguments that are wrong, before anything is sent or written.
+
+        :raises HelpCrunchConfigurationError: an argument is wrong
+        """
+        super().check_arguments()
+        self._limits()
+        self._target()
+
+    def perform(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """
         List the records.
 
-        :param context: the task's context; the events of outlet assets get the receipt
-
+        :param context: the context of the task, from Airflow; the events of outlet assets get the receipt
         :return: without ``output_path`` the records, as a list of dictionaries; with it
             ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
-        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
         :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
         :raises HelpCrunchError: the listing failed; an object that was at ``output_path`` before is untouched
         """
         from airflow_provider_helpcrunch.operators.progress import Progress
 
-        page_size = whole_number("page_size", self.page_size, low=1, high=100)
-        limit = whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
+        page_size, limit = self._limits()
         target = self._target()
         with (
             self.hook as hook,
             contextlib.closing(self.listing(hook.client, page_size)) as listing,
-            Progress(self.log, self.table().name, hook.client, listing),
+            Progress(self.log, self.table().name, hook.client, listing) as progress,
         ):
-            records = self.wanted(listing)
+            records = progress.kept(self.wanted(listing))
             rows = list(_at_most(records, limit)) if target is None else []
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
-        if listing.warnings:
-            receipt["warnings"] = listing.warnings
+        if warnings := [*listing.warnings, *self._warn_of_nothing(progress.number_kept, listing.records)]:
+            receipt["warnings"] = warnings
         self.tell_assets(context, receipt)
         if target is None:
             return rows
         return receipt
+
+    def _warn_of_nothing(self, kept: int, found: int) -> list[str]:
+        """Warn where the task's own conditions kept nothing of what HelpCrunch found: they may be mistyped."""
+        if kept or not found:
+            return []
+        from airflow_provider_helpcrunch.plurals import counted
+
+        warning = (
+            f"Check the conditions: none of {counted(found, 'record')} that HelpCrunch found meets them."
+        )
+        self.log.warning(warning)
+        return [warning]
+
+    def _limits(self) -> tuple[int, int]:
+        """Return the records a page and the bytes that may go to XCom."""
+        page_size = whole_number("page_size", self.page_size, low=1, high=100)
+        return page_size, whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
 
     def _target(self) -> Target | None:
         if self.output_path is None:

@@ -1,4 +1,4 @@
-"""What a task tells while and after it lists: lines in its log, and Airflow metrics."""
+"""What a task logs while and after it lists, and its Airflow metrics."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_helpcrunch._airflow import Stats
+from airflow_provider_helpcrunch.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing, Usage
     from airflow_provider_helpcrunch.client.activity import ActivityListing
+    from airflow_provider_helpcrunch.client.records import Record
 
 EVERY = 10.0
 """Seconds between two lines of a long listing."""
+
+SHORTEST_WAIT = 0.05
+"""Seconds of waiting that are worth a word."""
 
 
 def count_usage(usage: Usage) -> None:
@@ -32,7 +39,7 @@ class Progress:
     Watches one listing.
 
     :param log: the task's log
-    :param noun: what is listed, such as ``agents``
+    :param noun: what is listed, in the plural, such as ``agents``
     :param client: whose requests are counted
     :param listing: what is watched
     """
@@ -44,6 +51,8 @@ class Progress:
         self._noun = noun
         self._client = client
         self._listing = listing
+        self.number_kept = 0
+        """How many records were passed on by :meth:`kept`."""
         self._started = time.monotonic()
         self._over = threading.Event()
         self._teller = threading.Thread(target=self._tell_until_over, name="helpcrunch-progress", daemon=True)
@@ -58,26 +67,46 @@ class Progress:
         """Sum up in one line and in metrics, after a failure too."""
         self._over.set()
         self._teller.join()
-        self._say("Listing %s failed after:" if failure else "Listed all %s:")
+        self._log.info(self._failed() if failure else self._listed())
         count_usage(self._client.usage)
+
+    def kept(self, records: Iterable[Record]) -> Iterator[Record]:
+        """
+        Pass on the records that the task returns, and count them.
+
+        :param records: what is left of the listing after the task's own filters
+        """
+        for record in records:
+            self.number_kept += 1
+            yield record
 
     def _tell_until_over(self) -> None:
         """Speak also while the listing waits, for the budget or for an answer: hence a thread."""
         while not self._over.wait(EVERY):
-            self._say("Listing %s:")
+            self._log.info(self._under_way())
 
-    def _say(self, lead: str) -> None:
-        usage = self._client.usage
-        total = "unknown" if self._listing.total is None else self._listing.total
-        self._log.info(
-            lead + " %d records (HelpCrunch says %s) from %d pages, %d requests, %d retries, "
-            "%.1f s waited for the request budget, %.1f s in all",
-            self._noun,
-            self._listing.records,
-            total,
-            self._listing.pages,
-            usage.requests,
-            usage.retries,
-            usage.budget_wait,
-            time.monotonic() - self._started,
-        )
+    def _under_way(self) -> str:
+        read, total = self._listing.read, self._listing.total
+        of = f" of {total:,}" if total is not None and total > read else ""
+        return f"Listing {self._noun}: {read:,}{of} read so far{self._cost()}"
+
+    def _listed(self) -> str:
+        read = self._listing.read
+        some = f"{self.number_kept:,} of " if self.number_kept != read else ""
+        return f"Listed {some}{self._number(read)}{' read' if some else ''}{self._cost()}"
+
+    def _failed(self) -> str:
+        return f"Listing {self._noun} failed: {self._number(self._listing.read)} read{self._cost()}"
+
+    def _number(self, number: int) -> str:
+        return counted(number, self._noun.removesuffix("s"), self._noun)
+
+    def _cost(self) -> str:
+        usage, took = self._client.usage, time.monotonic() - self._started
+        counts = [counted(usage.requests, "request")]
+        if self._listing.pages:
+            counts.insert(0, counted(self._listing.pages, "page"))
+        if usage.retries:
+            counts.append(counted(usage.retries, "retry", "retries"))
+        waited = f", waiting {usage.budget_wait:.1f} s of it for the request budget"
+        return f" ({', '.join(counts)}) in {took:.1f} s{waited if usage.budget_wait >= SHORTEST_WAIT else ''}"

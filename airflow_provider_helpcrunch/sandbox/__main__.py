@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.sandbox.clock import milliseconds
 from airflow_provider_helpcrunch.sandbox.control import PATHS, PREFIX
 from airflow_provider_helpcrunch.sandbox.faults import Fault
 from airflow_provider_helpcrunch.sandbox.manual import epilog
@@ -39,13 +40,27 @@ def _fault(text: str) -> Fault:
         raise argparse.ArgumentTypeError(str(wrong)) from wrong
 
 
+def _now(text: str) -> str:
+    try:
+        milliseconds(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from wrong
+    return text
+
+
 _FLAGS: tuple[tuple[str, Any, str, str], ...] = (
     ("port", int, "PORT", "port on 127.0.0.1, 0 for a free one"),
     ("agents", int, "N", "agents the account starts with"),
     ("departments", int, "N", "departments it has"),
     ("chats", int, "N", "chats the account starts with"),
     ("key", str, "KEY", "API key"),
-    ("seed", int, "N", "the same seed gives the same account"),
+    ("seed", int, "N", "the same seed and the same --now give the same account"),
+    (
+        "now",
+        _now,
+        "TIME",
+        "moment its chats lead up to, ISO 8601 (UTC) or UNIX seconds (default: the current time)",
+    ),
     ("rate_limit", _limit, "N|none", "requests in any rolling window, or none for no limit"),
     ("window", float, "SECONDS", "length of that window"),
     ("retry_after", bool, "", "send Retry-After with a 429"),
@@ -82,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         if kind is bool:
             made.add_argument(flag, action="store_true", help=text)
         else:
-            text += f" (default: {default})"
+            text += "" if default is None else f" (default: {default})"
             made.add_argument(flag, type=kind, default=default, help=text, metavar=metavar)
     made.add_argument(
         "--fault",

@@ -1,5 +1,5 @@
 """
-The chats an account starts with: a pure function of its seed.
+The chats an account starts with: a pure function of its seed and of the moment they lead up to.
 
 Times are UNIX milliseconds here, and agents and departments are ids; how HelpCrunch shows them is said in
 :mod:`airflow_provider_helpcrunch.sandbox.chat_shape`.
@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from airflow_provider_helpcrunch.sandbox.account import FIRST_AGENT_ID, FIRST_DEPARTMENT_ID, digest
 from airflow_provider_helpcrunch.sandbox.chat_words import FROM_API, ORIGINS, RATINGS
+from airflow_provider_helpcrunch.sandbox.clock import SECOND
 from airflow_provider_helpcrunch.sandbox.customers import Customer, customer
 
 FIRST_CHAT_ID = 4_410_001
 FIRST_MESSAGE_ID = 91_200_001
-# 14 November 2023, 22:13:20 UTC, not the clock: the same seed gives the same times.
-BASE = 1_700_000_000_000
-SECOND, MINUTE, DAY = 1_000, 60_000, 86_400_000
+MINUTE, DAY = 60 * SECOND, 86_400 * SECOND
 STEP = 5 * MINUTE
+"""Between the creation of two chats, on average; so the newest chat is at most this old."""
 # Of a hundred chats: 50 closed, 3 empty, 47 open.
 STATUS_BOUNDS = (
     *(("closed", 50), ("empty", 53), ("opened", 75), ("new", 84)),
@@ -66,18 +66,23 @@ class Cast:
     :param agents: how many agents it starts with
     :param departments: how many departments it has
     :param customers: how many customers it has
+    :param chats: how many chats it starts with
+    :param now: the moment they lead up to, in UNIX milliseconds
     """
 
     seed: int
     agents: int
     departments: int
     customers: int
+    chats: int
+    now: int
 
 
-def created_at(seed: int, serial: int) -> int:
+def created_at(cast: Cast, serial: int) -> int:
     """Return when a chat was created. Of each ten chats, the last three share one second."""
     leader = serial - max(0, serial % 10 - 7)
-    return BASE + leader * STEP + digest(seed, "created", leader) % (STEP // SECOND) * SECOND
+    within = digest(cast.seed, "created", leader) % (STEP // SECOND) * SECOND
+    return cast.now - (cast.chats - leader) * STEP + within
 
 
 def chat(cast: Cast, serial: int) -> Chat:
@@ -91,7 +96,7 @@ def chat(cast: Cast, serial: int) -> Chat:
     share = drawn % 100
     made = Chat(
         id=FIRST_CHAT_ID + serial,
-        created_at=created_at(cast.seed, serial),
+        created_at=created_at(cast, serial),
         customer=customer(cast.seed, digest(cast.seed, "of", serial) % cast.customers),
         status=next(status for status, bound in STATUS_BOUNDS if share < bound),
         assignee=_assignee(cast, serial) if share < 50 or drawn // 100 % 8 else None,
@@ -100,9 +105,9 @@ def chat(cast: Cast, serial: int) -> Chat:
     )
     if made.status == "empty":
         return made._replace(updated_at=made.created_at)
-    talked = _talk(made, drawn)
+    talked = _talk(cast, made, drawn)
     if made.status == "closed":
-        talked = _closing(talked, drawn)
+        talked = _closing(cast, talked, drawn)
     latest = max(made.created_at, talked.last_message_at or 0, talked.closed_at or 0)
     return talked._replace(updated_at=latest)
 
@@ -138,17 +143,25 @@ def _department(cast: Cast, drawn: int) -> int | None:
     return FIRST_DEPARTMENT_ID + drawn // 5 % cast.departments
 
 
-def _talk(made: Chat, drawn: int) -> Chat:
+def _after(cast: Cast, earlier: int, share: int, minutes: int) -> int:
+    """Return a moment up to so many minutes after an earlier one, but never later than now."""
+    span = min(minutes * MINUTE, cast.now - earlier)
+    return earlier + (1 + share % minutes) * span // minutes // SECOND * SECOND
+
+
+def _talk(cast: Cast, made: Chat, drawn: int) -> Chat:
     """Add what was said, if anything: one in twelve has no message yet."""
     spoken = drawn // 3 % 12 != 0
     answered = spoken and made.assignee is not None and made.status != "new"
-    last = made.created_at + (1 + drawn // 11 % 2880) * MINUTE
+    last = _after(cast, made.created_at, drawn // 11, 2880)
     return made._replace(
         created_with=ORIGINS[drawn // 13 % len(ORIGINS)],
         agents=(made.assignee,) if answered and made.assignee is not None else (),
         last_agent=made.assignee if answered else None,
         last_message_at=last if spoken else None,
-        last_customer_message_at=last - (drawn // 17 % 2) * SECOND if spoken and drawn // 19 % 7 else None,
+        last_customer_message_at=max(made.created_at, last - drawn // 17 % 2 * SECOND)
+        if spoken and drawn // 19 % 7
+        else None,
         last_message_text=TEXTS[drawn // 23 % len(TEXTS)] if spoken else None,
         last_message_id=FIRST_MESSAGE_ID + made.id - FIRST_CHAT_ID if spoken else None,
         read_by_agent=drawn // 29 % 3 != 0,
@@ -157,11 +170,11 @@ def _talk(made: Chat, drawn: int) -> Chat:
     )
 
 
-def _closing(made: Chat, drawn: int) -> Chat:
-    after = (made.last_message_at or made.created_at) + (1 + drawn // 41 % 600) * MINUTE
+def _closing(cast: Cast, made: Chat, drawn: int) -> Chat:
+    after = _after(cast, made.last_message_at or made.created_at, drawn // 41, 600)
     rated = made.last_agent is not None and drawn // 43 % 3 == 0
     return made._replace(
         closed_by="customer" if drawn // 47 % 6 == 0 else "agent",
-        closed_at=after + drawn // 53 % SECOND,
+        closed_at=min(after + drawn // 53 % SECOND, cast.now),
         rating=RATINGS[drawn // 59 % len(RATINGS)] if rated else None,
     )

@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.sandbox.answers import encode
 from airflow_provider_helpcrunch.sandbox.chat_data import (
-    BASE,
-    DAY,
     FIRST_CHAT_ID,
-    SECOND,
-    STEP,
     Cast,
     Chat,
     begun,
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.sandbox.account import Record
     from airflow_provider_helpcrunch.sandbox.chat_search import Query
     from airflow_provider_helpcrunch.sandbox.chat_shape import ChatShape
+    from airflow_provider_helpcrunch.sandbox.clock import Clock
     from airflow_provider_helpcrunch.sandbox.faults import Place
 
 SORTS = ("created_at", "last_customer_message_at", "last_message_at", "closed_at")
@@ -44,19 +41,17 @@ class Chats:
     """
     All chats, in the order of their ids, which is that of their creation.
 
-    :param count: how many there are at the start
-    :param cast: who may appear in these
+    :param cast: how many there are at the start, and who may appear in these
+    :param clock: the account's clock
     :param shape: how a chat is shown
     """
 
-    def __init__(self, count: int, cast: Cast, shape: ChatShape) -> None:
-        self._count = count
+    def __init__(self, cast: Cast, clock: Clock, shape: ChatShape) -> None:
         self._cast = cast
+        self._clock = clock
         self._shape = shape
         self._lock = threading.RLock()
         self._chance = random.Random(cast.seed)
-        # The account's own clock: later than all the first chats hold, and later still with each change.
-        self._now = BASE + count * STEP + 5 * DAY
         self._encoded: dict[int, bytes] = {}
         self._orders: dict[str, list[int]] = {}
         self._results: dict[Query, list[int]] = {}
@@ -64,7 +59,7 @@ class Chats:
 
     @cached_property
     def _chats(self) -> dict[int, Chat]:
-        return {FIRST_CHAT_ID + serial: chat(self._cast, serial) for serial in range(self._count)}
+        return {FIRST_CHAT_ID + serial: chat(self._cast, serial) for serial in range(self._cast.chats)}
 
     def page(
         self, query: Query, offset: int, limit: int, *, shuffled: bool = False
@@ -130,7 +125,7 @@ class Chats:
         :param values: what it has beside the defaults of :class:`~.chat_data.Chat`
         """
         with self._lock:
-            now = self._tick()
+            now = self._clock.tick()
             number = FIRST_CHAT_ID + len(self._chats)
             of = of or customer(self._cast.seed, number % self._cast.customers)
             self._chats[number] = begun(Chat(number, now, of, updated_at=now, **values))
@@ -149,7 +144,7 @@ class Chats:
         """
         with self._lock:
             before = self._chats[chat_id]
-            now = self._tick()
+            now = self._clock.tick()
             status = values.get("status", before.status)
             if status != before.status and "closed" in (status, before.status):
                 closing = status == "closed"
@@ -185,10 +180,6 @@ class Chats:
         """What :meth:`take` took so far: chat and taker."""
         with self._lock:
             return self._taken.copy()
-
-    def _tick(self) -> int:
-        self._now += SECOND
-        return self._now
 
     def _row(self, chat_id: int) -> bytes:
         row = self._encoded.get(chat_id)

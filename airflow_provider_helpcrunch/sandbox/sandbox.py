@@ -22,6 +22,7 @@ from airflow_provider_helpcrunch.sandbox.views import AccountView, JournalView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from types import TracebackType
 
     from airflow_provider_helpcrunch.sandbox.faults import Fault
@@ -40,7 +41,10 @@ class Sandbox(AccountView, JournalView):
     :param chats: how many chats it starts with
     :param key: the API key; anything else is answered 401
     :param port: the port, 0 for a free one
-    :param seed: the same seed gives the same account
+    :param seed: the same seed and the same ``now`` give the same account
+    :param now: the moment that its chats lead up to, and then its clock: a ``datetime``, ISO 8601 text or UNIX
+        seconds, in UTC where it has no offset. Such a clock goes on by one second with each change. ``None``: the time
+        at which the sandbox is made; the clock then runs with that of this machine
     :param rate_limit: requests accepted in any rolling ``window``, ``None`` for no limit; more get a 429
     :param window: length of that window, in seconds
     :param retry_after: send ``Retry-After`` with a 429, in whole seconds; HelpCrunch documents no such header
@@ -73,6 +77,7 @@ class Sandbox(AccountView, JournalView):
         key: str = "sandbox-key",
         port: int = 0,
         seed: int = 1,
+        now: datetime | float | str | None = None,
         rate_limit: int | None = 120,
         window: float = 60.0,
         retry_after: bool = False,
@@ -96,6 +101,7 @@ class Sandbox(AccountView, JournalView):
             key=key,
             port=port,
             seed=seed,
+            now=now,
             rate_limit=rate_limit,
             window=window,
             retry_after=retry_after,
@@ -216,5 +222,5 @@ class Sandbox(AccountView, JournalView):
         self._state.faults.replace(())
 
     def reset(self) -> None:
-        """Go back to the start: the data of the seed, the first faults, an empty window, an empty journal."""
+        """Go back to the start: the data of the start, the first faults, an empty window, an empty journal."""
         self._state.reset()

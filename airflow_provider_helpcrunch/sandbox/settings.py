@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from airflow_provider_helpcrunch.sandbox.clock import Now, milliseconds
+
 TotalStyle: TypeAlias = Literal["exact", "missing", "zero", "string", "low", "high", "root"]
 Total: TypeAlias = TotalStyle | int
 Errors: TypeAlias = Literal["new", "old"]
@@ -45,6 +47,7 @@ class Settings:
     key: str = "sandbox-key"
     port: int = 0
     seed: int = 1
+    now: Now | None = None
     rate_limit: int | None = 120
     window: float = 60.0
     retry_after: bool = False
@@ -70,6 +73,8 @@ class Settings:
             if value is not None and value < least:
                 message = f"{name} must be at least {least}, not {value}"
                 raise ValueError(message)
+        if self.now is not None:
+            milliseconds(self.now)
         if self.port > HIGHEST_PORT:
             message = f"port must be at most {HIGHEST_PORT}, not {self.port}"
             raise ValueError(message)

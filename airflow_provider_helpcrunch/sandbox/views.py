@@ -102,7 +102,7 @@ class AccountView:
         customer: int | None = None,
     ) -> list[Record]:
         """
-        Add chats with fresh ids, each created a second or more after all others, and return them.
+        Add chats with fresh ids, each created later than all others, and return them.
 
         :param n: how many
         :param assignee: the id of an agent, or of one who left; default: nobody

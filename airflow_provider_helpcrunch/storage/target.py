@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from airflow_provider_helpcrunch.plurals import counted
 from airflow_provider_helpcrunch.storage.formats import choose_format
 from airflow_provider_helpcrunch.storage.location import locate, nearest_directory, refuse_unwritable
 from airflow_provider_helpcrunch.storage.spool import Spool, publish
@@ -91,7 +92,13 @@ class Target:
             size = spool.finish()
             publish(spool, self.location)
         self.location.report_output()
-        log.info("Wrote %d records to %s (%d bytes, %s)", count, self.location.text, size, self.format)
+        log.info(
+            "Wrote %s to %s (%s, %s)",
+            counted(count, "record"),
+            self.location.text,
+            counted(size, "byte"),
+            self.format,
+        )
         return Receipt(path=self.location.text, records=count, bytes=size, format=str(self.format))
 
     def _spool(self) -> Spool:

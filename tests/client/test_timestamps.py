@@ -126,7 +126,15 @@ def test_the_time_zone_of_the_machine_does_not_matter(value: Any, monkeypatch: p
         time.tzset()
 
 
-@pytest.mark.parametrize("value", [date(2024, 5, 1), "2024-05-01", pendulum.date(2024, 5, 1)], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(date(2024, 5, 1), "2024-05-01", pendulum.date(2024, 5, 1)),
+        # ds_nodash, as text, and as Airflow renders it natively; then as a spreadsheet or a data frame has it.
+        *("20240501", 20240501, " 20240501\n", 20240501.0, "20240501.0"),
+    ],
+    ids=repr,
+)
 def test_a_day_begins_at_midnight_in_utc(value: Any) -> None:
     assert moment("since", value) == WHOLE.replace(hour=0)
 
@@ -142,7 +150,8 @@ def test_an_offset_changes_the_spelling_and_not_the_moment(at: datetime, offset:
     "value",
     [
         *(None, "", "soon", "2024-13-01", "{{ ds }}", True, [], {}, object, float("nan"), 1e300, 10**30),
-        *("1714550400913", "9" * 5000, "9" * 12),
+        *("1714550400913", "9" * 5000, "9" * 12, 1714550400913),
+        *("20240501080000", 20240501080000, "1701011200000", 1701011200000, "20241301", 20241301),
         *("9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"),
         datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))),
     ],

@@ -21,7 +21,7 @@ NOBODY = 9999
 
 @pytest.fixture(scope="module")
 def account():
-    with Sandbox(agents=40, chats=600, rate_limit=None) as sandbox:
+    with Sandbox(agents=40, chats=600, rate_limit=None, now="2023-11-20") as sandbox:
         yield sandbox
 
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.models import DagBag
-from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_helpcrunch._airflow import BaseHook
 
 AGENT_LEAVES = "example_helpcrunch_agent_leaves"
 TO_FILE = "example_helpcrunch_agents_to_object_storage"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
+from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset
 from airflow_provider_helpcrunch.client.records import AGENTS
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
@@ -25,6 +26,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.operators import progress
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
@@ -77,6 +79,7 @@ class TestRoles:
             ("admin", ["admin"]),
             (" admin ", ["admin"]),
             ('["admin", "agentChatOnly"]', ["admin", "agentChatOnly"]),
+            ("admin, agentChatOnly", ["admin", "agentChatOnly"]),
             (["admin", "no such role"], ["admin"]),
         ],
     )
@@ -110,6 +113,25 @@ class TestRoles:
         lines = task_log(operator)
         operator.execute({})
         assert not any("No agent" in line for line in lines)
+
+    def test_none_out_of_some_is_a_warning_in_the_receipt(
+        self, sandbox: StartSandbox, connection: SetConnection, task_log: TaskLog, tmp_path: Path
+    ) -> None:
+        connection(sandbox())
+        path = str(tmp_path / "owners.csv")
+        operator = ListAgentsOperator(task_id="agents", roles="owner", output_path=path)
+        lines = task_log(operator)
+        receipt = operator.execute({})
+        warning = "Check the conditions: none of 250 records that HelpCrunch found meets them."
+        assert (receipt["records"], receipt["warnings"]) == (0, [warning])
+        assert warning in lines
+
+    def test_none_out_of_none_is_not(
+        self, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
+    ) -> None:
+        connection(sandbox(departments=0))
+        receipt = ListDepartmentsOperator(task_id="d", output_path=str(tmp_path / "d.csv")).execute({})
+        assert "warnings" not in receipt
 
     def test_a_filtered_file(self, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path) -> None:
         server = sandbox()
@@ -300,9 +322,7 @@ class TestTold:
         lines = task_log(operator)
         operator.execute({})
         assert len(lines) == 1
-        assert lines[0].startswith(
-            "Listed all agents: 250 records (HelpCrunch says 250) from 3 pages, 4 requests, 1 retries, 0.0 s waited"
-        )
+        assert lines[0].startswith("Listed 250 agents (3 pages, 4 requests, 1 retry) in ")
 
     def test_a_failure_is_summed_up_too(
         self, sandbox: StartSandbox, connection: SetConnection, task_log: TaskLog
@@ -313,7 +333,7 @@ class TestTold:
         with pytest.raises(HelpCrunchAuthError):
             operator.execute({})
         assert len(lines) == 1
-        assert lines[0].startswith("Listing agents failed after: 100 records")
+        assert lines[0].startswith("Listing agents failed: 100 agents read (1 page, ")
 
     def test_a_file_is_told_once(
         self,
@@ -345,9 +365,10 @@ class TestTold:
         operator.execute({})
         steps = [line for line in lines if line.startswith("Listing agents:")]
         assert 1 <= len(steps) < 20
-        assert "records (HelpCrunch says 2000) from " in steps[-1]
-        assert "waited for the request budget" in steps[0]
-        assert [line[:17] for line in lines if line not in steps] == ["Listed all agents"]
+        assert re.match(
+            r"Listing agents: [0-9,]+ of 2,000 read so far \([0-9]+ pages?, [0-9]+ requests\) in ", steps[-1]
+        )
+        assert [line[:18] for line in lines if line not in steps] == ["Listed 2,000 agents"[:18]]
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_metrics(

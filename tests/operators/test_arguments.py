@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStoragePath
+from airflow_names import DAG
 
+from airflow_provider_helpcrunch._airflow import BaseOperator, ObjectStoragePath
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchXComSizeError
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
@@ -113,9 +114,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"roles": []}, "leave it out to select everything"),
     ({"roles": ()}, "leave it out to select everything"),
     ({"roles": "[]"}, "leave it out to select everything"),
-    ({"roles": ""}, "roles must be a list of names"),
-    ({"roles": "  "}, "roles must be a list of names"),
+    ({"roles": ""}, "gave no value"),
+    ({"roles": "  "}, "gave no value"),
     ({"roles": "['admin']"}, "tojson"),
+    ({"roles": "None"}, "gave no value"),
+    ({"roles": ["None"]}, "roles must be a list of names"),
+    ({"roles": "admin, None"}, "roles must be a list of names"),
+    ({"roles": "('admin', 'agent')"}, "tojson"),
+    ({"roles": "('admin',)"}, "tojson"),
+    ({"roles": "{'admin', 'agent'}"}, "tojson"),
+    ({"roles": "frozenset({'admin'})"}, "tojson"),
+    ({"roles": "dict_keys(['admin'])"}, "tojson"),
+    ({"roles": "<generator object <genexpr> at 0x7f>"}, "tojson"),
     ({"roles": "[1, 2]"}, "roles must be a list of names"),
     ({"roles": ["admin", ""]}, "roles must be a list of names"),
     ({"roles": ["admin", None]}, "roles must be a list of names"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow_names import DAG
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.operators.chats import (
@@ -149,10 +149,10 @@ class TestEveryOperator:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("None", "{name} was rendered to 'None': what its template stands for is missing"),
-        (" None ", "what its template stands for is missing"),
-        ("", "what its template stands for is missing"),
-        ("  ", "what its template stands for is missing"),
+        ("None", "{name} was rendered to 'None': the template or upstream task behind it gave no value"),
+        (" None ", "the template or upstream task behind it gave no value"),
+        ("", "the template or upstream task behind it gave no value"),
+        ("  ", "the template or upstream task behind it gave no value"),
         ([], "{name} is empty"),
         ((), "{name} is empty"),
         ("[]", "{name} is empty"),
@@ -208,8 +208,8 @@ REASSIGN: list[tuple[dict[str, Any], str]] = [
     ({"to_agents": [{"id": 1001}]}, "Agent 1001 is in from_agents and in to_agents"),
     ({"statuses": []}, "statuses is empty"),
     ({"statuses": "[]"}, "statuses is empty"),
-    ({"statuses": ""}, "statuses must be a list of names"),
-    ({"statuses": "None"}, "'None' is no status of a chat; statuses are new, opened"),
+    ({"statuses": ""}, "gave no value"),
+    ({"statuses": "None"}, "statuses was rendered to 'None'"),
     ({"statuses": "done"}, "'done' is no status of a chat"),
     ({"statuses": ["opened", "done"]}, "'done' is no status of a chat"),
     ({"statuses": "['opened']"}, "tojson"),
@@ -330,7 +330,7 @@ SEARCH: list[tuple[dict[str, Any], str]] = [
     ({"comparison": "OR", "department": 12}, "With comparison OR"),
     ({"statuses": []}, "statuses is empty"),
     ({"statuses": "done"}, "'done' is no status of a chat"),
-    ({"statuses": "None"}, "'None' is no status of a chat"),
+    ({"statuses": "None"}, "statuses was rendered to 'None'"),
     ({"assignee": "None"}, "assignee must be a HelpCrunch id"),
     ({"assignee": ""}, "assignee must be a HelpCrunch id"),
     ({"assignee": 0}, "assignee must be a HelpCrunch id"),

@@ -48,7 +48,7 @@ def test_the_log_names_departments(
     operator = ListDepartmentsOperator(task_id="departments")
     lines = task_log(operator)
     operator.execute({})
-    assert [line.partition(":")[0] for line in lines] == ["Listed all departments"]
+    assert [line.partition(" (")[0] for line in lines] == ["Listed 5 departments"]
 
 
 def test_a_refused_key_costs_one_request(sandbox: StartSandbox, connection: SetConnection) -> None:

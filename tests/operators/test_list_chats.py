@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_helpcrunch._airflow import Asset
 from airflow_provider_helpcrunch.client.records import CHATS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 from airflow_provider_helpcrunch.operators.chats import ListChatsOperator
@@ -192,4 +192,4 @@ class TestActive:
         operator = ListChatsOperator(task_id="chats", active_since=moments(server)[-30])
         lines = task_log(operator)
         operator.execute({})  # type: ignore[arg-type]
-        assert lines[0].startswith("Listed all chats: 30 records (HelpCrunch says 500) from 2 pages")
+        assert lines[0].startswith("Listed 30 of 100 chats read (2 pages, 2 requests) in ")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_helpcrunch._airflow import ObjectStoragePath
 from airflow_provider_helpcrunch.client.records import Column, Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
 from airflow_provider_helpcrunch.operators.chats import UpdateChatsOperator

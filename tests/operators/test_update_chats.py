@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, Asset, TaskDeferred
 
+from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset, TaskDeferred
 from airflow_provider_helpcrunch.client import rate_limit_address
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,

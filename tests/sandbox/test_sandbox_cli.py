@@ -143,6 +143,7 @@ def test_without_aiohttp_it_says_what_to_install(tmp_path):
         (["--fault", "explode"], "kind must be one of"),
         (["--agents", "-1"], "agents must be at least 0, not -1"),
         (["--total", "about"], "--total"),
+        (["--now", "soon"], "argument --now: now must be ISO 8601 or UNIX seconds"),
     ],
 )
 def test_a_wrong_argument_is_explained(arguments, words):

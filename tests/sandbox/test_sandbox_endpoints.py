@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Any
 
 import pytest
@@ -203,6 +204,10 @@ def test_a_page_of_a_large_account_costs_little():
         {"page_cap": 0},
         {"total": "about"},
         {"errors": "newer"},
+        *(
+            {"now": now}
+            for now in ("", "soon", 5, "1999-12-31", True, float("nan"), 1e300, [], date(2026, 1, 31))
+        ),
     ],
 )
 def test_impossible_settings_are_refused(wrong):

@@ -35,6 +35,10 @@ def test_fresh(helpcrunch_sandbox):
 def test_configured(helpcrunch_sandbox):
     assert [total(helpcrunch_sandbox), total(helpcrunch_sandbox)] == [503, 5]
 
+@pytest.mark.helpcrunch_sandbox(chats=3, now="2026-01-31T08:00")
+def test_at_a_moment(helpcrunch_sandbox):
+    assert all(chat["createdAt"][:5] == "17698" for chat in helpcrunch_sandbox.chats)
+
 def test_the_connection_is_gone_afterwards():
     assert "AIRFLOW_CONN_HELPCRUNCH_DEFAULT" not in os.environ
 """
@@ -56,4 +60,4 @@ def test_the_fixture_of_a_user(tmp_path):
         timeout=60,
         check=False,
     )
-    assert "4 passed" in result.stdout, result.stdout + result.stderr
+    assert "5 passed" in result.stdout, result.stdout + result.stderr

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_helpcrunch._airflow import ObjectStoragePath
 from airflow_provider_helpcrunch.client.records import AGENTS, Column, Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 

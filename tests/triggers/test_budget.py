@@ -110,11 +110,10 @@ DAG_FILE = """
 import json, os
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import DAG
-
 try:
-    from airflow.sdk import task
-except ImportError:
+    from airflow.sdk import DAG, task
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
     from airflow.decorators import task
 
 from airflow_provider_helpcrunch.client import rate_limit_address

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
-from airflow_provider_helpcrunch.operators.base import (
-    LONGEST_PATIENCE,
-    MAX_XCOM_BYTES,
-    HelpCrunchOperator,
-)
+from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES, HelpCrunchOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +72,19 @@ class ChatBulkOperator(HelpCrunchOperator):
         """Return the work of an order, apart from what the ledger says is done."""
         raise NotImplementedError
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def check_arguments(self) -> None:
+        """
+        Refuse arguments that are wrong, before anything is sent or written.
+
+        :raises HelpCrunchConfigurationError: an argument is wrong
+        """
+        super().check_arguments()
+        choice("on_error", self.on_error, ON_ERROR)
+        flag("deferrable", self.deferrable)
+        whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
+        self._report_target()
+
+    def perform(self, context: Context) -> dict[str, Any]:
         """
         Do the work.
 
@@ -91,16 +99,19 @@ class ChatBulkOperator(HelpCrunchOperator):
         work = self._prepared(context)
         work.ledger.load()
         if work.ledger.earlier:
-            self.log.info("Earlier tries of this task noted %d changes.", work.ledger.earlier)
+            self.log.info("Changes noted by earlier tries of this task: %d.", work.ledger.earlier)
         return self._go_on(context, work)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
-        Go on after a deferral; result as for :meth:`execute`.
+        Go on after a deferral; result as for :meth:`perform`.
 
         :param context: the context of the task, from Airflow
         :param event: what the trigger sent: the state that the task carried through the deferral
         """
+        return self._without_frames(self._resume, context, event)
+
+    def _resume(self, context: Context, event: dict[str, Any] | None) -> dict[str, Any]:
         if not event:
             from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 
@@ -109,6 +120,7 @@ class ChatBulkOperator(HelpCrunchOperator):
                 "over: that is harmless."
             )
             raise HelpCrunchError(msg)
+        self.check_arguments()
         work = self._prepared(context)
         work.take_up(event)
         return self._go_on(context, work)
@@ -117,12 +129,6 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
         from airflow_provider_helpcrunch.operators.chats.work import Work
 
-        choice("on_error", self.on_error, ON_ERROR)
-        flag("deferrable", self.deferrable)
-        whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
-        given = PATIENCE if self.patience is None else self.patience
-        patience = whole_number("patience", given, low=1, high=LONGEST_PATIENCE)
-        self._report_target()
         order = self.order()
         if order.dry_run:
             # Airflow emits an event for each outlet of a task that succeeds, and what is scheduled on it would start
@@ -135,7 +141,7 @@ class ChatBulkOperator(HelpCrunchOperator):
             order,
             ledger,
             lambda: self.job(order, ledger),
-            patience,
+            self._patience() or PATIENCE,
             fail_fast=self.on_error == "fail_fast",
             log=self.log,
         )
@@ -186,13 +192,13 @@ class ChatBulkOperator(HelpCrunchOperator):
 
     def _told(self, context: Context, work: Work) -> dict[str, Any]:
         """Write the report, to the log and where it was asked for, and return the result."""
-        from airflow_provider_helpcrunch.operators.chats.outcome import Report
+        from airflow_provider_helpcrunch.operators.chats.outcome import Report, in_words
+        from airflow_provider_helpcrunch.plurals import counted
 
         report, names = Report(work.ledger.standing()), work.job.names
         counts = {**report.counts(), **work.job.summary()}
-        said = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing to do"
         table = f"\n{report.table(names)}" if len(report) else ""
-        self.log.info("%s; %d requests%s", said.capitalize(), work.requests, table)
+        self.log.info("%s; %s%s", in_words(counts), counted(work.requests, "request"), table)
         result: dict[str, Any] = {**counts, "requests": work.requests, "chats": self._for_xcom(report)}
         if (target := self._report_target()) is not None:
             receipt = {**target.write(report.rows(names))}
@@ -207,11 +213,9 @@ class ChatBulkOperator(HelpCrunchOperator):
         if len(json.dumps(changes)) <= limit:
             return changes
         self.log.warning(
-            "The list of changes is larger than max_xcom_bytes (%d), so the result has the counts alone. %s",
+            "%s: the list of changes is larger than max_xcom_bytes (%d), so the result has only the counts.",
+            "See the report" if self.report_path is not None else "Set report_path to get them in a file",
             limit,
-            "The report has all."
-            if self.report_path is not None
-            else "Set report_path to get them in a file.",
         )
         return None
 

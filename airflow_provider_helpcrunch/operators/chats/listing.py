@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.activity import ActivityListing
     from airflow_provider_helpcrunch.client.records import Table
@@ -50,22 +49,17 @@ class ListChatsOperator(HelpCrunchListOperator):
         super().__init__(**kwargs)
         self.active_since = active_since
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+    def check_arguments(self) -> None:
         """
-        List the chats.
+        Refuse arguments that are wrong, before anything is sent or written.
 
-        :param context: the context of the task, from Airflow
-        :return: without ``output_path`` the chats, as a list of dictionaries; with it
-            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
-        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
-        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
-        :raises HelpCrunchError: the listing failed; an object that was at ``output_path`` before is untouched
+        :raises HelpCrunchConfigurationError: an argument is wrong
         """
         from airflow_provider_helpcrunch.client.timestamps import moment
 
+        super().check_arguments()
         if self.active_since is not None:
             moment("active_since", self.active_since)
-        return super().execute(context)
 
     def table(self) -> Table:
         """Return the columns of chats."""

@@ -32,6 +32,15 @@ FAILURES: tuple[Word, ...] = ("refused", "failed")
 UNKNOWN = "?"
 """What something was before that was not looked at."""
 
+_IN_WORDS = {
+    "planned": "planned (dry run: nothing was changed)",
+    "unchanged": "unchanged (it was so already)",
+    "refused": "refused by HelpCrunch",
+    "failed": "failed (no usable response)",
+    "skipped": "skipped (in a status that is not to be moved)",
+}
+"""What a count means, where its name does not say."""
+
 MOST_LINES = 1000
 """Lines of a table that go into a log."""
 
@@ -76,6 +85,16 @@ def from_columns(written: Sequence[Sequence[Any]]) -> list[Outcome]:
     """
     ids, *others = written
     return [Outcome(*values) for values in zip(from_steps(ids), *others, strict=True)]
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """
+    Return the counts of a result as a person reads them, those of zero left out.
+
+    :param counts: how many there are, by outcome
+    """
+    told = (f"{count:,} {_IN_WORDS.get(word, word)}" for word, count in counts.items() if count)
+    return ", ".join(told) or "Nothing to do"
 
 
 class Report:

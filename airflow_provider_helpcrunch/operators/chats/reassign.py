@@ -96,7 +96,6 @@ class ReassignChatsOperator(ChatBulkOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.from_agents = from_agents
-        self._is_from_nobody = from_agents is None
         self.to_agents = to_agents
         self.statuses = statuses
         self.department = department
@@ -116,7 +115,7 @@ class ReassignChatsOperator(ChatBulkOperator):
         statuses = None if self.statuses is None else names("statuses", self.statuses)
         _strategy(self.strategy)
         return Order(
-            sources=_sources(self.from_agents, self._is_from_nobody),
+            sources=_sources(self.from_agents),
             targets=_targets(self.to_agents),
             department=None if self.department is None else record_id("department", self.department),
             statuses=None if statuses is None else tuple(sorted({known_status(word) for word in statuses})),
@@ -138,10 +137,7 @@ class ReassignChatsOperator(ChatBulkOperator):
         )
 
 
-def _sources(value: Any, is_from_nobody: bool) -> tuple[int | None, ...]:
-    if value is None and not is_from_nobody:
-        msg = "from_agents came out as None: what its template or upstream task stands for is missing."
-        raise refused(msg)
+def _sources(value: Any) -> tuple[int | None, ...]:
     given = [None] if value is None else items("from_agents", value)
     if not given:
         msg = "from_agents is empty; name the agents whose chats go to others, or None for unassigned chats."

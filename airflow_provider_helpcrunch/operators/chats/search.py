@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
@@ -98,19 +97,14 @@ class SearchChatsOperator(HelpCrunchListOperator):
         self.assignee = assignee
         self.department = department
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+    def check_arguments(self) -> None:
         """
-        Search.
+        Refuse arguments that are wrong, before anything is sent or written.
 
-        :param context: the context of the task, from Airflow
-        :return: without ``output_path`` the chats, as a list of dictionaries; with it
-            ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
-        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
-        :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
-        :raises HelpCrunchError: the search failed; an object that was at ``output_path`` before is untouched
+        :raises HelpCrunchConfigurationError: an argument is wrong
         """
+        super().check_arguments()
         self._criteria()
-        return super().execute(context)
 
     def table(self) -> Table:
         """Return the columns of chats."""
@@ -132,17 +126,14 @@ class SearchChatsOperator(HelpCrunchListOperator):
     def _matching(self, chats: Iterable[Record]) -> Iterator[Record]:
         criteria = self._criteria()
         read = 0
-        found = 0
         for chat in chats:
             read += 1
             if criteria.match(chat):
-                found += 1
                 yield chat
-        self.log.info("%d of %d chats that were read match", found, read)
         if not read and "chats.status" in str(self.filters):
             self.log.warning(
-                "HelpCrunch documents several spellings of statuses, and finds nothing by one that it does not use. "
-                "The argument statuses compares them here, in any spelling."
+                "Use the argument statuses, which takes any spelling: HelpCrunch documents several for each status, "
+                "and a filter by one that it does not use finds nothing."
             )
 
     def _criteria(self) -> Criteria:

@@ -10,7 +10,6 @@ from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.plan import Plan
     from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
@@ -50,6 +49,7 @@ class UpdateChatsOperator(ChatBulkOperator):
     """
 
     template_fields: Sequence[str] = (*ChatBulkOperator.template_fields, "plan", "check")
+    arguments_that_may_be_empty: Sequence[str] = ("plan",)  # a task upstream found nothing to change
 
     def __init__(
         self,
@@ -108,18 +108,6 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
         super().__init__(on_error=on_error, **kwargs)
         self.chat_id = chat_id
         self.assignee_id = assignee_id
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Give the chat to the agent.
-
-        :param context: the context of the task, from Airflow
-        :return: as :meth:`.ChatBulkOperator.execute`, with one change
-        :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent
-        :raises HelpCrunchNotFoundError: there is no such chat or agent
-        :raises HelpCrunchError: the chat could not be given to the agent
-        """
-        return super().execute(context)
 
     def order(self) -> Plan:
         """Check the arguments and return a plan of one change."""

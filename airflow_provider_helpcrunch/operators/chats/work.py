@@ -15,6 +15,7 @@ from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats.carried import packed, unpacked
 from airflow_provider_helpcrunch.operators.chats.outcome import FAILURES
 from airflow_provider_helpcrunch.operators.progress import count_usage
+from airflow_provider_helpcrunch.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -231,7 +232,8 @@ class Work:
             if time.monotonic() - told >= TELL_EVERY:
                 told = time.monotonic()
                 left = self.job.requests_left
-                self._log.info("%d changes so far; about %d requests to go", len(self.ledger.outcomes), left)
+                done = counted(len(self.ledger.outcomes), "change")
+                self._log.info("%s so far; about %s to go", done, counted(left, "request"))
 
 
 def _refuse_single(limit: int) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 from airflow.models.trigger import Trigger
-from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_helpcrunch._airflow import TaskDeferred
 from airflow_provider_helpcrunch.client import transport
 from airflow_provider_helpcrunch.client.answers import Answer
 from airflow_provider_helpcrunch.client.redaction import Redactor

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_helpcrunch._airflow import AirflowFailException
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchRefusedError
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sandbox.answers import Answer, error

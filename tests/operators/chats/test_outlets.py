@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_helpcrunch._airflow import Asset
 from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError, HelpCrunchRefusedError
 from airflow_provider_helpcrunch.operators.chats import (
     ReassignChatsOperator,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_helpcrunch._airflow import AirflowFailException
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
 )

@@ -1,0 +1,14 @@
+"""A number and what it counts, as a sentence has them."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """
+    Return a number with its noun, such as ``1 page`` or ``2,000 pages``.
+
+    :param number: how many
+    :param noun: what, in the singular
+    :param plural: what, in the plural; default: with an s
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
