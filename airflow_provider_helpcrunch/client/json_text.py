@@ -47,7 +47,8 @@ def decode(body: bytes) -> tuple[Any, list[str]]:
     """
     body = body.removeprefix(_BOM)
     for read in (_decode_valid, _decode_broken):
-        with contextlib.suppress(ValueError, RecursionError):
+        # Before msgspec 0.21 its errors are not ValueErrors, and the constraints of Airflow 3.0 and 3.1 pin those.
+        with contextlib.suppress(ValueError, msgspec.MsgspecError, RecursionError):
             return read(body)
     raise NotJSONError  # outside the handlers: no library error with a piece of the body is chained to it
 

@@ -6,6 +6,8 @@ import io
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from airflow_provider_helpcrunch.storage.csv_dialect import separator_of, split_fields, split_records
 from airflow_provider_helpcrunch.storage.tabular import restore
 
@@ -126,7 +128,7 @@ def _refuse_undecoded(fields: Sequence[str | None], whose: str, names: Sequence[
 def _typed(column: Column, text: str, number: int) -> Any:
     try:
         return restore(column, text)
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except (KeyError, ValueError, msgspec.MsgspecError, TypeError, AttributeError):
         # Not the words of the cause: they quote the text, and it may be anybody's personal data.
         msg = f"column {column.name!r} of record {number} is no {column.type}"
         raise ValueError(msg) from None

@@ -147,7 +147,7 @@ def _json(record: Any) -> bytes:
         raise HelpCrunchStorageError(msg)
     try:
         return _encode(record)
-    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+    except (TypeError, ValueError, msgspec.MsgspecError, OverflowError, RecursionError) as exc:
         found = record.get("id")
         whose = f"with id {found}" if isinstance(found, int) else "without a readable id"
         # Not the words of the encoder: they may quote the text at fault.
