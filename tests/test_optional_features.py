@@ -44,10 +44,28 @@ except HelpCrunchConfigurationError as error:
     assert "pip install 'airflow-provider-helpcrunch[redis]'" in run(code)
 
 
-def test_nothing_imports_the_common_compat_provider() -> None:
-    folders = ["airflow_provider_helpcrunch", "dags", "tests", "scripts", "benchmarks"]
-    files = [path for folder in folders for path in (CLONE / folder).rglob("*.py")]
-    name = ".".join(["providers", "common", "compat"])
+def test_every_module_can_be_imported_or_says_which_extra_it_needs() -> None:
+    code = """
+import importlib, pkgutil
+import airflow_provider_helpcrunch as package
+from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+sys.modules.update(dict.fromkeys(["pyarrow", "zstandard", "airflow.providers.redis"]))
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    try:
+        importlib.import_module(module.name)
+    except AirflowOptionalProviderFeatureException:
+        print(module.name)
+"""
+    client = "airflow_provider_helpcrunch.client"
+    assert run(code).split() == [f"{client}.rate_limit_redis", f"{client}.redis_scripts"]
+
+
+def test_nothing_mentions_the_common_compat_provider() -> None:
+    folders = ["airflow_provider_helpcrunch", "dags", "tests", "scripts", "benchmarks", "docs"]
+    files = [
+        path for folder in folders for path in (CLONE / folder).rglob("*.*") if path.suffix in (".py", ".md")
+    ]
+    name = ".".join(["common", "compat"])
     assert [
         str(path) for path in [*files, CLONE / "README.md"] if name in path.read_text(encoding="utf-8")
     ] == []
