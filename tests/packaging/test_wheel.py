@@ -30,24 +30,48 @@ CLONE = Path(__file__).resolve().parents[2]
 UV = CLONE / ".venv/tools/bin/uv"
 PACKAGE = "airflow_provider_helpcrunch"
 KEY = "sandbox-key"
-LINES = ("airflow3", "airflow2", "constraints-2.11.0", "constraints-3.0.6", "constraints-3.1.8")
+LINES = (
+    "airflow3",
+    "airflow2",
+    "constraints-2.11.0",
+    "constraints-3.0.6",
+    "constraints-3.1.8",
+    "constraints-3.2.0",
+)
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 DAG = """
 from datetime import datetime, timezone
 
 try:
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, Asset
 except ImportError:  # Airflow 2.11
     from airflow import DAG
+    from airflow.datasets import Dataset as Asset
 
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 
 with DAG("wheel", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False):
-    ListAgentsOperator(task_id="agents", output_path="FOLDER/agents.jsonl") >> ReassignChatsOperator(
+    agents = ListAgentsOperator(
+        task_id="agents", output_path="FOLDER/agents.jsonl", outlets=[Asset("x-wheel://agents")]
+    )
+    agents >> ReassignChatsOperator(
         task_id="hand_over", from_agents=1004, to_agents=[1002, 1003], report_path="FOLDER/report.jsonl",
         max_chats=3,
     )
+"""
+
+LISTING = """
+import os
+
+from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.sandbox import Sandbox
+
+with Sandbox(agents=250) as sandbox:
+    os.environ["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"] = sandbox.connection()
+    ListAgentsOperator(task_id="agents", output_path="agents.jsonl").execute({})
+    lines = open("agents.jsonl").read().splitlines()
+    print(f"{len(lines)} agents, {len(sandbox.agents)} in the account")
 """
 
 
@@ -182,7 +206,9 @@ class TestContent:
 
 class TestInstalled:
     def test_airflow_lists_the_provider(self, environment: Path, airflow_env: dict[str, str]) -> None:
-        listed = json.loads(run("airflow", "providers", "list", "--output", "json", env=airflow_env))
+        said = run("airflow", "providers", "list", "--output", "json", env=airflow_env)
+        # Airflow 3.0 logs to the same stream, above.
+        listed = json.loads(said[said.index("[{") :])
         versions = {provider["package_name"]: provider["version"] for provider in listed}
         assert versions["airflow-provider-helpcrunch"] == __version__
 
@@ -241,7 +267,7 @@ def chat_of(sandbox: str, chat: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", PYTHONS)
-def test_the_wheel_is_installed_on_each_python(version: str, wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_lists_on_each_python(version: str, wheel: Path, tmp_path: Path) -> None:
     pyenv = [str(path) for path in Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")]
     env = os.environ | {"PATH": os.pathsep.join([*pyenv, os.environ["PATH"]])}
     command = [UV, "python", "find", "--no-project", version]
@@ -251,9 +277,11 @@ def test_the_wheel_is_installed_on_each_python(version: str, wheel: Path, tmp_pa
     python = tmp_path / "venv/bin/python"
     run(UV, "venv", "--quiet", "--no-project", "--python", found.stdout.strip(), tmp_path / "venv")
     lock = CLONE / "requirements/airflow3.txt"
-    run(UV, "pip", "install", "--quiet", "--python", python, "--constraint", lock, wheel)
-    code = f"import {PACKAGE}.operators.chats, {PACKAGE}.hooks.helpcrunch"
-    run(python, "-c", code, env=os.environ | {"AIRFLOW_HOME": str(tmp_path)})
+    requirement = f"airflow-provider-helpcrunch[sandbox] @ {wheel.as_uri()}"
+    run(UV, "pip", "install", "--quiet", "--python", python, "--constraint", lock, requirement)
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "PYTHON"))}
+    said = run(python, "-c", LISTING, env=own | {"AIRFLOW_HOME": str(tmp_path)}, cwd=tmp_path)
+    assert said.splitlines()[-1] == "250 agents, 250 in the account"
 
 
 def test_the_pinned_install_line_refuses_an_older_airflow(wheel: Path, tmp_path: Path) -> None:
