@@ -64,6 +64,19 @@ test-airflow2: $(ENV2)/.stamp ## run all tests on Airflow 2.11
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow2 $(ENV2)/bin/python -m pytest $(ARGS)
 
+OLDER := 3.0.6 3.1.8
+FAST := tests/test_exceptions.py tests/operators/test_agents.py tests/operators/test_arguments.py \
+	tests/operators/test_update_chats.py tests/operators/test_search_chats.py \
+	tests/operators/chats/test_reassign_report.py tests/dags/test_example_dags.py
+
+.PHONY: test-older
+test-older: $(OLDER:%=test-airflow-%) ## run the fast part of the tests on Airflow 3.0.6 and 3.1.8
+
+.PHONY: $(OLDER:%=test-airflow-%)
+$(OLDER:%=test-airflow-%): test-airflow-%: .venv/constraints-%/.stamp
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow-$* .venv/constraints-$*/bin/python -m pytest $(FAST) $(ARGS)
+
 .PHONY: test-packaging
 test-packaging: $(ENV3)/.stamp $(ENV2)/.stamp ## build the wheel, install it beside both Airflows and test a connection there
 	@mkdir -p .tmp
@@ -128,3 +141,7 @@ $(ENV2)/.stamp: requirements/airflow2.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 
 $(ENVD)/.stamp: requirements/distributed.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 	@scripts/environment.sh distributed "$(PYTHON)" && touch $@
+
+# Older Airflows as they resolved when they came out, with the newest tools to test.
+.venv/constraints-%/.stamp: requirements/constraints-%.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
+	@scripts/environment.sh constraints-$* "$(PYTHON)" && touch $@

@@ -39,6 +39,7 @@ __all__ = [
     "TaskDeferred",
     "conf",
     "get_hook_lineage_collector",
+    "lineage_is_read",
 ]
 
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
@@ -87,3 +88,15 @@ def __getattr__(name: str) -> Any:
             return value
     msg = f"This Airflow has no {name!r} in {' or '.join(_MODULES[name])}; Airflow 2.11 or newer is needed."
     raise ImportError(msg)
+
+
+def lineage_is_read() -> bool:
+    """Say whether a plugin reads the lineage of hooks, by the question that Airflow's own collector asks."""
+    try:
+        from airflow.sdk.plugins_manager import get_hook_lineage_readers_plugins
+    except ModuleNotFoundError:  # before Airflow 3.2
+        from airflow import plugins_manager
+
+        plugins_manager.initialize_hook_lineage_readers_plugins()  # type: ignore[attr-defined]
+        return bool(plugins_manager.hook_lineage_reader_classes)  # type: ignore[attr-defined]
+    return bool(get_hook_lineage_readers_plugins())

@@ -19,6 +19,7 @@ Everything this package raises on purpose.
     ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be promised
     ├── HelpCrunchBudgetStoreError         the store of the shared request budget cannot be used
     ├── HelpCrunchXComSizeError       (!)  the result is too large for XCom; the message names ``output_path``
+    ├── HelpCrunchXComTextError       (!)  a text of the result cannot go to XCom; the message names ``output_path``
     └── HelpCrunchStorageError             an object could not be read or written
 
 ``(!)`` marks permanent errors: they are also ``AirflowFailException``, so the task fails at once and no Airflow
@@ -206,6 +207,10 @@ class HelpCrunchBudgetStoreError(HelpCrunchError):
 
 class HelpCrunchXComSizeError(HelpCrunchError, AirflowFailException):
     """The result is too large for XCom. Permanent: set ``output_path``."""
+
+
+class HelpCrunchXComTextError(HelpCrunchError, AirflowFailException):
+    """A text of the result holds U+0000, which PostgreSQL does not store. Permanent: set ``output_path``."""
 
 
 class HelpCrunchStorageError(HelpCrunchError):

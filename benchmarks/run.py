@@ -15,6 +15,7 @@ from typing import NoReturn
 from figures import (
     budget,
     faults,
+    first_object,
     imports,
     limit,
     memory,
@@ -39,6 +40,7 @@ FIGURES = {
     "budget": budget.measure,
     "plot": plot.measure,
     "imports": imports.measure,
+    "first_object": first_object.measure,
     "permit": permit.measure,
     "faults": faults.measure,
     "slots": slots.measure,

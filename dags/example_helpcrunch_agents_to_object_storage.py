@@ -22,7 +22,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Asset, Param, dag, task
+try:
+    from airflow.sdk import Asset, Param, dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.datasets import Dataset as Asset
+    from airflow.decorators import dag, task
+    from airflow.models import Param
 
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 

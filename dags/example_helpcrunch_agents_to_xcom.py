@@ -18,7 +18,10 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
 
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 

@@ -18,7 +18,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.providers.common.compat.sdk import Param, dag
+try:
+    from airflow.sdk import Param, dag
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag
+    from airflow.models import Param
 
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator

@@ -24,7 +24,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, Param, dag, task
+try:
+    from airflow.sdk import Param, dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
+    from airflow.models import Param
+try:
+    from airflow.sdk.exceptions import AirflowFailException
+except ImportError:  # Airflow before 3.2
+    from airflow.exceptions import AirflowFailException
 
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.operators.chats import SearchChatsOperator, UpdateChatsOperator

@@ -71,6 +71,14 @@ airflow2)
         fail "Airflow 2.11 needs Python 3.11 or 3.12, and neither was found. Name one: make test-airflow2 PYTHON=python3.12"
     make_airflow "$interpreter"
     ;;
+constraints-*)
+    echo "Making .venv/$name (once per constraints file) ..." >&2
+    require_python
+    interpreter=$(python_for_airflow2) || fail "Airflow 3.0 needs Python 3.11 or 3.12: name one with PYTHON=python3.12"
+    run "$tools/bin/uv" venv --quiet --clear --no-project --python "$interpreter" ".venv/$name"
+    run "$tools/bin/uv" pip install --quiet --python ".venv/$name/bin/python" --constraint "requirements/$name.txt" \
+        "apache-airflow==${name#constraints-}" -e ".[sandbox,parquet,redis]" pytest hypothesis requests-mock jsonschema zstandard
+    ;;
 *)
     fail "Unknown environment: $name"
     ;;

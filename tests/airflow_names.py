@@ -8,4 +8,11 @@ except ImportError:  # Airflow 2.11
     from airflow.decorators import task
     from airflow.models.dag import DAG
 
-__all__ = ["DAG", "task"]
+__all__ = ["DAG", "OutletEvents", "task"]
+
+
+class OutletEvents(list):
+    """Stands for ``outlet_events``: pairs of an asset and its event, as an asset of Airflow 3.0 is no key of a dict."""
+
+    def __getitem__(self, asset):
+        return next(event for known, event in self if known == asset)

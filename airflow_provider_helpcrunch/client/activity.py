@@ -10,8 +10,8 @@ moves from behind the reader to the front is missed; all others are met, provide
 - What moved to the front has a later message than any that the reading began with. So the front is read again, down to
   that moment, until a reading needs one page only, which is one answer, or finds that nothing has moved.
 
-The end of the list is where a total says so that is not just the length of the first page, or where nothing follows a
-short page. If all pages told the total that the list turns out to have, so many chats must have come.
+The end of the list is where :mod:`~airflow_provider_helpcrunch.client.list_end` says. If all pages told the total that
+the list turns out to have, so many chats must have come.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.client.id_set import IdSet
+from airflow_provider_helpcrunch.client.list_end import ListEnd
 from airflow_provider_helpcrunch.client.pages import refuse_empty_chats
 from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchResponseError
@@ -58,12 +59,12 @@ class ActivityListing(Iterator["Record"]):
         self.total: int | None = None
         """How many chats HelpCrunch says the account has."""
         self.warnings: list[str] = []
-        """Always empty; here because every listing has it."""
+        """What a reader of the result should know: a total that contradicts the proven end."""
         self._fetch = fetch
         self._since = since
         self._limit = max(page_size, 2)
         self._known, self._seen = IdSet(), IdSet()
-        self._totals: set[int | None] = set()
+        self._end = ListEnd(self._limit, "chats")
         self._dated = self._mute = False
         self._cancelled = threading.Event()
         self._rows = self._walk()
@@ -82,24 +83,24 @@ class ActivityListing(Iterator["Record"]):
         self._rows.close()
 
     def _walk(self) -> Generator[Record, None, None]:
-        until, size = self._since, None
+        until, first = self._since, None
         for again in range(MOST_SWEEPS):
-            before, sweep = self.records, _Sweep(self._get, until)
+            before, sweep = self.records, _Sweep(self._get, self._end, until)
             for page in sweep.pages():
                 yield from self._new(page)
-            size = sweep.size if size is None else size
+            first = first or sweep
             still = self.records == before
             # The first is looked after even if it was one answer, for what is written meanwhile.
-            whole = sweep.one_answer and (again or still or size is not None)
+            whole = sweep.one_answer and (again or still or first.size is not None)
             if sweep.newest is None or whole or (still and sweep.newest == until):
-                return self._check_seen(size)
+                return self._check_seen(first.size, first.total)
             until = sweep.newest
         msg = f"New chats became active throughout {MOST_SWEEPS} readings of the latest ones; given up."
         raise HelpCrunchPaginationError(msg)
 
     def _get(self, offset: int, check: Check) -> Page:
         def checked(page: Page) -> None:
-            self._totals.add(page.total)
+            self._end.note_total(page.total)
             check(page)
 
         page = self._fetch(offset, self._limit, checked, self._cancelled)
@@ -119,16 +120,12 @@ class ActivityListing(Iterator["Record"]):
         self.records += len(new)
         return iter(new)
 
-    def _check_seen(self, size: int | None) -> None:
+    def _check_seen(self, size: int | None, total: int | None) -> None:
         if self._mute and not self._dated:
             msg = "HelpCrunch tells of no chat when its last message was, so which are active is unknown."
             raise HelpCrunchResponseError(msg)
-        if size is not None and self._totals == {size} and len(self._seen) < size:
-            msg = (
-                f"HelpCrunch says throughout that there are {size} chats, but its pages held {len(self._seen)} "
-                "different ones: their order changed meanwhile, so completeness cannot be promised."
-            )
-            raise HelpCrunchPaginationError(msg)
+        if size is not None and (warning := self._end.contradiction(size, len(self._seen), total)):
+            self.warnings.append(warning)
 
 
 class _Sweep:
@@ -136,23 +133,26 @@ class _Sweep:
     One reading from the front down to chats whose last message is older than a moment.
 
     :param get: gets the page at an offset; repeats the request when its second argument refuses the answer
+    :param end: finds the end of the list
     :param until: the moment
     """
 
-    def __init__(self, get: Callable[[int, Check], Page], until: datetime) -> None:
+    def __init__(self, get: Callable[[int, Check], Page], end: ListEnd, until: datetime) -> None:
         self.newest: datetime | None = None
         """The latest message of all when the reading began; ``None`` while no chat has one."""
         self.one_answer = False
         """Whether one page held all chats down to the moment."""
         self.size: int | None = None
         """How many chats the list has, when its end was reached."""
+        self.total: int | None = None
+        """How many the page there told."""
         self._get = get
+        self._end = end
         self._until = until
         self._met = IdSet()
         self._front: list[int] = []
         self._edge: datetime | None = None
         self._last: int | None = None
-        self._largest = 2  # so that a page of one row counts as short
         self._stalled = 0
 
     def pages(self) -> Iterator[Page]:
@@ -162,7 +162,7 @@ class _Sweep:
             page = self._page(offset)
             if offset and not any(self._anchors(page)):
                 self._stall(offset, further=False)
-                step = 2 * step or max(self._largest // 2, 1)
+                step = 2 * step or max(self._end.largest // 2, 1)
                 offset = max(offset - step, 0)
                 continue
             step, first = 0, self.newest is None
@@ -202,7 +202,6 @@ class _Sweep:
         times = [at for at in _moments_of(page) if at]
         self.newest = self.newest or next(iter(times), None)
         self._edge = min((at for at in (self._edge, *times) if at), default=None)
-        self._largest = max(self._largest, len(page))
         further = bool(new) and new[-1]
         self._last = page.ids[-1] if further else self._last
         return further
@@ -219,11 +218,12 @@ class _Sweep:
         if any(at and at < self._until for at in _moments_of(page)):
             return True
         reached = offset + len(page)
-        told = page.total == reached and page.ids[-1:] == ([] if self._last is None else [self._last])
-        doubtful = len(page) < self._largest and not further
-        sure = told and (offset > 0 or not page.ids)
-        if sure or ((told or doubtful) and not self._get(reached, lambda _: None).ids):
-            self.size = reached
+
+        def look() -> Page:
+            return self._get(reached, lambda _: None)
+
+        if self._end.is_behind(page, reached, look, last=self._last, new=further):
+            self.size, self.total = reached, page.total
             return True
         self._stall(offset, further=further)
         return False

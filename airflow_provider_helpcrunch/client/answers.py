@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
+from airflow_provider_helpcrunch.client.json_text import NotJSONError, decode
 from airflow_provider_helpcrunch.exceptions import (
     ApiErrorDetail,
     HelpCrunchApiError,
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_helpcrunch.client.redaction import Redactor
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_ERRORS = 20
+MOST_PLACES = 20
+"""Broken texts of one response that the log names; of more it gives the number."""
+
 ADVICE = {
     401: "Check the API key (Settings → Developers → Public API in HelpCrunch).",
     403: "Check the API key (Settings → Developers → Public API in HelpCrunch).",
@@ -63,6 +67,9 @@ class Answer:
         """
         Return what ``parse`` makes of the decoded JSON body.
 
+        A text that is broken does not stop the others: U+FFFD stands for what cannot be read, and the log names the
+        record.
+
         :param parse: checks and converts the body; a ``ValueError`` says what is wrong with it
         :raises HelpCrunchApiError: the status is not 2xx
         :raises HelpCrunchResponseError: the body is not JSON, or ``parse`` refused it
@@ -71,14 +78,27 @@ class Answer:
             raise self._status_error()
         problem = ""
         try:
-            return parse(msgspec.json.decode(self.body.removeprefix(b"\xef\xbb\xbf")))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return parse(self._decoded())
+        except (NotJSONError, RecursionError):
             problem = f"with {self._kind()}, not JSON"
         except ValueError as error:
             problem = self.redact(error)
         # Raised here, outside the handlers, so that no library error with a piece of the body is chained to it.
         msg = f"{self.method} {self.path}: HelpCrunch answered {self.status}, but {problem}."
         raise HelpCrunchResponseError(msg, method=self.method, path=self.path, attempts=self.attempts)
+
+    def _decoded(self) -> Any:
+        value, broken = decode(self.body)
+        if broken:
+            more = f" and {len(broken) - MOST_PLACES} more" if len(broken) > MOST_PLACES else ""
+            log.warning(
+                "%s %s: HelpCrunch sent broken text in %s%s. U+FFFD stands for what cannot be read.",
+                self.method,
+                self.path,
+                ", ".join(map(self.redact, broken[:MOST_PLACES])),
+                more,
+            )
+        return value
 
     def _status_error(self) -> HelpCrunchApiError:
         errors = self._errors()
@@ -103,8 +123,8 @@ class Answer:
     def _errors(self) -> tuple[ApiErrorDetail, ...]:
         """Every element of the documented envelope; old and new generation look alike here."""
         try:
-            body = msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            body, _ = decode(self.body)
+        except NotJSONError:
             return ()
         return error_details(body, self.redact)
 

@@ -5,80 +5,122 @@ from __future__ import annotations
 import contextlib
 import http.client
 import logging
+import os
+import socket
 import threading
 import time
-from socket import SHUT_RDWR
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
+from airflow_provider_helpcrunch.client.forks import renew_after_fork
+
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
-    from urllib3.response import HTTPResponse
+    from urllib3.connectionpool import HTTPConnectionPool
 
 IDLE_TICKS = 10
+
+LANDING = 1.0
+"""Seconds at most that closing waits for requests that were cut."""
+
 _current = threading.local()
+
+
+def _flight() -> Flight | None:
+    """Return the request that this thread makes for a client of ours."""
+    return getattr(_current, "flight", None)
 
 
 class Flight:
     """
-    One request that is under way, from the moment when it is sent to the last byte of its answer.
+    One request that is under way, from its connection to the last byte of its response.
 
-    :param seconds: how long that may take
+    :param connecting: seconds for a proxy's answer and the TLS handshake together, once the connection is there
+    :param responding: seconds from the moment when the request is sent to the end of the response
+    :param cancelled: set by the caller when the response is not wanted any more
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, connecting: float, responding: float, cancelled: threading.Event) -> None:
+        self.seconds = 0.0
+        """How long the phase that has begun may take."""
         self.late = False
-        self.unwanted = False
+        self.cancelled = cancelled
+        self.connecting = connecting
+        self.responding = responding
         self.ends = float("inf")
+        self._unwanted = False
         self._socket: socket.socket | None = None
 
-    def begin(self, connection: socket.socket) -> None:
-        """Start the clock: the request has been sent over ``connection``."""
-        self._socket = connection
-        self.ends = time.monotonic() + self.seconds
-        if self.unwanted:
+    def begin(self, connection: socket.socket, seconds: float) -> None:
+        """Start the clock of a phase of the request, which goes over ``connection``."""
+        # A duplicate reaches the connection also while the TLS handshake has taken it from its socket object.
+        self._release()
+        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
+        self.seconds = seconds
+        self.ends = time.monotonic() + seconds
+        if self._unwanted:
+            self.cut()
+
+    def look(self, now: float) -> None:
+        """Cut the request if it is late or not wanted any more."""
+        if now >= self.ends:
+            self.late = True
+        if self.late or self.cancelled.is_set():
             self.cut()
 
     def cut(self) -> None:
         """End the request at once, or as soon as it begins."""
-        self.unwanted = True
+        self._unwanted = True
         # The connection may have ended by itself in the meantime.
-        if connection := self._socket:
+        if self._socket:
             with contextlib.suppress(OSError):
-                connection.shutdown(SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Release what the flight holds."""
+        self.ends = float("inf")
+        self._release()
+
+    def _release(self) -> None:
+        if self._socket:
+            self._socket.close()
+            self._socket = None
 
 
 class Watchdog:
     """
-    Cuts requests whose whole answer is not there in time; one thread for all requests of a client.
+    Cuts requests whose whole response is not there in time; one thread for all requests of a client.
 
-    The time-outs of sockets hold for each read, so a server that sends a byte now and then would never meet one.
+    The timeouts of sockets hold for each read, so a server that sends a byte now and then would never meet one.
 
     :param tick: seconds between two looks at the clock
     """
 
     def __init__(self, tick: float) -> None:
         self._tick = tick
-        self._flights: set[Flight] = set()
-        self._lock = threading.Lock()
-        self._watching = False
         self._closed = False
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the requests and the thread of the parent."""
+        self._flights: set[Flight] = set()
+        self._landed = threading.Condition()
+        self._watching = False
 
     @contextlib.contextmanager
     def over(self, flight: Flight) -> Iterator[None]:
         """Watch over the request that this thread makes inside the block."""
         _current.flight = flight
-        with self._lock:
+        with self._landed:
             self._flights.add(flight)
-            flight.unwanted = self._closed
+            if self._closed:
+                flight.cut()
             if not self._watching:
                 self._watching = True
                 threading.Thread(target=self._watch, name="helpcrunch-watchdog", daemon=True).start()
@@ -86,33 +128,36 @@ class Watchdog:
             yield
         finally:
             _current.flight = None
-            with self._lock:
+            with self._landed:
                 self._flights.discard(flight)
+                flight.end()
+                self._landed.notify_all()
 
     def cut_all(self) -> None:
-        """End all requests at once, and those that may still come."""
-        with self._lock:
+        """End all requests at once, and those that may still come; return when their connections are closed."""
+        with self._landed:
             self._closed = True
             for flight in self._flights:
                 flight.cut()
+            # A signal handler may close the client in the middle of a request of its own thread.
+            if _flight() is None:
+                self._landed.wait_for(lambda: not self._flights, LANDING)
 
     def _watch(self) -> None:
         """Run until there has been nothing to watch for a while."""
         idle = 0
         while idle < IDLE_TICKS:
             time.sleep(self._tick)
-            with self._lock:
+            with self._landed:
                 for flight in self._flights:
-                    if time.monotonic() >= flight.ends:
-                        flight.late = True
-                        flight.cut()
+                    flight.look(time.monotonic())
                 idle = 0 if self._flights else idle + 1
                 self._watching = idle < IDLE_TICKS
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
     """Keep urllib3 from logging malformed headers of our answers word for word: they may echo the API key."""
-    return getattr(_current, "flight", None) is None
+    return _flight() is None
 
 
 logging.getLogger("urllib3.connection").addFilter(_not_ours)
@@ -129,42 +174,66 @@ class _FinalResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
-class _WatchedHTTPConnection(HTTPConnection):
+class _Watched:
+    """What makes a connection of urllib3, direct or through a proxy, one that a flight watches over."""
+
     response_class = _FinalResponse
+    sock: socket.socket | None
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        """Begin to read the answer, watched over."""
-        flight: Flight | None = getattr(_current, "flight", None)
-        if flight and self.sock:
-            flight.begin(self.sock)
-        return super().getresponse()
+    def _new_conn(self) -> socket.socket:
+        """Connect; what follows on the connection, a proxy's answer and the TLS handshake, is watched over."""
+        connection: socket.socket = super()._new_conn()  # type: ignore[misc]
+        if flight := _flight():
+            flight.begin(connection, flight.connecting)
+        return connection
+
+    def getresponse(self) -> Any:
+        """Begin to read the response, watched over."""
+        if self.sock and (flight := _flight()):
+            flight.begin(self.sock, flight.responding)
+        return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPSConnection(_WatchedHTTPConnection, HTTPSConnection):
-    pass
+@cache
+def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """Return a pool class whose connections are watched over, and as they were in all else."""
+    connection = type(f"Watched{pool.ConnectionCls.__name__}", (_Watched, pool.ConnectionCls), {})
+    return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTPConnection
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPSConnection
+def _watch_over(manager: Any) -> None:
+    """Make the pools of a manager watched ones; one for SOCKS proxies brings pools of its own."""
+    manager.pool_classes_by_scheme = {
+        scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
 
 
 class WatchedAdapter(HTTPAdapter):
-    """An adapter of ``requests`` that makes such connections, through proxies too."""
+    """An adapter of ``requests`` whose connections are watched over, through proxies too."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool of direct connections."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        _watch_over(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Return the pool of connections through a proxy."""
+        is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        if is_new:
+            _watch_over(manager)
         return manager
+
+
+def bare(error: BaseException) -> BaseException:
+    """
+    Return the error without its traceback and without the errors behind it.
+
+    The frames of ``requests`` and urllib3 hold the request's headers, and with them the API key. Tools that record
+    local variables would have it.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def never_connected(error: BaseException) -> bool:

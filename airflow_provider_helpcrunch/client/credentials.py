@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from requests.utils import requote_uri
+
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 DEFAULT_BASE_URL = "https://api.helpcrunch.com/v1"
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.?|[0-9a-fA-F:]+(%\w+)?")
@@ -50,10 +56,12 @@ def check_api_key(api_key: str) -> None:
 
 def check_base_url(base_url: str) -> str:
     """
-    Return the API's address without a slash at its end; a bare host gets ``https://`` and ``/v1``.
+    Return the API's address in its one canonical spelling; a bare host gets ``https://`` and ``/v1``.
+
+    The address names the account's request budget, so two spellings of it must not become two budgets.
 
     :param base_url: the address, such as ``https://api.helpcrunch.com/v1``
-    :return: the address, such as ``https://api.helpcrunch.com/v1``
+    :return: the address in lower case up to the path, without default port, trailing dot and superfluous slashes
     :raises HelpCrunchConfigurationError: not an address of this kind, or plain ``http`` to another machine
 
     API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
@@ -61,7 +69,10 @@ def check_base_url(base_url: str) -> str:
     text = base_url.strip()
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
-        valid = bool(_HOST.fullmatch(parts.hostname or "")) and (parts.port is None or parts.port > 0)
+        host = parts.hostname or ""
+        valid = bool(_HOST.fullmatch(host)) and (parts.port is None or parts.port > 0)
+        if ":" in host:
+            ipaddress.ip_address(host)
     except ValueError:
         valid = False
     if (
@@ -77,12 +88,24 @@ def check_base_url(base_url: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.geturl()):
         msg = "The API URL must begin with https://, or the key would travel unencrypted (http is for 127.0.0.1 alone)."
         raise HelpCrunchConfigurationError(msg)
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+    return f"{parts.scheme}://{_canonical_host(parts)}{_canonical_path(parts.path) or '/v1'}"
+
+
+def _canonical_host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").removesuffix(".")  # urlsplit has made it lower case
+    if ":" in host:
+        host = f"[{ipaddress.ip_address(host).compressed}]"
+    is_default = parts.port in (None, {"https": 443, "http": 80}[parts.scheme])
+    return host if is_default else f"{host}:{parts.port}"
+
+
+def _canonical_path(path: str) -> str:
+    return re.sub("/+", "/", requote_uri(path)).rstrip("/")
 
 
 def is_loopback(url: str) -> bool:
     """Return whether the address is of this machine."""
-    host = urlsplit(url).hostname or ""
+    host = (urlsplit(url).hostname or "").removesuffix(".")
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

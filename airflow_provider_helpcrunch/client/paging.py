@@ -15,8 +15,7 @@ that is stable:
   earlier, the pages were fetched: eight may be in flight.
 - A page without a known record shows that rows were deleted in front of it; pages from further in front are read
   until one joins. A page from offset 0 always joins: nothing stands before it.
-- The end: a page that brings the last record, and whose own total says that it reaches the end; or a page with nothing
-  behind the last known record, and a look behind it that finds nothing.
+- The end is where :mod:`~airflow_provider_helpcrunch.client.list_end` says.
 
 The total is a hint for fetching ahead and a check, never the reason to stop before the end is seen. That the order is
 stable is checked where it shows: records that stood in one page must keep their order in others, and where every page
@@ -26,24 +25,25 @@ told the same total, so many records must have come.
 from __future__ import annotations
 
 import collections
-import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar, cast
 
 from airflow_provider_helpcrunch.client.id_set import IdSet
+from airflow_provider_helpcrunch.client.list_end import ListEnd
 from airflow_provider_helpcrunch.client.pages import Page
 from airflow_provider_helpcrunch.client.prefetch import Prefetch
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
-
-log = logging.getLogger(__name__)
 
 LARGEST_PAGE = 100
 STALLED_PAGES = 50
 """Pages in a row that may bring nothing new, because rows inserted in front push known ones back."""
 
 MOST_TIMES_TOTAL = 20
-"""So many times the total may come before the list counts as endless."""
+"""So many times the total may come before the list counts as endless; a total may be capped, hence the next."""
+
+NOT_ENDLESS = 1_000_000
+"""So many records are no endless list, whatever the total."""
 
 FRUITLESS_BRIDGES = 20
 """How often deleted rows may be bridged without getting further down the list."""
@@ -79,15 +79,11 @@ class Listing(Iterator[R], Generic[R]):
         self._known = IdSet()
         self._recent: collections.deque[dict[int, int]] = collections.deque(maxlen=2 * in_flight)
         self._first: Page | None = None
-        self._totals: set[int | None] = set()
+        self._end = ListEnd(self._limit)
         self._stride = 1
-        self._largest = (
-            2  # so that a page of one record, which cannot overlap with a next one, counts as short
-        )
         self._last: int | None = None
         self._position = 0
         self._ended = False
-        self._silent = 0
         self._stalled = 0
         self._furthest = 0
         self._bridges = 0
@@ -126,7 +122,7 @@ class Listing(Iterator[R], Generic[R]):
 
     def _check(self, offset: int, page: Page) -> None:
         """Refuse an answer that no honest server gives."""
-        self._totals.add(page.total)
+        self._end.note_total(page.total)
         if not page.ids and page.total is not None and page.total > offset:
             msg = f"The page at offset {offset} is empty, though there should be {page.total} records."
             raise HelpCrunchPaginationError(msg)
@@ -145,7 +141,7 @@ class Listing(Iterator[R], Generic[R]):
 
     def _join(self, offset: int, page: Page) -> Iterator[R]:
         if self._starts_over(offset, page) and self._is_unpaged(page):
-            self._end(len(page))
+            self._finish(len(page))
         elif self._joins(offset, page):
             yield from self._accept(offset, page)
         else:
@@ -182,59 +178,35 @@ class Listing(Iterator[R], Generic[R]):
         ]
         self.pages += 1
         self.records += len(new)
-        self._largest = max(self._largest, len(page))
         self._stride = max(len(page) - 1, 1)
         self._position = offset + max(len(page) - 1, 0)
         self.total = page.total
-        if self.total and self.records > MOST_TIMES_TOTAL * max(self._largest, self.total):
+        if self.total and self.records > max(MOST_TIMES_TOTAL * self.total, NOT_ENDLESS):
             msg = f"HelpCrunch says that there are {self.total} records, but no end after {self.records}."
             raise HelpCrunchPaginationError(msg)
         fresh = bool(new) and new[-1] is page.records[-1]
         self._last = page.ids[-1] if fresh else self._last
-        self._see_end(offset + len(page), page, nothing_new=not new)
+        self._see_end(offset + len(page), page, new=bool(new))
         return iter(cast("list[R]", new))
 
-    def _see_end(self, reached: int, page: Page, *, nothing_new: bool) -> None:
-        if page.total == reached and page.ids[-1:] == ([] if self._last is None else [self._last]):
-            self._check_count(reached)
-            self._ended = True
+    def _see_end(self, reached: int, page: Page, *, new: bool) -> None:
+        def look() -> Page:
+            return self._unchecked(reached, self._limit)
+
+        if self._end.is_behind(page, reached, look, last=self._last, new=new):
+            self._finish(reached)
             return
-        self._stalled = self._stalled + 1 if nothing_new else 0
+        self._stalled = 0 if new else self._stalled + 1
         if self._stalled > STALLED_PAGES + self.pages // 2:
             msg = (
                 f"{self._stalled} pages in a row brought no new record; given up at offset {self._position}."
             )
             raise HelpCrunchPaginationError(msg)
-        if nothing_new and len(page) < self._largest:
-            self._look_behind(reached, page)
 
-    def _look_behind(self, reached: int, page: Page) -> None:
-        """Nothing stands behind the last known record, says a short page; believe it only if a second look agrees."""
-        behind = self._unchecked(reached, self._limit)
-        if not behind or (behind == page.ids and page.total is None):  # the latter: one record, and no paging
-            self._end(reached)
-            return
-        self._silent += 1
-        if self._silent > FRUITLESS_BRIDGES:
-            msg = f"HelpCrunch sends too few records a page to join pages safely; given up at offset {self._position}."
-            raise HelpCrunchPaginationError(msg)
-
-    def _check_count(self, total: int) -> None:
-        """Where all pages told one total, nothing came or went, so exactly so many records must have come."""
-        if self._totals == {total} and self.records < total:
-            msg = (
-                f"HelpCrunch says throughout that there are {total} records, but its pages held {self.records} "
-                "different ones: their order changed meanwhile, so completeness cannot be promised."
-            )
-            raise HelpCrunchPaginationError(msg)
-
-    def _end(self, reached: int) -> None:
+    def _finish(self, reached: int) -> None:
         self._ended = True
-        if self.total is not None and self.total != reached:
-            self.warnings.append(
-                f"HelpCrunch says that there are {self.total} records, but the list ends after {reached}."
-            )
-            log.warning("%s", self.warnings[-1])
+        if warning := self._end.contradiction(reached, self.records, self.total):
+            self.warnings.append(warning)
 
     def _check_order(self, page: Page) -> None:
         """Two records that once stood in one page must stand in the same order in every other page."""
@@ -252,11 +224,11 @@ class Listing(Iterator[R], Generic[R]):
         A server without paging (the older documentation) sends everything, whatever the limit. One that ignores the
         offset heeds the limit, and its list still begins with the same record. Else rows were inserted in front.
         """
-        start = self._unchecked(0, 1)
+        start = self._unchecked(0, 1).ids
         if len(start) == 1 and start == page.ids[:1]:
             msg = "HelpCrunch sent the first page once more instead of the next one: it ignored the offset."
             raise HelpCrunchPaginationError(msg)
         return start == page.ids
 
-    def _unchecked(self, offset: int, limit: int) -> list[int]:
-        return self._fetch(offset, limit, lambda _: None, self._cancelled).ids
+    def _unchecked(self, offset: int, limit: int) -> Page:
+        return self._fetch(offset, limit, lambda page: self._end.note_total(page.total), self._cancelled)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Self
+
+from airflow_provider_helpcrunch.client.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,8 +32,12 @@ class Prefetch:
     def __init__(self, get: Callable[[int, threading.Event], Page], in_flight: int) -> None:
         self._get = get
         self._in_flight = in_flight
-        self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="helpcrunch-page")
         self._window: collections.deque[_Pending] = collections.deque()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the pages that the parent's threads fetch."""
+        self._window.clear()
 
     def page(self, offset: int, reach: int, following: Iterable[int]) -> tuple[int, Page]:
         """
@@ -56,7 +62,11 @@ class Prefetch:
             if next_offset > last:
                 self._window.append(self._submitted(next_offset))
         pending = self._window.popleft()
-        return pending.offset, pending.page.result()
+        try:
+            return pending.offset, pending.page.result()
+        except BaseException:  # also what interrupts the wait
+            self._give_up(pending)
+            raise
 
     def _next_is_better(self, offset: int) -> bool:
         return len(self._window) > 1 and self._window[1].offset <= offset
@@ -67,14 +77,22 @@ class Prefetch:
 
     def __exit__(self, *_: object) -> None:
         """Give up what is in flight, without waiting for it."""
-        for pending in self._window:
-            self._give_up(pending)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        while self._window:
+            self._give_up(self._window.popleft())
 
     def _submitted(self, offset: int) -> _Pending:
-        cancelled = threading.Event()
-        return _Pending(offset, cancelled, self._pool.submit(self._get, offset, cancelled))
+        pending = _Pending(offset, threading.Event(), Future())
+        # A daemon, unlike the threads of an executor: a process that ends does not wait for pages nobody reads.
+        threading.Thread(target=self._fetch, args=(pending,), name="helpcrunch-page", daemon=True).start()
+        return pending
+
+    def _fetch(self, pending: _Pending) -> None:
+        try:
+            page = self._get(pending.offset, pending.cancelled)
+        except BaseException as error:
+            pending.page.set_exception(error)
+        else:
+            pending.page.set_result(page)
 
     def _give_up(self, pending: _Pending) -> None:
         pending.cancelled.set()
-        pending.page.cancel()

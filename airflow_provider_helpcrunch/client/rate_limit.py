@@ -15,6 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from airflow_provider_helpcrunch.client.forks import renew_after_fork
 from airflow_provider_helpcrunch.client.rate_limit_stores import Away, Store, Wait
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBudgetStoreError,
@@ -72,6 +73,11 @@ class Budget:
         self.waited = 0.0
         """Seconds that this client has waited for permits so far."""
         self._store = store
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the queue to the parent, whose threads stand in it."""
         self._turn = threading.Lock()
 
     @contextlib.contextmanager

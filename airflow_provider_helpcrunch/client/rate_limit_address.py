@@ -17,7 +17,7 @@ from airflow_provider_helpcrunch.client.rate_limit import (
 )
 from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore, private_directory
 from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore, Store
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -87,13 +87,23 @@ def _open_store(store: str | Redis, name: str, limit: int, period: float) -> Sto
 
 
 def _redis_store(where: SplitResult | Redis, name: str, limit: int, period: float) -> Store:
+    from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+
     try:
         from airflow_provider_helpcrunch.client.rate_limit_redis import RedisStore, redis_at
-    except ModuleNotFoundError as error:
+    except AirflowOptionalProviderFeatureException as error:
         msg = "A request budget in Redis needs: pip install 'airflow-provider-helpcrunch[redis]'"
         raise HelpCrunchConfigurationError(msg) from error
     return RedisStore(redis_at(where) if isinstance(where, tuple) else where, name, limit, period)
 
 
 def _default_directory() -> Path:
-    return Path(tempfile.gettempdir(), f"airflow-provider-helpcrunch-{os.getuid()}")
+    try:
+        temporary = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        msg = (
+            "The request budget needs a temporary directory, and none can be written to. Set TMPDIR to one, or "
+            "rate_limit_store on the connection to sqlite:///a/directory, redis://host:port/db or memory://."
+        )
+        raise HelpCrunchBudgetStoreError(msg) from error
+    return Path(temporary, f"airflow-provider-helpcrunch-{os.getuid()}")

@@ -25,8 +25,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
+from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
 
+try:
+    from redis import Redis
+except ModuleNotFoundError as error:
+    raise AirflowOptionalProviderFeatureException(error) from error
+
+from airflow_provider_helpcrunch.client.forks import renew_after_fork
 from airflow_provider_helpcrunch.client.rate_limit_lua import COUNT, PAUSE, SETTLE
 from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
 from airflow_provider_helpcrunch.client.redis_scripts import PROBLEMS, RedisScripts, lasts
@@ -62,8 +68,13 @@ class RedisStore:
         # Of each account a script of its own: a server that knows it has counted this account before.
         self._count = f"-- {name}\n{COUNT}"
         self._paused_until = 0.0
-        self._pausing = threading.Lock()
         self._pause_is_shared = True
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Take a new lock: a thread of the parent may hold the old one."""
+        self._pausing = threading.Lock()
 
     def take(self) -> int | Wait | Away:
         """Take a free slot (see :class:`.rate_limit_stores.Store`)."""

@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Wait
+from airflow_provider_helpcrunch.client.forks import pause_while_forking, renew_after_fork
+from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+BUSY = 5.0
+"""Seconds to wait for another process that holds the file."""
+
+FORK = 1.0
+"""Seconds for which a fork waits at most."""
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, free_at REAL NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS slot_free_at ON slot (free_at)",
+    "CREATE TABLE IF NOT EXISTS pause (until REAL NOT NULL)",
+    "INSERT INTO pause SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM pause)",
+)
+
+PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+"""Errors that may be over at the next try: another process holds the file, or the disk is full."""
 
 
 class SQLiteStore:
@@ -34,19 +62,57 @@ class SQLiteStore:
         self._limit = limit
         self._period = period
         self._clock = clock
-        self._lock = threading.Lock()
-        with self._typed_errors():
-            if not path.exists():
-                _make_database(path)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            # A power cut may cost the last permits, which a reboot outlasts; a sync to disk would cost every request.
-            self._db.execute("PRAGMA synchronous=OFF")
-        with self._transaction() as db:
-            (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
-            db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, limit)))
+        self._paused_until = 0.0
+        self._inherited: list[sqlite3.Connection] = []
+        self._is_paused = False
+        self._open()
+        renew_after_fork(self)
+        pause_while_forking(self)
+        self._refuse_unusable()
 
-    def take(self) -> int | Wait:
+    def _refuse_unusable(self) -> None:
+        """Fail now, before a request is wanted, where the file will never do; a busy one may be free by then."""
+        try:
+            with self._lock:
+                self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            if self._away(error).lasting:
+                raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
+
+    def _open(self) -> None:
+        self._lock = threading.Lock()
+        self._is_ready = False
+        try:
+            self._db = sqlite3.connect(
+                self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
+
+    def before_fork(self) -> None:
+        """Wait until no thread is inside SQLite: its own locks would stay locked in the child."""
+        self._is_paused = self._lock.acquire(timeout=FORK)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_paused:
+            self._is_paused = False
+            self._lock.release()
+
+    def after_fork(self) -> None:
+        """Open the file anew: SQLite allows no connection in two processes, not even to close it."""
+        self._is_paused = False
+        self._inherited.append(self._db)
+        self._open()
+
+    def take(self) -> int | Wait | Away:
         """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
+        try:
+            return self._take()
+        except (sqlite3.Error, OSError) as error:
+            return self._away(error)
+
+    def _take(self) -> int | Wait:
         with self._transaction() as db:
             now, paused_until = self._begin(db)
             if now < paused_until:
@@ -61,25 +127,41 @@ class SQLiteStore:
             return int(slot)
 
     def settle(self, slot: int) -> None:
-        """Start the slot's period (see :class:`.rate_limit_stores.Store`)."""
-        with self._transaction() as db:
-            db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (self._clock() + self._period, slot))
+        """
+        Start the slot's period (see :class:`.rate_limit_stores.Store`).
+
+        Where that cannot be written, the slot counts as in use a little longer, which is safe. It is no error: the
+        request was made, and what it changed must be reported.
+        """
+        try:
+            with self._transaction() as db:
+                db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (self._clock() + self._period, slot))
+        except (sqlite3.Error, OSError) as error:
+            log.warning(
+                "%s A request that was made counts for longer than it should.", self._away(error).reason
+            )
 
     def pause(self, seconds: float) -> None:
-        """Stop every process (see :class:`.rate_limit_stores.Store`)."""
-        with self._transaction() as db:
-            now = self._clock()
-            until = now + min(seconds, LONGEST_PAUSE)
-            stale = "UPDATE pause SET until = ? WHERE until NOT BETWEEN ? AND ?"
-            db.execute(stale, (until, until, now + LONGEST_PAUSE))
+        """Stop every process (see :class:`.rate_limit_stores.Store`); this one even where that cannot be written."""
+        until = self._clock() + min(seconds, LONGEST_PAUSE)
+        self._paused_until = max(self._paused_until, until)
+        try:
+            with self._transaction() as db:
+                stale = "UPDATE pause SET until = ? WHERE until NOT BETWEEN ? AND ?"
+                db.execute(stale, (until, until, self._clock() + LONGEST_PAUSE))
+        except (sqlite3.Error, OSError) as error:
+            log.warning("%s After this 429 only this process pauses.", self._away(error).reason)
 
-    def wait(self, slots: int) -> float:
+    def wait(self, slots: int) -> float | Away:
         """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
-        with self._transaction() as db:
-            now, paused_until = self._begin(db)
-            nth = "SELECT free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1 OFFSET ?"
-            (free_at,) = db.execute(nth, (self._limit, slots - 1)).fetchone()
-            return max(0.0, float(free_at) - now, paused_until - now)
+        try:
+            with self._transaction() as db:
+                now, paused_until = self._begin(db)
+                nth = "SELECT free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1 OFFSET ?"
+                (free_at,) = db.execute(nth, (self._limit, slots - 1)).fetchone()
+                return max(0.0, float(free_at) - now, paused_until - now)
+        except (sqlite3.Error, OSError) as error:
+            return self._away(error)
 
     def close(self) -> None:
         """Close the file."""
@@ -97,64 +179,90 @@ class SQLiteStore:
         if paused_until and not now < paused_until <= now + LONGEST_PAUSE:
             db.execute("UPDATE pause SET until = 0")
             paused_until = 0.0
-        return now, float(paused_until)
+        own = self._paused_until if self._paused_until <= now + LONGEST_PAUSE else 0.0
+        return now, max(float(paused_until), own)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._typed_errors():
+        with self._lock:
+            if not self._is_ready:
+                self._prepare()
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
-            finally:
                 self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:  # something failed; a full disk ends the transaction by itself
+                    with contextlib.suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
 
-    @contextlib.contextmanager
-    def _typed_errors(self) -> Iterator[None]:
+    def _prepare(self) -> None:
+        """Make what is missing in the file; other processes may be doing the same."""
+        # A power cut may cost the last permits, which a reboot outlasts; a sync to disk would cost every request.
+        self._db.execute("PRAGMA synchronous=OFF")
+        # Faster, and not needed: while another process opens the file too, the old mode stays for now.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("BEGIN IMMEDIATE")
         try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            msg = (
-                f"The request budget in {self._path} cannot be used ({error}). "
-                "Delete the file if it is damaged, or set rate_limit_store on the connection to a place that works."
-            )
-            raise HelpCrunchBudgetStoreError(msg) from error
+            for statement in SCHEMA:
+                self._db.execute(statement)
+            (slots,) = self._db.execute("SELECT count(*) FROM slot").fetchone()
+            self._db.executemany("INSERT INTO slot VALUES (?, 0)", ((n,) for n in range(slots, self._limit)))
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+        self._is_ready = True
 
+    def _away(self, error: Exception) -> Away:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        # SQLite's extended codes have the basic one in their low byte.
+        passes = code & 0xFF in PASSING and code != sqlite3.SQLITE_READONLY_DBMOVED
+        return Away(self._cannot_be_used(error), lasting=not passes)
 
-def _make_database(path: Path) -> None:
-    """Make the file complete under another name first, so that no process ever opens half of it."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = Path(folder, "budget")
-        db = sqlite3.connect(draft)
-        db.executescript(
-            """
-            PRAGMA journal_mode=WAL;
-            CREATE TABLE slot (id INTEGER PRIMARY KEY, free_at REAL NOT NULL);
-            CREATE INDEX slot_free_at ON slot (free_at);
-            CREATE TABLE pause (until REAL NOT NULL);
-            INSERT INTO pause VALUES (0);
-            """
+    def _cannot_be_used(self, error: Exception) -> str:
+        return (
+            f"The request budget in {self._path} cannot be used ({error}). "
+            "Delete the file if it is damaged, or set rate_limit_store on the connection to a place that works."
         )
-        db.close()
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
 
 
 def private_directory(path: Path) -> Path:
     """
     Return ``path`` as a directory that is the current user's alone; make it when missing.
 
+    :param path: the directory
     :raises HelpCrunchBudgetStoreError: it belongs to somebody else or is open to others
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.lstat()
+        is_private = not path.is_symlink() and _is_private(path)
     except OSError as error:
         msg = f"The directory {path} for the request budget cannot be made ({error}); set rate_limit_store to another."
         raise HelpCrunchBudgetStoreError(msg) from error
-    if status.st_uid != os.getuid() or status.st_mode & 0o077 or path.is_symlink():
+    if not is_private:
         msg = (
             f"The directory {path} for the request budget must belong to this user alone (mode 0700, no link). "
-            "Remove it or mend its mode, or set rate_limit_store on the connection to another directory."
+            "Remove it or correct its mode, or set rate_limit_store on the connection to another directory."
         )
         raise HelpCrunchBudgetStoreError(msg)
     return path
+
+
+def _is_private(path: Path) -> bool:
+    """
+    Say whether a directory is the current user's alone, as far as its filesystem can tell.
+
+    SMB mounts such as Azure Files show the same owner and mode for everything and let nobody change them. There a file
+    that was made for this user alone looks just as open as the directory does.
+    """
+    directory = path.lstat()
+    if directory.st_uid == os.getuid() and not directory.st_mode & 0o077:
+        return True
+    if not os.access(path, os.W_OK | os.X_OK):
+        return False
+    with tempfile.NamedTemporaryFile(dir=path) as probe:
+        made = os.fstat(probe.fileno())
+    return made.st_uid == directory.st_uid and bool(made.st_mode & 0o077)

@@ -17,6 +17,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from airflow_provider_helpcrunch.client.forks import renew_after_fork
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -76,14 +78,21 @@ class _Slots:
     """What the memory stores of one account share."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
         self.free_at: list[float] = []
         self.paused_until = 0.0
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Take a new lock: a thread of the parent may hold the old one."""
+        self.lock = threading.Lock()
 
 
 class MemoryStore:
     """
     The budget of one process; all its threads share it.
+
+    A forked process begins with a copy of its parent's count, and from then on each counts its own requests.
 
     :param limit: requests in any ``period``
     :param period: length of the window in seconds

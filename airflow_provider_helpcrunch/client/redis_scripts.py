@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import threading
 import time
@@ -12,10 +11,17 @@ from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from redis import exceptions as errors
-from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection
-from redis.retry import Retry
+from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+
+try:
+    from redis import exceptions as errors
+    from redis.backoff import NoBackoff
+    from redis.connection import Connection, SSLConnection
+    from redis.retry import Retry
+except ModuleNotFoundError as error:
+    raise AirflowOptionalProviderFeatureException(error) from error
+
+from airflow_provider_helpcrunch.client.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,11 +74,15 @@ class RedisScripts:
     def __init__(self, redis: Redis, arguments: tuple[str | int, ...]) -> None:
         self._pool = redis.connection_pool
         self._arguments = arguments
+        self._closed = False
+        self._used_at = 0.0
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the connection, and what was started on it, to the parent."""
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._closed = False
-        self._process = 0
-        self._used_at = 0.0
         # Commands whose answers were not read yet, in the order of these answers.
         self._started: deque[bytes] = deque()
 
@@ -182,9 +192,6 @@ class RedisScripts:
             raise
 
     def _is_sound(self) -> bool:
-        if self._process != os.getpid():  # a fork: the connection and what was started on it are the parent's
-            self._started.clear()
-            return False
         try:
             while self._started and self._connection.can_read(0):
                 self._end_started()
@@ -198,7 +205,7 @@ class RedisScripts:
         return not unasked and time.monotonic() - self._used_at < LONGEST_IDLE
 
     def _open(self) -> None:
-        self._connection, self._process = self.connect(), os.getpid()
+        self._connection = self.connect()
         for command in self._started:
             self._connection.send_packed_command([command])
 

@@ -18,13 +18,16 @@ from airflow_provider_helpcrunch.client.connections import (
     Flight,
     Watchdog,
     WatchedAdapter,
+    bare,
     never_connected,
     why,
 )
+from airflow_provider_helpcrunch.client.forks import renew_after_fork
 from airflow_provider_helpcrunch.client.rate_limit import Cancelled
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import Attempts, RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
     HelpCrunchConnectionError,
     HelpCrunchError,
     HelpCrunchRateLimitError,
@@ -105,6 +108,7 @@ class Transport:
         self._redact = Redactor(api_key)
         self._usage = Usage()
         self._counting = threading.Lock()
+        self._calls: set[threading.Event] = set()
         self._closed = False
         self._watchdog = Watchdog(min(0.5, read_timeout / 4))
         self._session = requests.Session()
@@ -113,9 +117,19 @@ class Transport:
         self._session.headers["User-Agent"] = f"airflow-provider-helpcrunch/{__version__}"
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self._mount()
+        renew_after_fork(self)
+
+    def _mount(self) -> None:
         adapter = WatchedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+
+    def after_fork(self) -> None:
+        """Leave the parent's connections, locks and calls to the parent."""
+        self._counting = threading.Lock()
+        self._calls = set()
+        self._mount()
 
     @property
     def usage(self) -> Usage:
@@ -161,15 +175,15 @@ class Transport:
         attempts = Attempts(self._retry, repeatable=repeatable)
 
         def attempt() -> T:
-            if self._closed:
-                msg = f"{method} {path}: the client is closed. Read a listing before its client or hook is closed."
-                raise HelpCrunchError(msg)
+            self._check_open(method, path)
             with self._budget.permit(attempts.patience, cancelled), attempts.one():
                 if cancelled.is_set():
                     raise Cancelled
                 self._count(repeated=attempts.sent > 1)
                 try:
-                    return self._send(attempts, method, path, params=params, json=json).parsed(parse)
+                    return self._send(attempts, cancelled, method, path, params=params, json=json).parsed(
+                        parse
+                    )
                 except HelpCrunchRateLimitError as refusal:
                     self._budget.pause(attempts.refused(refusal))
                     raise
@@ -178,33 +192,58 @@ class Transport:
             if cancelled.wait(seconds):
                 raise Cancelled
 
+        self._calls.add(cancelled)
         try:
             return attempts.retrying(sleep, self._tell)(attempt)
         except HelpCrunchRateLimitError as error:
             raise attempts.out_of_patience(error, method, path) from None
+        except Cancelled:
+            self._check_open(method, path)
+            raise
+        finally:
+            self._calls.discard(cancelled)
+
+    def _check_open(self, method: str, path: str) -> None:
+        if self._closed:
+            msg = (
+                f"{method} {path}: the client is closed. Read a listing before its client or hook is closed."
+            )
+            raise HelpCrunchError(msg)
 
     def close(self) -> None:
-        """Cut what is in flight, and close the connections and the budget's store."""
+        """Cut what is in flight, wake who waits, and close the connections and the budget's store."""
         self._closed = True
+        for cancelled in list(self._calls):
+            cancelled.set()
         self._watchdog.cut_all()
         self._session.close()
         self._budget.close()
 
-    def _send(self, attempts: Attempts, method: str, path: str, **arguments: Any) -> Answer:
+    def _send(
+        self, attempts: Attempts, cancelled: threading.Event, method: str, path: str, **arguments: Any
+    ) -> Answer:
         """Send the request once and read the whole answer, in bounded time and memory."""
         connected, problem = True, ""
-        flight = Flight(min(2 * self._timeout[1], attempts.time_left))
+        interruption: BaseException | None = None
+        connect_timeout, read_timeout = (min(each, attempts.time_left) for each in self._timeout)
+        flight = Flight(connect_timeout, min(2 * self._timeout[1], attempts.time_left), cancelled)
         try:
             with self._watchdog.over(flight):
-                answer = self._answer(attempts, method, path, arguments)
+                answer = self._answer(attempts, method, path, (connect_timeout, read_timeout), arguments)
             if not flight.late:
                 return answer
+        except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL) as error:
+            interruption = _proxy_error(self._redact(error))
         except (requests.RequestException, HTTPError, OSError) as error:
             connected = not never_connected(error)
             problem = self._redact(why(error))
+        except BaseException as error:  # a timeout of Airflow's, say, or Ctrl+C
+            interruption = bare(error)
         finally:
             if self._closed:  # by another thread meanwhile: nobody else will close what this request opened
                 self._session.close()
+        if interruption is not None:
+            raise interruption
         if flight.late:  # what was cut off may look like any error, or like an answer without a body
             problem = f"timed out: not complete after {flight.seconds:.1f} s"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
@@ -213,18 +252,24 @@ class Transport:
             msg, method=method, path=path, attempts=attempts.sent, connected=connected
         )
 
-    def _answer(self, attempts: Attempts, method: str, path: str, arguments: dict[str, Any]) -> Answer:
-        timeout = (self._timeout[0], min(self._timeout[1], attempts.time_left))
-        response = self._session.request(
-            method, self._base_url + path, timeout=timeout, allow_redirects=False, stream=True, **arguments
-        )
+    def _answer(
+        self,
+        attempts: Attempts,
+        method: str,
+        path: str,
+        timeout: tuple[float, float],
+        arguments: dict[str, Any],
+    ) -> Answer:
         body = bytearray()
-        while chunk := response.raw.read1(65536, decode_content=True):
-            body += chunk
-            if len(body) > LARGEST_BODY:
-                response.close()
-                msg = f"more than {LARGEST_BODY} bytes"
-                raise requests.exceptions.ContentDecodingError(msg)
+        # Leaving the block closes the connection, unless all was read and it can be used again.
+        with self._session.request(
+            method, self._base_url + path, timeout=timeout, allow_redirects=False, stream=True, **arguments
+        ) as response:
+            while chunk := response.raw.read1(65536, decode_content=True):
+                body += chunk
+                if len(body) > LARGEST_BODY:
+                    msg = f"more than {LARGEST_BODY} bytes"
+                    raise requests.exceptions.ContentDecodingError(msg)
         return Answer(
             method, path, attempts.sent, response.status_code, response.headers, bytes(body), self._redact
         )
@@ -240,3 +285,11 @@ class Transport:
             log.warning("%s All requests pause, then it is repeated.", error)
         else:
             log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)
+
+
+def _proxy_error(problem: str) -> HelpCrunchConfigurationError:
+    msg = (
+        f"The proxy of this machine cannot be used ({problem}) Correct HTTPS_PROXY or ALL_PROXY; a SOCKS proxy needs: "
+        "pip install 'requests[socks]'"
+    )
+    return HelpCrunchConfigurationError(msg)

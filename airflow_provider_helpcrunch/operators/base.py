@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -13,7 +12,7 @@ from airflow_provider_helpcrunch.operators.rendered import missing_arguments, wr
 
 # HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
@@ -237,9 +236,11 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         :return: without ``output_path`` the records, as a list of dictionaries; with it
             ``{"path", "records", "bytes", "format"}``, and ``"warnings"`` where there are any
         :raises HelpCrunchXComSizeError: the result is larger than ``max_xcom_bytes``
+        :raises HelpCrunchXComTextError: a text of the result holds U+0000
         :raises HelpCrunchError: the listing failed; an object that was at ``output_path`` before is untouched
         """
         from airflow_provider_helpcrunch.operators.progress import Progress
+        from airflow_provider_helpcrunch.operators.xcom import fit_for_xcom
 
         page_size, limit = self._limits()
         target = self._target()
@@ -249,7 +250,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
             Progress(self.log, self.table().name, hook.client, listing) as progress,
         ):
             records = progress.kept(self.wanted(listing))
-            rows = list(_at_most(records, limit)) if target is None else []
+            rows = list(fit_for_xcom(records, limit)) if target is None else []
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
         if warnings := [*listing.warnings, *self._warn_of_nothing(progress.number_kept, listing.records)]:
             receipt["warnings"] = warnings
@@ -284,19 +285,3 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.storage import Target
 
         return Target.resolve(self.output_path, self.table(), self.file_format)
-
-
-def _at_most(records: Iterable[Record], limit: int) -> Iterator[Record]:
-    """Pass records on until they would be too much for XCom."""
-    size = 2
-    for count, record in enumerate(records, start=1):
-        size += len(json.dumps(record)) + 2
-        if size > limit:
-            from airflow_provider_helpcrunch.exceptions import HelpCrunchXComSizeError
-
-            msg = (
-                f"The result passes max_xcom_bytes ({limit}) at record {count}: too large for XCom. Set output_path, "
-                "such as records.jsonl or s3://bucket/records.jsonl.gz, and give downstream tasks that path."
-            )
-            raise HelpCrunchXComSizeError(msg)
-        yield record

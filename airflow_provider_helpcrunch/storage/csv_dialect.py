@@ -1,5 +1,6 @@
 """
-The CSV that is written and read: RFC 4180 in UTF-8, with a header.
+The CSV that is written and read: RFC 4180 in UTF-8, with a header. Spreadsheets of some countries write ``;`` or a tab
+where others write a comma, and some end a line with a mere carriage return: that is read too.
 
 A null is an empty field and an empty text is a quoted one (``""``), as PostgreSQL's ``COPY`` and DuckDB have it.
 Python's own ``csv`` module cannot tell the two apart before version 3.12.
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _SPECIAL = re.compile(r'[,"\r\n]')
-_FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^,"\r\n]*))(,|\r?\n?\Z)')
+_QUOTED = re.compile('"[^"]*"')
+_FIELD = {
+    separator: re.compile(
+        rf'(?:"([^"]*(?:""[^"]*)*)"|([^{separator}"\r\n]*))({separator}|\r?\n?\Z)',
+    )
+    for separator in ",;\t"
+}
 
 
 def join_fields(values: Iterable[Any]) -> str:
@@ -30,45 +37,60 @@ def join_fields(values: Iterable[Any]) -> str:
     return ",".join([_field(value) for value in values]) + "\r\n"
 
 
-def split_fields(record: str) -> list[str | None]:
+def separator_of(header: str) -> str:
+    """
+    Find out what stands between the fields of a file.
+
+    :param header: its first record
+    :return: a comma, or where there is none, a semicolon or a tab
+    """
+    unquoted = _QUOTED.sub("", header)
+    return next((each for each in _FIELD if each in unquoted), ",")
+
+
+def split_fields(record: str, separator: str = ",") -> list[str | None]:
     """
     Read one record.
 
     :param record: the record, with or without its line end
+    :param separator: what stands between the fields
     :return: the texts of its fields, ``None`` where a field is empty and not quoted
     :raises ValueError: it is no CSV
     """
     fields: list[str | None] = []
     position = 0
-    while match := _FIELD.match(record, position):
+    field = _FIELD[separator].match
+    while match := field(record, position):
         quoted, bare, end = match.groups()
         fields.append(bare or None if quoted is None else quoted.replace('""', '"'))
         position = match.end()
-        if end != ",":
+        if end != separator:
             return fields
     msg = f"field {len(fields) + 1} is not quoted as in RFC 4180"
     raise ValueError(msg)
 
 
 def split_records(lines: Iterable[str]) -> Iterator[str]:
-    r"""
+    """
     Put together the lines that belong to one record, because a line end was quoted.
 
-    :param lines: the lines of a file, split at ``\n`` only
-    :return: an iterator over the records
-    :raises EOFError: the file ends inside of quotes, or its last line has no end: it is cut short
+    :param lines: the lines of a file, with their ends
+    :return: an iterator over the records; only the last one may have no line end
+    :raises EOFError: the file ends inside of quotes
     """
     pending: list[str] = []
+    count = 0
     inside = False
     for line in lines:
         # All quotes of a record come in pairs: those around a field, and those in it, which are doubled.
         inside ^= line.count('"') % 2 == 1
         pending.append(line)
-        if not inside and line.endswith("\n"):
+        if not inside:
             yield "".join(pending)
             pending.clear()
+            count += 1
     if pending:
-        msg = "the file ends in the middle of a record"
+        msg = f"the file ends in the middle of record {count + 1}, inside of quotes"
         raise EOFError(msg)
 
 

@@ -13,16 +13,16 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchError,
     HelpCrunchStorageError,
 )
-from airflow_provider_helpcrunch.storage.csv_dialect import split_fields, split_records
+from airflow_provider_helpcrunch.storage.csv_reading import read_csv
 from airflow_provider_helpcrunch.storage.formats import choose_format
+from airflow_provider_helpcrunch.storage.lineage import report
 from airflow_provider_helpcrunch.storage.location import locate
-from airflow_provider_helpcrunch.storage.tabular import restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-    from airflow_provider_helpcrunch.client.records import Column, Table
+    from airflow_provider_helpcrunch.client.records import Table
     from airflow_provider_helpcrunch.storage.formats import Compression, Format
     from airflow_provider_helpcrunch.storage.location import Location
     from airflow_provider_helpcrunch.storage.target import Receipt
@@ -51,8 +51,9 @@ def read_records(
 
     JSON Lines and JSON give records as the API sent them, Parquet gives typed ones (timestamps as ``datetime`` in UTC).
     CSV has only text: an empty field is ``None``, an empty quoted one is ``""``, and all others stay text, unless
-    ``table`` says the types; then the records equal those of Parquet. A JSON array that was not written by this package
-    is loaded whole.
+    ``table`` says the types; then the records equal those of Parquet. It may be of a spreadsheet, with semicolons or
+    tabs, or without a last line end, which is an error only where a receipt gives another size in bytes. A JSON array
+    that was not written by this package is loaded whole.
 
     :param path: the object: its path or URL, an ``ObjectStoragePath``, or the receipt of the task that wrote it
     :param file_format: the format, where the path has no suffix that names it: ``jsonl``, ``csv.gz``, …; default
@@ -63,20 +64,29 @@ def read_records(
     :raises HelpCrunchStorageError: while iterating: there is no such object, it cannot be read, or it is cut short or
         damaged
     """
+    size = None
     if isinstance(path, dict):
         if "path" not in path:
             msg = "This is not a receipt: a mapping must have the keys 'path' and 'format'."
             raise HelpCrunchConfigurationError(msg)
         file_format = file_format or path.get("format")
+        size = path.get("bytes")
         path = str(path["path"])
     location = locate(path)
-    return _read(location, choose_format(location.text, file_format), table)
+    return _read(location, choose_format(location.text, file_format), table, size)
 
 
-def _read(location: Location, file_format: Format, table: Table | None) -> Iterator[dict[str, Any]]:
+def _read(
+    location: Location, file_format: Format, table: Table | None, size: int | None
+) -> Iterator[dict[str, Any]]:
     try:
-        with _open(location) as raw, _decompressor(raw, file_format.compression) as source:
-            yield from _READERS[file_format.kind](source, table)
+        with _open(location) as raw:
+            suspicious = size is not None and size != _size(raw)
+            with _decompressor(raw, file_format.compression) as source:
+                if file_format.kind == "csv":
+                    yield from read_csv(source, table, suspicious=suspicious)
+                else:
+                    yield from _READERS[file_format.kind](source)
     except HelpCrunchError:
         raise
     except FileNotFoundError as exc:
@@ -90,14 +100,20 @@ def _read(location: Location, file_format: Format, table: Table | None) -> Itera
 
 def _open(location: Location) -> io.BufferedReader:
     raw: Any
-    if location.local is not None:
+    if location.remote is None:
         raw = io.FileIO(location.local)
     else:
         # A listing made earlier in this process may remember the size of an object that was replaced since.
-        location.filesystem.invalidate_cache()
-        raw = location.filesystem.open(location.path.path, "rb", block_size=5 * _BUFFER)
-    location.report_input()
+        location.remote.fs.invalidate_cache()
+        raw = location.remote.fs.open(location.remote.path, "rb", block_size=5 * _BUFFER)
+    report("input", location)
     return io.BufferedReader(raw, _BUFFER)
+
+
+def _size(raw: io.BufferedReader) -> int:
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(0)
+    return size
 
 
 def _decompressor(raw: io.BufferedReader, compression: Compression | None) -> Any:
@@ -149,13 +165,13 @@ class _ZstdStream(io.RawIOBase):
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def _read_jsonl(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
+def _read_jsonl(source: io.BufferedReader) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(source, 1):
         if line.strip():
             yield _numbered(number, line)
 
 
-def _read_json(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
+def _read_json(source: io.BufferedReader) -> Iterator[dict[str, Any]]:
     head = source.readline(), source.readline()
     if head[0] != b"[\n" or not head[1].startswith(b"{") or not head[1].rstrip(b",\n").endswith(b"}"):
         whole = b"".join(head) + source.read()
@@ -181,37 +197,7 @@ def _numbered(number: int, line: bytes) -> dict[str, Any]:
         raise ValueError(msg) from exc
 
 
-def _read_csv(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
-    columns = {column.name: column for column in table.columns} if table else {}
-    with io.TextIOWrapper(source, encoding="utf-8-sig", newline="\n") as text:
-        records = split_records(text)
-        names = [name or "" for name in split_fields(next(records, ""))]
-        if not any(names):
-            msg = "there is no header"
-            raise EOFError(msg)
-        for number, record in enumerate(records, 2):
-            fields = split_fields(record)
-            if fields == [None] and len(names) > 1:
-                continue
-            if len(fields) != len(names):
-                msg = f"record {number} has {len(fields)} fields, and the header has {len(names)}"
-                raise ValueError(msg)
-            yield {
-                name: _typed(columns[name], field, number) if field is not None and name in columns else field
-                for name, field in zip(names, fields, strict=True)
-            }
-
-
-def _typed(column: Column, text: str, number: int) -> Any:
-    try:
-        return restore(column, text)
-    except (KeyError, ValueError, TypeError, AttributeError):
-        # Not the words of the cause: they quote the text, and it may be anybody's personal data.
-        msg = f"column {column.name!r} of record {number} is no {column.type}"
-        raise ValueError(msg) from None
-
-
-def _read_parquet(source: io.BufferedReader, table: Table | None) -> Iterator[dict[str, Any]]:
+def _read_parquet(source: io.BufferedReader) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source, page_checksum_verification=True) as file:
@@ -219,9 +205,8 @@ def _read_parquet(source: io.BufferedReader, table: Table | None) -> Iterator[di
             yield from batch.to_pylist()
 
 
-_READERS: dict[str, Callable[[Any, Table | None], Iterator[dict[str, Any]]]] = {
+_READERS: dict[str, Callable[[Any], Iterator[dict[str, Any]]]] = {
     "jsonl": _read_jsonl,
     "json": _read_json,
-    "csv": _read_csv,
     "parquet": _read_parquet,
 }

@@ -1,22 +1,22 @@
-"""The local file that a run writes to before anybody can see it, and the one step that publishes it."""
+"""The local file that a run writes to before anybody can see it."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
+import shutil
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 
-if TYPE_CHECKING:
-    from airflow_provider_helpcrunch.storage.location import Location
+log = logging.getLogger(__name__)
 
-_CHUNK = 8 * 2**20
-_UPLOADS_AT_ONCE = 4
-_S3_MAX_PARTS = 10_000
+_CHUNK = 2**20
+_NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 class Spool:
@@ -26,7 +26,8 @@ class Spool:
     It gets a name in the last two steps of :meth:`become` alone: a hidden one, then that of the target. A process
     killed in the instant between them leaves a hidden ``.*.part`` file. Where the operating system or the filesystem
     has no nameless files (``O_TMPFILE``), the file is such a hidden one from the start, and a process killed at any
-    time leaves it.
+    time leaves it. Where it has no hard links, a nameless file is copied to a hidden one in the end, which takes room
+    for both.
 
     :param directory: where it takes its disk space; the file can become another file only on the same filesystem
     :param mode: permission bits, from which the process' umask is taken away
@@ -87,86 +88,89 @@ class Spool:
         """
         try:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            _sync(self._file.fileno())
         except OSError as exc:
             raise self._failed(exc) from exc
         return os.fstat(self._file.fileno()).st_size
 
+    def is_at(self, target: str) -> bool:
+        """
+        Say whether this file is the one at a path.
+
+        :param target: absolute path
+        """
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), os.stat(target))
+        except OSError:
+            return False
+
     def become(self, target: str) -> None:
         """
-        Take the place of a file in one step; missing directories are made, and permission bits are kept.
+        Take the place of a file in one step; missing directories are made, and permission bits are kept where they can.
 
-        :param target: absolute path on the filesystem of this file
-        :raises OSError: it did not work; the file that was there is untouched
+        :param target: absolute path
+        :raises OSError: it did not work
         """
         parent = os.path.dirname(target)
         os.makedirs(parent, exist_ok=True)
-        descriptor = self._file.fileno()
         if os.path.exists(target):
-            os.fchmod(descriptor, stat.S_IMODE(os.stat(target).st_mode))
-        if self._hidden is None:
-            # A nameless file gets a name only by a link, and a link never replaces: hence the second name.
-            hidden = os.path.join(parent, _hidden_name())
-            # Python follows the magic link only where a directory descriptor is given, which an absolute path ignores.
-            os.link(self.path, hidden, src_dir_fd=descriptor, follow_symlinks=True)
-            self._hidden = hidden
-        os.replace(self._hidden, target)
+            _set_mode(self._file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
+        self._move_to(os.path.join(parent, _hidden_name()))
+        os.replace(str(self._hidden), target)
         self._hidden = None
         _sync_directory(parent)
 
     def close(self) -> None:
         """Give the disk space back, unless the file became another one."""
-        if self._hidden is not None:
-            os.unlink(self._hidden)
-            self._hidden = None
         # What is still in the buffer belongs to a run that failed, perhaps for want of space.
         with suppress(OSError):
             self._file.close()
+        if self._hidden is None:
+            return
+        try:
+            os.unlink(self._hidden)
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            log.warning("The temporary file %s could not be removed: %s", self._hidden, exc.strerror or exc)
+        self._hidden = None
+
+    def _move_to(self, hidden: str) -> None:
+        """Give the file a hidden name beside its target: by a link or a renaming, else by a copy."""
+        try:
+            if self._hidden is None:
+                # A nameless file gets a name only by a link, and a link never replaces: hence the second name. Python
+                # follows the magic link only where a directory descriptor is given, which an absolute path ignores.
+                os.link(self.path, hidden, src_dir_fd=self._file.fileno(), follow_symlinks=True)
+            else:
+                os.rename(self._hidden, hidden)
+        except OSError:
+            self._copy_to(hidden)
+        self._hidden = hidden
+
+    def _copy_to(self, hidden: str) -> None:
+        """Go on as a copy, on a filesystem without hard links or on another one than the file was made on."""
+        mode = stat.S_IMODE(os.fstat(self._file.fileno()).st_mode)
+        copy = os.fdopen(os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "w+b")
+        try:
+            _set_mode(copy.fileno(), mode)
+            self._file.seek(0)
+            shutil.copyfileobj(self._file, copy, _CHUNK)
+            copy.flush()
+            _sync(copy.fileno())
+        except BaseException:
+            copy.close()
+            with suppress(OSError):
+                os.unlink(hidden)
+            raise
+        self.close()
+        self._file = copy
 
     def _failed(self, exc: OSError) -> HelpCrunchStorageError:
         msg = (
             f"The temporary file in {self._directory!r} failed, nothing was published: {exc.strerror or exc}"
         )
         return HelpCrunchStorageError(msg)
-
-
-def publish(spool: Spool, location: Location) -> None:
-    """
-    Put a finished file in its place in one step.
-
-    Readers see the old object or the new one, never a part: a local file is replaced, and S3, Google Cloud Storage and
-    Azure make an object visible when its upload is complete. Of other remote filesystems (SFTP, HDFS) that is not
-    promised, as they write in place. A process that is killed during an upload in parts may leave the parts in S3:
-    no reader sees them, and a lifecycle rule (``AbortIncompleteMultipartUpload``) removes them.
-
-    :param spool: the finished file
-    :param location: its place
-    :raises HelpCrunchStorageError: it did not work; the object that was there is untouched
-    """
-    try:
-        if location.local is not None:
-            spool.become(location.local)
-        else:
-            options = _upload_options(location.path.protocol, os.path.getsize(spool.path))
-            location.filesystem.put_file(spool.path, location.path.path, **options)
-    # Every filesystem library has an exception tree of its own.
-    except Exception as exc:
-        msg = (
-            f"{location.text!r} could not be published, the object that was there before is untouched: "
-            f"{type(exc).__name__}: {exc}"
-        )
-        raise HelpCrunchStorageError(msg) from exc
-
-
-def _upload_options(protocol: str, size: int) -> dict[str, int]:
-    """Bound the memory of an upload to some tens of MB, where the libraries' defaults take hundreds."""
-    if protocol in ("s3", "s3a", "s3n"):
-        return {"chunksize": max(_CHUNK, -(-size // _S3_MAX_PARTS)), "max_concurrency": _UPLOADS_AT_ONCE}
-    if protocol in ("gs", "gcs"):
-        return {"chunksize": _CHUNK}
-    if protocol in ("abfs", "abfss", "adl", "az"):
-        return {"max_concurrency": _UPLOADS_AT_ONCE}
-    return {}
 
 
 def _open_nameless(directory: str, mode: int) -> int:
@@ -177,6 +181,20 @@ def _open_nameless(directory: str, mode: int) -> int:
 
 def _hidden_name() -> str:
     return f".{secrets.token_hex(8)}.part"
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    # SMB mounts, such as Azure Files, and FAT have one mode for all files and refuse another.
+    with suppress(OSError):
+        os.fchmod(descriptor, mode)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in _NOT_SUPPORTED:
+            raise
 
 
 def _sync_directory(path: str) -> None:

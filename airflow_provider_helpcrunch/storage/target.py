@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_helpcrunch.plurals import counted
 from airflow_provider_helpcrunch.storage.formats import choose_format
+from airflow_provider_helpcrunch.storage.lineage import report
 from airflow_provider_helpcrunch.storage.location import locate, nearest_directory, refuse_unwritable
-from airflow_provider_helpcrunch.storage.spool import Spool, publish
+from airflow_provider_helpcrunch.storage.publishing import publish
+from airflow_provider_helpcrunch.storage.spool import Spool
 from airflow_provider_helpcrunch.storage.writing import write_records
 
 if TYPE_CHECKING:
@@ -79,9 +81,9 @@ class Target:
         Write all records, then put the finished object in its place in one step.
 
         Until then the records are in a nameless local file: in the directory of a local target, else in the
-        directory for temporary files (``TMPDIR``), which needs room for the whole object. Whatever goes wrong, the
+        directory for temporary files (``TMPDIR``), which needs room for the whole object. When the records fail, the
         object that was there before stays as it is. What a killed process may leave is told at :class:`.spool.Spool`
-        and :func:`.spool.publish`.
+        and :func:`.publishing.publish`.
 
         :param records: the records as the API sent them; what their iterator raises is passed on unchanged
         :return: the receipt
@@ -91,7 +93,7 @@ class Target:
             count = write_records(records, spool, self.format, self.table)
             size = spool.finish()
             publish(spool, self.location)
-        self.location.report_output()
+        report("output", self.location)
         log.info(
             "Wrote %s to %s (%s, %s)",
             counted(count, "record"),
@@ -102,6 +104,6 @@ class Target:
         return Receipt(path=self.location.text, records=count, bytes=size, format=str(self.format))
 
     def _spool(self) -> Spool:
-        if self.location.local is not None:
+        if self.location.remote is None:
             return Spool(nearest_directory(self.location.local), 0o666)
         return Spool(tempfile.gettempdir(), 0o600)

@@ -7,12 +7,9 @@ def load() -> None:
     """
     Load what the process of a real task has.
 
-    A task is forked from its supervisor, the task runner loads plugins and listeners, and the first lineage of a
-    process loads the assets of all installed providers.
+    A task is forked from its supervisor, and the task runner loads plugins and listeners.
     """
     import airflow.sdk.execution_time.supervisor  # noqa: F401
-    from airflow.sdk.lineage import get_hook_lineage_collector
     from airflow.sdk.listener import get_listener_manager
 
     get_listener_manager()
-    get_hook_lineage_collector()

@@ -43,7 +43,7 @@ def _section(medians: dict[str, float], walls: dict[str, list[float]]) -> Sectio
         method=(
             f"{AGENTS:,} agents into a JSONL file at {LATENCY * 1000:.0f} ms a page, no limit at the server; our "
             "operator with all its defaults. From the first request to the closed file; without imports and what "
-            "Airflow loads once a process (plugins, listeners, the providers' assets for lineage). Median of "
+            "Airflow loads once a process (plugins, listeners). Median of "
             f"{ROUNDS} alternating rounds, as a multiple of the fastest alternative."
         ),
         columns=("client", "× fastest alternative", "lowest to highest round"),

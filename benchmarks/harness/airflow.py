@@ -59,7 +59,7 @@ class Airflow:
             time.sleep(LOOK_EVERY)
             self._processes.check()
             now = time.monotonic()
-            states = self._states()
+            states = {dag_id: state for dag_id, state in self._states().items() if dag_id in dag_ids}
             for dag_id, state in states.items():
                 if state in HOLDS_SLOT:
                     began.setdefault(dag_id, now)

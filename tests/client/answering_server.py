@@ -25,7 +25,7 @@ class AnsweringServer:
     """
     Serves inside a ``with`` block and keeps what it was asked.
 
-    :param answer: makes of a request the JSON of a 200, or a status and the JSON
+    :param answer: makes of a request the JSON of a 200, or a status and the JSON; bytes are sent as they are
     """
 
     key = "a-key"
@@ -69,7 +69,7 @@ class AnsweringServer:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
-                self.wfile.write(json.dumps(payload).encode())
+                self.wfile.write(payload if isinstance(payload, bytes) else json.dumps(payload).encode())
 
             do_GET = do_POST = do_PUT = answer  # noqa: N815
 

@@ -129,7 +129,7 @@ def test_a_passing_fault_of_one_chat_is_survived(sandbox: Start, client: Connect
 # All chats
 
 
-@pytest.mark.parametrize(("size", "requests"), [(0, 1), (1, 1), (100, 1), (101, 2), (250, 3), (1000, 11)])
+@pytest.mark.parametrize(("size", "requests"), [(0, 2), (1, 1), (100, 2), (101, 2), (250, 3), (1000, 11)])
 def test_all_chats_come_once_oldest_first_for_the_fewest_requests(
     sandbox: Start, client: Connect, size: int, requests: int
 ) -> None:

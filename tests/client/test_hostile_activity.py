@@ -324,11 +324,34 @@ def test_a_quiet_account_costs_one_look_at_the_front(
     assert [asked.query["offset"] for asked in server.asked].count("0") == 2
 
 
-@pytest.mark.parametrize("size", [1, 50, 100])
-def test_a_quiet_account_of_one_page_costs_one_look_behind_it(client: Connect, size: int) -> None:
+@pytest.mark.parametrize(("size", "behind"), [(0, ["0"]), (1, []), (50, []), (99, []), (100, ["100"])])
+def test_a_quiet_account_of_one_page_costs_a_look_behind_it_where_that_is_full_or_empty(
+    client: Connect, size: int, behind: list[str]
+) -> None:
     with AnsweringServer(Account(size)) as server:
         assert read(client(server)) == list(range(size, 0, -1))
-    assert [asked.query["offset"] for asked in server.asked] == ["0", str(size)]
+    assert [asked.query["offset"] for asked in server.asked] == ["0", *behind]
+
+
+@pytest.mark.parametrize("lie", [-1, 1])
+def test_a_total_that_contradicts_the_end_is_a_warning(client: Connect, lie: int) -> None:
+    with AnsweringServer(Account(230, total=lambda size, *_: size + lie)) as server:
+        listing = client(server).iter_active_chats(0)
+        assert len(list(listing)) == 230
+    assert listing.warnings == [
+        f"HelpCrunch says that there are {230 + lie} chats, but the list ends after 230."
+    ]
+
+
+def test_a_first_page_that_is_empty_once_is_asked_for_again(client: Connect) -> None:
+    account = Account(30)
+
+    def answer(asked: Asked) -> Any:
+        payload = account(asked)
+        return {"data": [], "meta": {"total": 0}} if account.requests == 1 else payload
+
+    with AnsweringServer(answer) as server:
+        assert read(client(server)) == list(range(30, 0, -1))
 
 
 def test_more_chats_of_one_second_than_fit_a_page_end_too(client: Connect) -> None:
@@ -430,17 +453,22 @@ def test_fewer_chats_than_every_page_told_are_loud(client: Connect) -> None:
         read(client(server))
 
 
-@pytest.mark.parametrize("size", [1, 50, 100, 101, 350])
+@pytest.mark.parametrize("size", [1, 50, 100, 101, 199, 298, 350])
 @pytest.mark.parametrize(
     "total",
     [
         untold,
         lambda _, rows, __: len(rows),
+        lambda _, rows, offset: offset + len(rows),
+        lambda size, *_: min(size, 100),
+        lambda size, *_: min(size, 199),
+        lambda size, _, offset: size - offset,
+        lambda *_: 100,
         lambda *_: 0,
         lambda size, *_: size // 2,
         lambda size, *_: 2 * size,
     ],
-    ids=["none", "of the page", "zero", "low", "high"],
+    ids=["none", "of the page", "so far", "capped", "capped later", "left", "limit", "zero", "low", "high"],
 )
 def test_no_wrong_total_ends_it_too_early(client: Connect, size: int, total: Any) -> None:
     with AnsweringServer(account := Account(size, total=total)) as server:

@@ -30,7 +30,8 @@ def test_all_agents_come_once_in_order_for_the_fewest_requests(
     account = sandbox(agents=size)
     listing = client(account).iter_agents()
     assert list(listing) == account.agents
-    assert len(account.journal) == max(1, math.ceil((size - 1) / 99))
+    full_at_the_end = size > 1 and size % 99 == 1
+    assert len(account.journal) == max(1, math.ceil((size - 1) / 99)) + (full_at_the_end or not size)
     assert (listing.warnings, listing.total, listing.records) == ([], size, size)
 
 

@@ -191,6 +191,14 @@ class TestHost:
             ("http://127.0.0.1:9", "http://127.0.0.1:9/v1"),
             ("http://localhost:9/v1", "http://localhost:9/v1"),
             ("http://[::1]:9/v1", "http://[::1]:9/v1"),
+            # One account, one spelling: the address names the request budget.
+            ("https://API.HelpCrunch.com/v1", DEFAULT_URL),
+            ("HTTPS://api.helpcrunch.com:443/v1", DEFAULT_URL),
+            ("https://api.helpcrunch.com./v1", DEFAULT_URL),
+            ("https://api.helpcrunch.com//v1//", DEFAULT_URL),
+            ("https://api.helpcrunch.com/%761", DEFAULT_URL),
+            ("http://LOCALHOST.:80", "http://localhost/v1"),
+            ("http://[0:0:0:0:0:0:0:1]:9", "http://[::1]:9/v1"),
         ],
     )
     def test_address(self, host: str | None, base_url: str, fields: SetConnection) -> None:
@@ -213,6 +221,7 @@ class TestHost:
             "https://api.helpcrunch.com:port/v1",
             "https://api.helpcrunch.com:99999/v1",
             "https://[::1",
+            "https://[::g]/v1",
             "https://api helpcrunch.com/v1",
         ],
     )

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_names import OutletEvents
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset
 from airflow_provider_helpcrunch.client.records import AGENTS
@@ -143,6 +145,17 @@ class TestRoles:
         assert [row["id"] for row in read_records(receipt, table=AGENTS)] == [admin["id"] for admin in admins]
 
 
+def test_a_permanent_error_brings_no_frames_of_the_libraries(
+    sandbox: StartSandbox, connection: SetConnection
+) -> None:
+    connection(sandbox(faults=[Fault("status", status=401, times=0)]))
+    with pytest.raises(HelpCrunchAuthError) as caught:
+        ListAgentsOperator(task_id="agents").execute({})
+    files = {Path(frame.filename).name for frame in traceback.extract_tb(caught.value.__traceback__)}
+    assert files <= {Path(__file__).name, "base.py", "operator.py", "baseoperator.py"}
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
 class TestReceipt:
     @pytest.mark.parametrize("suffix", ["jsonl", "json", "csv", "parquet", "jsonl.gz", "csv.zst"])
     def test_receipt(
@@ -173,7 +186,7 @@ class TestReceipt:
         operator = ListAgentsOperator(
             task_id="agents", output_path=str(path) if to_file else None, outlets=[asset]
         )
-        events = {asset: Event()}
+        events = OutletEvents([(asset, Event())])
         result = operator.execute({"outlet_events": events})
         told = ["HelpCrunch says that there are 5 records, but the list ends after 4."]
         assert [line for line in client_log if "HelpCrunch says that" in line] == told
@@ -188,18 +201,19 @@ class TestReceipt:
         self, sandbox: StartSandbox, connection: SetConnection, tmp_path: Path
     ) -> None:
         connection(sandbox(agents=5))
-        events = {Asset("helpcrunch://agents"): Event(), Asset("file:///data/agents"): Event()}
+        assets = [Asset("helpcrunch://agents"), Asset("file:///data/agents")]
+        events = OutletEvents([(asset, Event()) for asset in assets])
         operator = ListAgentsOperator(
-            task_id="agents", output_path=str(tmp_path / "agents.jsonl"), outlets=[*events, "no asset"]
+            task_id="agents", output_path=str(tmp_path / "agents.jsonl"), outlets=[*assets, "no asset"]
         )
         receipt = operator.execute({"outlet_events": events})
-        assert [event.extra for event in events.values()] == [receipt, receipt]
+        assert [event.extra for _, event in events] == [receipt, receipt]
         assert "warnings" not in receipt
 
     def test_assets_hear_nothing_of_a_failure(self, sandbox: StartSandbox, connection: SetConnection) -> None:
         connection(sandbox(faults=[Fault("status", status=400)]))
         asset = Asset("helpcrunch://agents")
-        events = {asset: Event()}
+        events = OutletEvents([(asset, Event())])
         with pytest.raises(HelpCrunchBadRequestError):
             ListAgentsOperator(task_id="agents", outlets=[asset]).execute({"outlet_events": events})
         assert events[asset].extra is None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_names import OutletEvents
 
 from airflow_provider_helpcrunch._airflow import Asset
 from airflow_provider_helpcrunch.client.records import CHATS
@@ -76,7 +77,7 @@ class TestAll:
         server = sandbox(agents=8, chats=150, timestamps=timestamps)
         connection(server, requests_per_minute=10_000)
         path, asset = tmp_path / f"chats.{suffix}", Asset("helpcrunch://chats")
-        events: Any = {asset: type("Event", (), {"extra": None})()}
+        events: Any = OutletEvents([(asset, type("Event", (), {"extra": None})())])
         operator = ListChatsOperator(task_id="chats", output_path=str(path), outlets=[asset])
         receipt = operator.execute({"outlet_events": events})  # type: ignore[typeddict-item]
         assert receipt == {

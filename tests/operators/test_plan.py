@@ -304,6 +304,45 @@ class TestForms:
             ("status", {"id": CHAT + 1, "status": "on hold"}),
         ]
 
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    def test_a_csv_file_of_a_spreadsheet_with_its_quirks(
+        self, separator: str, server: Sandbox, tmp_path: Path
+    ) -> None:
+        """No last line end, rows of nothing but separators, a column without a name, spaces around names."""
+        path = tmp_path / "plan.csv"
+        lines = [[" id", "assignee ", "status", ""], [str(CHAT), "1003", "closed", ""], [""] * 4, [""] * 4]
+        path.write_text("\r\n".join(separator.join(line) for line in lines))
+        assert apply(str(path))["changed"] == 2
+        assert written(server) == [
+            ("assignee", {"id": CHAT, "assignee": 1003}),
+            ("status", {"id": CHAT, "status": "closed"}),
+        ]
+
+    @pytest.mark.parametrize(
+        ("lines", "why"),
+        [
+            (["id,assignee,id", f"{CHAT},1003,{CHAT + 1}"], "names the column 'id' in two places, 1 and 3"),
+            (["id,assignee", f"{CHAT},1003", ",", f"{CHAT + 1},1003"], "Entry 2 of the plan: id must be"),
+            (["id,assignee", f"{CHAT},1003.0"], "Entry 1 of the plan: assignee must be a HelpCrunch id"),
+            (["id,assignee", "4 410 021,1003"], "Entry 1 of the plan: id must be a HelpCrunch id"),
+            (["ID,assignee", f"{CHAT},1003"], "Entry 1 of the plan: it has ID; a plan knows id,"),
+            (
+                [",id,assignee", f"0,{CHAT},1003"],
+                "Entry 1 of the plan: it has a column without a name; a plan",
+            ),
+            (["id,assignee", f'{CHAT},"1003'], "ends in the middle of record 2, inside of quotes"),
+        ],
+    )
+    def test_a_csv_file_that_is_wrong(
+        self, lines: list[str], why: str, server: Sandbox, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "plan.csv"
+        path.write_text("\n".join(lines))
+        with pytest.raises((HelpCrunchConfigurationError, HelpCrunchStorageError)) as error:
+            apply(str(path))
+        assert why in str(error.value)
+        assert server.journal == []
+
     @pytest.mark.parametrize("suffix", ["jsonl", "json", "jsonl.gz"])
     def test_null_in_json_means_nobody(self, suffix: str, server: Sandbox, tmp_path: Path) -> None:
         path = str(tmp_path / f"plan.{suffix}")

@@ -24,7 +24,7 @@ from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
 try:
-    from airflow.sdk import macros
+    from airflow.sdk.execution_time import macros
 except ImportError:  # Airflow 2
     from airflow import macros
 

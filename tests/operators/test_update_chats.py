@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_names import OutletEvents
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset, TaskDeferred
 from airflow_provider_helpcrunch.client import rate_limit_address
@@ -115,7 +116,7 @@ class TestResult:
     @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
     def test_report(self, suffix: str, server: Sandbox, tmp_path: Path) -> None:
         path, asset = tmp_path / f"report.{suffix}", Asset("helpcrunch://chats")
-        events = {asset: type("Event", (), {"extra": None})()}
+        events = OutletEvents([(asset, type("Event", (), {"extra": None})())])
         result = apply(
             to_agent(1003, CHAT, CHAT + 1),
             {"outlet_events": events},

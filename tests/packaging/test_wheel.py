@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,7 +30,25 @@ CLONE = Path(__file__).resolve().parents[2]
 UV = CLONE / ".venv/tools/bin/uv"
 PACKAGE = "airflow_provider_helpcrunch"
 KEY = "sandbox-key"
-LINES = ("airflow3", "airflow2")
+LINES = ("airflow3", "airflow2", "constraints-2.11.0", "constraints-3.0.6", "constraints-3.1.8")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+DAG = """
+from datetime import datetime, timezone
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
+
+from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
+
+with DAG("wheel", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False):
+    ListAgentsOperator(task_id="agents", output_path="FOLDER/agents.jsonl") >> ReassignChatsOperator(
+        task_id="hand_over", from_agents=1004, to_agents=[1002, 1003], report_path="FOLDER/report.jsonl",
+        max_chats=3,
+    )
+"""
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
@@ -70,7 +89,10 @@ def environment(
     """An empty environment with Airflow and the wheel, and of the rest only what the two need."""
     line: str = request.param
     path = tmp_path_factory.mktemp(line) / "venv"
-    interpreter = (CLONE / ".venv" / line / "bin/python").resolve()
+    # Airflow 2.11 and 3.0 do not run on the newest Python, and the environment of 2.11 has one that all of them know.
+    interpreter = (
+        CLONE / ".venv" / ("airflow3" if line == "airflow3" else "airflow2") / "bin/python"
+    ).resolve()
     run(UV, "venv", "--quiet", "--no-project", "--python", interpreter, path)
     python = path / "bin/python"
     lock = CLONE / f"requirements/{line}.txt"
@@ -139,10 +161,23 @@ class TestContent:
         assert metadata["Name"] == "airflow-provider-helpcrunch"
         assert metadata["License-Expression"] == "Apache-2.0"
         assert metadata["Requires-Python"] == ">=3.11"
-        assert [url for url in metadata.get_all("Project-URL", []) if url.startswith("Documentation, ")]
+        urls = {url.partition(", ")[0] for url in metadata.get_all("Project-URL", [])}
+        assert {"Source", "Changelog", "Issues", "Documentation"} <= urls
+        assert metadata["Maintainer"]
         assert "Typing :: Typed" in metadata.get_all("Classifier", [])
         extras = {"sandbox", "parquet", "redis", "s3", "gcs", "azure", "dev"}
         assert set(metadata.get_all("Provides-Extra", [])) == extras
+
+    def test_links_of_the_description_work_on_a_package_index(self, metadata: email.message.Message) -> None:
+        links = re.findall(r"\]\(([^)\s]+)\)", metadata.get_payload())
+        assert len(links) > 20
+        assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+    def test_source_distribution_holds_the_documentation(self, distributions: Path) -> None:
+        (path,) = distributions.glob("*.tar.gz")
+        with tarfile.open(path) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        assert {str(page.relative_to(CLONE)) for page in (CLONE / "docs").iterdir()} <= names
 
 
 class TestInstalled:
@@ -177,3 +212,61 @@ class TestInstalled:
         assert "Connection failed" in done.stdout
         assert "API key" in done.stdout
         assert "not-the-key" not in done.stdout + done.stderr
+
+    def test_a_listing_and_a_reassignment_run(
+        self, environment: Path, airflow_env: dict[str, str], sandbox: str, tmp_path: Path
+    ) -> None:
+        airflow_env["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"] = json.dumps(
+            {"conn_type": "helpcrunch", "host": sandbox, "password": KEY}
+        )
+        (tmp_path / "dags").mkdir()
+        (tmp_path / "dags/wheel.py").write_text(DAG.replace("FOLDER", str(tmp_path)))
+        run("airflow", "db", "migrate", env=airflow_env)
+        run("airflow", "dags", "reserialize", env=airflow_env)
+        run("airflow", "dags", "test", "wheel", env=airflow_env)
+        assert len((tmp_path / "agents.jsonl").read_text().splitlines()) == 250
+        moved = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
+        assert len(moved) == 3
+        for change in moved:
+            assignee = chat_of(sandbox, change["id"])["assignee"]
+            assert assignee["id"] in {1002, 1003}
+
+
+def chat_of(sandbox: str, chat: int) -> dict[str, Any]:
+    """Read a chat from the account itself, not from what the package says about it."""
+    request = urllib.request.Request(f"{sandbox}/chats/{chat}", headers={"Authorization": f"Bearer {KEY}"})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        found: dict[str, Any] = json.load(response)
+    return found.get("data", found)
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_wheel_is_installed_on_each_python(version: str, wheel: Path, tmp_path: Path) -> None:
+    pyenv = [str(path) for path in Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin")]
+    env = os.environ | {"PATH": os.pathsep.join([*pyenv, os.environ["PATH"]])}
+    command = [UV, "python", "find", "--no-project", version]
+    found = subprocess.run(command, env=env, capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip(f"PYTHON {version} IS NOT ON THIS MACHINE: the wheel was not tried on it")
+    python = tmp_path / "venv/bin/python"
+    run(UV, "venv", "--quiet", "--no-project", "--python", found.stdout.strip(), tmp_path / "venv")
+    lock = CLONE / "requirements/airflow3.txt"
+    run(UV, "pip", "install", "--quiet", "--python", python, "--constraint", lock, wheel)
+    code = f"import {PACKAGE}.operators.chats, {PACKAGE}.hooks.helpcrunch"
+    run(python, "-c", code, env=os.environ | {"AIRFLOW_HOME": str(tmp_path)})
+
+
+def test_the_pinned_install_line_refuses_an_older_airflow(wheel: Path, tmp_path: Path) -> None:
+    command = [
+        UV,
+        "pip",
+        "install",
+        "--dry-run",
+        "--python",
+        sys.executable,
+        "apache-airflow==2.10.5",
+        str(wheel),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert "apache-airflow>=2.11.0" in done.stderr

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -117,6 +118,10 @@ def kill_in_the_middle(tmp_path: Path) -> Callable[[str], list[str]]:
     return kill
 
 
+def _answered(method: str, query: str) -> str | None:
+    return None
+
+
 class S3:
     """A bucket on a real HTTP server, whose uploads fail when told so."""
 
@@ -129,6 +134,8 @@ class S3:
         self.client: Any = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
         self.client.create_bucket(Bucket="bucket")
         self.refused_part: str | None = None
+        self.cut: Callable[[str, str], str | None] = _answered
+        """Says of a request, by method and query, whether the connection ends "before" or "after" it is done."""
 
     def listing(self) -> dict[str, bytes]:
         """Read all objects of the bucket."""
@@ -159,13 +166,21 @@ def s3_server() -> Iterator[S3]:
         if refused and f"partNumber={refused}" in environ["QUERY_STRING"]:
             body = "<Error><Code>AccessDenied</Code><Message>refused</Message></Error>"
             return Response(body, status=403, mimetype="application/xml")(environ, start_response)
+        cut = s3.cut(environ["REQUEST_METHOD"], environ["QUERY_STRING"]) if s3 else None
+        if cut == "after":
+            # The storage does as it is asked, and its answer is lost on the way.
+            b"".join(moto(environ, lambda *_: None))
+        if cut:
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return []
         return moto(environ, start_response)
 
     server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
-    extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
+    once = {"retries": {"max_attempts": 0}}
+    extra = {"endpoint_url": endpoint, "region_name": "us-east-1", "config_kwargs": once}
     connection = {"conn_type": "aws", "login": "x", "password": "x", "extra": extra}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_STORAGE_TESTS", json.dumps(connection))
@@ -180,5 +195,6 @@ def s3_server() -> Iterator[S3]:
 def s3(s3_server: S3) -> Iterator[S3]:
     yield s3_server
     s3_server.refused_part = None
+    s3_server.cut = _answered
     for key in s3_server.listing():
         s3_server.client.delete_object(Bucket="bucket", Key=key)

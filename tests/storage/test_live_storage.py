@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_helpcrunch._airflow import ObjectStoragePath
 from airflow_provider_helpcrunch.client.records import AGENTS
 from airflow_provider_helpcrunch.storage import Target, read_records
 
@@ -31,7 +32,7 @@ FEW = [{"id": n, "name": "Zoë", "email": None, "role": "admin"} for n in range(
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     made = Target.resolve(f"{URL}/helpcrunch-storage-test.{request.param}", AGENTS)
     yield made
-    made.location.filesystem.rm_file(made.location.path.path)
+    ObjectStoragePath(made.location.text).unlink()
 
 
 def test_the_source_fails(target: Target) -> None:
@@ -52,11 +53,12 @@ def test_nobody_sees_a_part(target: Target) -> None:
     sizes = {target.write(FEW)["bytes"]}
     seen: set[int] = set()
     done = threading.Event()
+    place = ObjectStoragePath(target.location.text)
 
     def watch() -> None:
         while not done.wait(0.02):
-            target.location.filesystem.invalidate_cache()
-            seen.add(target.location.filesystem.info(target.location.path.path)["size"])
+            place.fs.invalidate_cache()
+            seen.add(place.fs.info(place.path)["size"])
 
     watcher = threading.Thread(target=watch)
     watcher.start()

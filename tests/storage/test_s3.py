@@ -67,6 +67,59 @@ def test_the_upload_fails(s3: S3, many: Callable[[], Iterator[Any]]) -> None:
     assert os.listdir(tempfile.gettempdir()) == []
 
 
+def test_the_answer_to_the_upload_is_lost(
+    s3: S3, records: list[Any], table: Table, warned: list[str]
+) -> None:
+    s3.client.put_object(Bucket="bucket", Key="x.jsonl", Body=b"old")
+    s3.cut = lambda method, query: "after" if method == "PUT" else None
+    receipt = Target.resolve(f"{s3.url}/x.jsonl", table).write(records)
+    assert list(read_records(receipt)) == records
+    assert len(warned) == 1
+    assert "yet the new object stands there, complete" in warned[0]
+
+
+def test_the_answer_that_completes_an_object_of_many_parts_is_lost(
+    s3: S3, many: Callable[[], Iterator[Any]], warned: list[str]
+) -> None:
+    s3.client.put_object(Bucket="bucket", Key="x.jsonl", Body=b"old")
+    s3.cut = lambda method, query: "after" if method == "POST" and "uploadId" in query else None
+    receipt = Target.resolve(f"{s3.url}/x.jsonl", AGENTS).write(many())
+    s3.cut = lambda method, query: None
+    assert len(s3.listing()["x.jsonl"]) == receipt["bytes"]
+    assert sum(1 for _ in read_records(receipt)) == receipt["records"]
+    assert (len(warned), s3.unfinished()) == (1, [])
+
+
+def test_the_connection_ends_before_the_upload(s3: S3, records: list[Any], table: Table) -> None:
+    target = Target.resolve(f"{s3.url}/x.jsonl", table)
+    size = target.write(records)["bytes"]
+    # An object of the same size is not the new one.
+    for old in (b"old", b"x" * size):
+        s3.client.put_object(Bucket="bucket", Key="x.jsonl", Body=old)
+        s3.cut = lambda method, query: "before" if method == "PUT" else None
+        with pytest.raises(HelpCrunchStorageError, match="that was there before is untouched"):
+            target.write(records)
+        s3.cut = lambda method, query: None
+        assert s3.listing() == {"x.jsonl": old}
+
+
+@pytest.mark.parametrize("beside", ["y.jsonl", "x.jsonl/y"])
+def test_nothing_stands_there(s3: S3, beside: str, table: Table) -> None:
+    s3.client.put_object(Bucket="bucket", Key=beside, Body=b"")
+    s3.cut = lambda method, query: "before" if method == "PUT" else None
+    with pytest.raises(HelpCrunchStorageError, match="could not be published, and no object is there: "):
+        Target.resolve(f"{s3.url}/x.jsonl", table).write([])
+
+
+def test_what_stands_there_cannot_be_looked_at(s3: S3, records: list[Any], table: Table) -> None:
+    target = Target.resolve(f"{s3.url}/x.jsonl", table)
+    s3.cut = lambda method, query: "after" if method == "PUT" else "before"
+    with pytest.raises(HelpCrunchStorageError) as error:
+        target.write(records)
+    assert "and what is there now could not be looked at (" in str(error.value)
+    assert "untouched" not in str(error.value)
+
+
 def test_a_bucket_that_does_not_exist(s3: S3, records: list[Any], table: Table) -> None:
     with pytest.raises(HelpCrunchStorageError, match=r"could not be published.*bucket does not exist"):
         Target.resolve("s3://storage_tests@elsewhere/x.jsonl", table).write(records)

@@ -128,6 +128,56 @@ def test_publishing_fails(
         Target.resolve(str(path), table).write(records)
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["new", "replaced"])
+def test_the_answer_to_the_renaming_is_lost(
+    there: bool,
+    records: list[Any],
+    table: Table,
+    folder: Path,
+    warned: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind_of_spool: str,
+) -> None:
+    """A file server that did it and is asked again says that there is no such file."""
+
+    def rename(source: str, target: str) -> None:
+        replace(source, target)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    replace = os.replace
+    if there:
+        (folder / "x.jsonl").write_bytes(OLD)
+    monkeypatch.setattr(spool.os, "replace", rename)
+    receipt = Target.resolve(str(folder / "x.jsonl"), table).write(records)
+    assert list(read_records(receipt)) == records
+    assert os.listdir(folder) == ["x.jsonl"]
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize("done", ["whole", "half"])
+def test_a_remote_filesystem_that_writes_in_place(
+    done: str, records: list[Any], table: Table, warned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+    from upath import UPath
+
+    def put(self: Any, source: str, target: str, **_: Any) -> None:
+        content = Path(source).read_bytes()
+        self.pipe_file(target, content if done == "whole" else content[: len(content) // 2])
+        raise TimeoutError("the connection was lost")
+
+    place: Any = UPath("memory://helpcrunch/x.jsonl")
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put)
+    if done == "whole":
+        assert Target.resolve(place, table).write(records)["records"] == 3
+        assert (list(read_records(place)), len(warned)) == (records, 1)
+    else:
+        with pytest.raises(HelpCrunchStorageError, match="may be a part of it.*TimeoutError") as error:
+            Target.resolve(place, table).write(records)
+        assert "untouched" not in str(error.value)
+    place.unlink()
+
+
 def test_no_temporary_file_can_be_made(records: list[Any], table: Table, folder: Path) -> None:
     target = Target.resolve(str(folder / "sub" / "x.jsonl"), table)
     folder.rename(folder.with_name("moved"))

@@ -208,14 +208,17 @@ class ChatBulkOperator(HelpCrunchOperator):
 
     def _for_xcom(self, report: Report) -> list[dict[str, Any]] | None:
         """Return the changes as plain dictionaries, unless they are too many."""
+        from airflow_provider_helpcrunch.operators.xcom import unfit_for_xcom
+
         limit = whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
         changes = [outcome._asdict() for outcome in report]
-        if len(json.dumps(changes)) <= limit:
+        problem = unfit_for_xcom(changes, limit)
+        if problem is None:
             return changes
         self.log.warning(
-            "%s: the list of changes is larger than max_xcom_bytes (%d), so the result has only the counts.",
+            "%s: the list of changes %s, so the result has only the counts.",
             "See the report" if self.report_path is not None else "Set report_path to get them in a file",
-            limit,
+            problem,
         )
         return None
 

@@ -67,6 +67,16 @@ class Outcome(NamedTuple):
     error: str | None = None
 
 
+def in_words(counts: Mapping[str, int]) -> str:
+    """
+    Return the counts of a result as a person reads them, those of zero left out.
+
+    :param counts: how many there are, by outcome
+    """
+    told = (f"{count:,} {_IN_WORDS.get(word, word)}" for word, count in counts.items() if count)
+    return ", ".join(told) or "Nothing to do"
+
+
 def columns(outcomes: Sequence[Outcome]) -> list[list[Any]]:
     """
     Return outcomes as plain JSON that packs well: column by column.
@@ -85,16 +95,6 @@ def from_columns(written: Sequence[Sequence[Any]]) -> list[Outcome]:
     """
     ids, *others = written
     return [Outcome(*values) for values in zip(from_steps(ids), *others, strict=True)]
-
-
-def in_words(counts: Mapping[str, int]) -> str:
-    """
-    Return the counts of a result as a person reads them, those of zero left out.
-
-    :param counts: how many there are, by outcome
-    """
-    told = (f"{count:,} {_IN_WORDS.get(word, word)}" for word, count in counts.items() if count)
-    return ", ".join(told) or "Nothing to do"
 
 
 class Report:

@@ -154,7 +154,9 @@ def _changes_of(entry: Any) -> tuple[int, list[Change]]:
     if not isinstance(entry, Mapping):
         msg = f'it must be an object such as {{"id": 1, "assignee": 2}}, not {entry!r}.'
         raise HelpCrunchConfigurationError(msg)
-    if unknown := sorted(str(name) for name in entry if name not in ("id", *FIELDS)):
+    if unknown := sorted(
+        str(name) or "a column without a name" for name in entry if name not in ("id", *FIELDS)
+    ):
         msg = f"it has {', '.join(unknown)}; a plan knows id, {', '.join(FIELDS)}."
         raise HelpCrunchConfigurationError(msg)
     chat = check_id("id", entry.get("id"))

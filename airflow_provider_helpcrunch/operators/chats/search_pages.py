@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.client.list_end import ListEnd
 from airflow_provider_helpcrunch.client.pages import Page
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, HelpCrunchPaginationError
@@ -22,11 +23,12 @@ from airflow_provider_helpcrunch.operators.chats.selection import CLOSED, NEVER,
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
+    from airflow_provider_helpcrunch.client.filters import Filter
     from airflow_provider_helpcrunch.operators.chats.selection import Selection
 
 log = logging.getLogger(__name__)
 
-MOST_STALLED = 20
+MOST_STALLED = 30
 """Pages in a row that may bring nothing new."""
 
 FIRST_STEP = LARGEST_PAGE // 2
@@ -57,7 +59,8 @@ class SearchPages:
     def _begin(self) -> None:
         self.passes += 1
         self._seen: set[int] = set()
-        self._totals: set[int | None] = set()
+        self._end = ListEnd(LARGEST_PAGE, "chats")
+        self._gone = 0
         self._front: int | None = None
         self._stalled = 0
         self._step = FIRST_STEP
@@ -106,7 +109,7 @@ class SearchPages:
         self._accepted += 1
         self._step = FIRST_STEP
         self._seen.update(page.ids)
-        self._totals.add(page.total)
+        self._note_total(page)
         return page
 
     def remaining(self, page: Page) -> int:
@@ -125,20 +128,47 @@ class SearchPages:
             self._widen("HelpCrunch does not find by status what it should")
             return True
         self._fresh = False
-        is_end = page.total == self._offset + len(page)
-        if not page.ids or (is_end and (len(page) < LARGEST_PAGE or not (staying or self._offset))):
-            self._check_count(page)
+        self._gone += len(page) - len(staying)
+        if self._is_over(client, page, staying):
             return False
+        is_end = page.total == self._offset + len(page)
         if self._may_narrow and not self._narrow and not is_end:
             self._left = page.total - len(page) + len(staying) if _is_sane(page) and page.total else None
             self._narrow = self._fresh = True
             self.restart()
-        elif page.ids == [self._anchor]:
-            self._check_end(client)
-            return False
         else:
             self._advance(staying)
         return True
+
+    def _is_over(self, client: HelpCrunchClient, page: Page, staying: list[int]) -> bool:
+        reached = self._offset + len(page)
+        is_cleared = not (staying or self._offset) and (
+            page.total == reached if page.ids else self._accepted > 1
+        )
+        last = page.ids[-1] if page.ids else None
+        new = bool(page.ids) and page.ids != [self._anchor]
+        # A page that was cleared is looked behind by the next pass, which begins there.
+        if not is_cleared and not self._end.is_behind(
+            page, reached, lambda: self._behind(client, len(staying)), last=last, new=new
+        ):
+            return False
+        if self._is_whole and not self._gone:
+            self._end.contradiction(reached, len(self._seen), page.total)
+        return True
+
+    def _behind(self, client: HelpCrunchClient, staying: int) -> Page:
+        """Return the page behind the one that was worked off, whatever its total says."""
+        filters = [*self._selection.filters(), *([NOT_CLOSED] if self._narrow else [])]
+        try:
+            page = client.search_chats_page(filters, offset=self._offset + staying)
+        except HelpCrunchPaginationError:  # empty under a total
+            return Page([], [], None)
+        self._note_total(page)
+        return page
+
+    def _note_total(self, page: Page) -> None:
+        """Take note of the total as it would be without the changes that were made because of this search."""
+        self._end.note_total(None if page.total is None else page.total + self._gone)
 
     def _advance(self, staying: list[int]) -> None:
         if not staying and self._offset:
@@ -179,41 +209,11 @@ class SearchPages:
             msg = f"HelpCrunch sends the same chats again at offset {self._offset}: it ignores the offset."
             raise HelpCrunchPaginationError(msg)
 
-    def _check_count(self, page: Page) -> None:
-        """Where all pages told one total, and it was reached, so many different chats must have been seen."""
-        if (
-            self._is_whole
-            and page.ids
-            and self._totals == {page.total}
-            and len(self._seen) < (page.total or 0)
-        ):
-            msg = (
-                f"HelpCrunch says throughout that there are {page.total} chats, but its pages held "
-                f"{len(self._seen)} different ones: their order changed meanwhile, so it cannot be "
-                "promised that all were found."
-            )
-            raise HelpCrunchPaginationError(msg)
-
-    def _check_end(self, client: HelpCrunchClient) -> None:
-        """Nothing stands behind the last chat, says a page; believe it only if a second look agrees."""
-        filters = [*self._selection.filters(), *([NOT_CLOSED] if self._narrow else [])]
-        try:
-            behind = client.search_chats_page(filters, offset=self._offset + 1)
-        except HelpCrunchPaginationError:
-            return
-        if behind.ids:
-            msg = f"HelpCrunch sends too few chats a page to join pages safely; given up at offset {self._offset}."
-            raise HelpCrunchPaginationError(msg)
-
     def _is_honest(self, client: HelpCrunchClient) -> bool:
         """Say whether the closed chats are all there are, when a search found no others."""
         filters = self._selection.filters()
-        everything = self._left
-        if self._selection.source is None:
-            page = client.search_chats_page(filters, limit=1)
-            everything = page.total if _is_sane(page) else None
-        closed = client.search_chats_page([*filters, CLOSED], limit=1)
-        return everything is not None and _is_sane(closed) and closed.total == everything
+        everything = self._left if self._selection.source is not None else _count(client, filters)
+        return everything is not None and _count(client, [*filters, CLOSED]) == everything
 
 
 def _tells_true_totals(client: HelpCrunchClient) -> bool:
@@ -228,3 +228,12 @@ def _tells_true_totals(client: HelpCrunchClient) -> bool:
 def _is_sane(page: Page) -> bool:
     """Say whether the page tells a total that is not less than what it holds."""
     return page.total is not None and page.total >= len(page)
+
+
+def _count(client: HelpCrunchClient, filters: list[Filter]) -> int | None:
+    """Return the total of a search; ``None`` where it may be no more than the length of the page."""
+    try:
+        page = client.search_chats_page(filters, limit=1)
+    except HelpCrunchPaginationError:  # empty under a total
+        return None
+    return page.total if _is_sane(page) and (page.total != 1 or not page.ids) else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import STRATEGIES, NoSuchAgentError, Strategy, choose
 from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.client.filters import Filter
+from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBadRequestError,
@@ -150,7 +151,7 @@ def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
         if (
             is_honest
             and page.total is not None
-            and (page.total == len(page) or (page.total > len(page) and not empty))
+            and (page.total == len(page) < LARGEST_PAGE or (page.total > len(page) and not empty))
         ):
             return page.total - empty
     log.warning("All chats of agent %d are read to count those that are open.", agent)

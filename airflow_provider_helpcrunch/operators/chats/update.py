@@ -8,7 +8,7 @@ from airflow_provider_helpcrunch.operators.arguments import flag, from_json, is_
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
     from airflow_provider_helpcrunch.operators.chats.plan import Plan
@@ -127,20 +127,23 @@ def _entries(plan: Any) -> list[Any]:
     if isinstance(plan, str) and plan.lstrip().startswith(("[", "{")):
         plan = from_json("plan", plan)
     if isinstance(plan, str) or hasattr(plan, "open") or (isinstance(plan, dict) and "path" in plan):
-        return list(_from_file(plan))
+        return _from_file(plan)
     if isinstance(plan, (dict, bytes)) or not hasattr(plan, "__iter__"):
         msg = f"plan must be a list of changes, its JSON text, or a file; not {type(plan).__name__}."
         raise refused(msg)
     return list(plan)
 
 
-def _from_file(place: Any) -> Iterator[dict[str, Any]]:
+def _from_file(place: Any) -> list[dict[str, Any]]:
     from airflow_provider_helpcrunch.storage import read_records
     from airflow_provider_helpcrunch.storage.formats import choose_format
 
-    entries = read_records(place)
+    entries = list(read_records(place))
     path, name = (place["path"], place.get("format")) if isinstance(place, dict) else (str(place), None)
     # A table has a cell for every column in every row; only JSON can say null on purpose.
-    is_table = choose_format(path, name).kind in ("csv", "parquet")
-    for entry in entries:
-        yield {name: value for name, value in entry.items() if not is_table or value is not None}
+    if choose_format(path, name).kind in ("csv", "parquet"):
+        entries = [{name: value for name, value in entry.items() if value is not None} for entry in entries]
+        # Spreadsheets write rows of nothing but separators behind the last one.
+        while entries and not entries[-1]:
+            entries.pop()
+    return entries

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_names import OutletEvents
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset
 from airflow_provider_helpcrunch.exceptions import (
@@ -169,7 +170,7 @@ class TestReport:
             **{"report_path": path, "outlets": [asset]},
         )
         assert event.extra is None
-        assert operator.execute({"outlet_events": {asset: event}})["report"] == event.extra
+        assert operator.execute({"outlet_events": OutletEvents([(asset, event)])})["report"] == event.extra
 
     def test_a_large_one_stays_out_of_xcom(
         self, account: StartAccount, reassign: Reassign, tmp_path: Path

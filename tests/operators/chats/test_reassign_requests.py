@@ -36,9 +36,14 @@ def test_chats_of_an_agent(strategy: str, chats: int, account: StartAccount, rea
     server.insert_chats(30, assignee=COLLEAGUE)
     result = reassign(strategy=strategy)
     counting = 3 if strategy == "least_loaded" else 0
+    again = 1  # a pass that finds nothing, or the first page once more where that is empty
     assert cost(server) == {
         key: times
-        for key, times in {AGENTS: 1, SEARCH: hundreds(chats) + 1 + counting, WRITE: chats}.items()
+        for key, times in {
+            AGENTS: 1,
+            SEARCH: max(hundreds(chats), 1) + again + counting,
+            WRITE: chats,
+        }.items()
         if times
     }
     assert result["requests"] == len(server.journal)

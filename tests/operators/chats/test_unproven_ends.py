@@ -113,6 +113,58 @@ class TestTotals:
         twist(answer)
         assert_all_moved(server, reassign(from_agents=source, statuses=["opened"]), source, 250)
 
+    @pytest.mark.parametrize("unwanted", [0, 100, 199, 210])
+    @pytest.mark.parametrize("dry_run", [False, True])
+    @pytest.mark.parametrize(
+        "lie",
+        [
+            lambda total, offset, rows: offset + rows,
+            lambda total, offset, rows: min(total, 100),
+            lambda total, offset, rows: min(total, 199),
+            lambda total, offset, rows: total - offset,
+            lambda total, offset, rows: 100,
+        ],
+        ids=["so far", "capped", "capped later", "left", "limit"],
+    )
+    def test_that_seem_to_be_reached(
+        self,
+        lie: Callable[[int, int, int], int],
+        dry_run: bool,
+        unwanted: int,
+        source: int | None,
+        account: StartAccount,
+        reassign: Reassign,
+        twist: Twist,
+    ) -> None:
+        def answer(request: Request, honest: Honest) -> Answer:
+            found = honest(request)
+            payload = json.loads(found.body)
+            return telling(found, total=lie(payload["total"], request.body["offset"], len(payload["data"])))
+
+        server = account()
+        server.insert_chats(unwanted, assignee=source, status="pending")
+        server.insert_chats(150, assignee=source)
+        twist(answer)
+        result = reassign(from_agents=source, statuses=["opened"], dry_run=dry_run)
+        assert result["planned" if dry_run else "changed"] == 150
+        if not dry_run:
+            assert_all_moved(server, result, source, 150)
+
+    def test_of_the_page_alone_while_a_search_by_status_finds_nothing(
+        self, source: int | None, account: StartAccount, reassign: Reassign, twist: Twist
+    ) -> None:
+        def answer(request: Request, honest: Honest) -> Answer:
+            if any(each["operator"] == "!=" for each in by_status(request)):
+                return telling(honest(request), data=[], total=0)
+            found = honest(request)
+            return telling(found, total=len(json.loads(found.body)["data"]))
+
+        server = account()
+        server.insert_chats(30, assignee=source, status="closed")
+        server.insert_chats(120, assignee=source)
+        twist(answer)
+        assert_all_moved(server, reassign(from_agents=source), source, 120)
+
     @pytest.mark.parametrize("closed", [0, 100, 130])
     def test_always_zero_while_a_search_by_status_finds_nothing(
         self, closed: int, source: int | None, account: StartAccount, reassign: Reassign, twist: Twist
@@ -190,7 +242,49 @@ class TestPages:
         assert sorted(chat["id"] for chat in result["chats"]) == meant
 
 
+def test_a_chat_that_is_missing_under_a_steady_total_is_loud_where_the_last_page_is_full(
+    source: int | None, account: StartAccount, reassign: Reassign, twist: Twist
+) -> None:
+    """The place of the last chat is taken by one that was met before."""
+
+    def answer(request: Request, honest: Honest) -> Answer:
+        found = honest(request)
+        rows = json.loads(found.body)["data"]
+        if request.body["offset"] == 99:
+            rows[-1] = chats[5]
+        if request.body["offset"] == 198:
+            rows = [chats[5]]
+        return telling(found, data=rows)
+
+    server = account()
+    chats = server.insert_chats(199, assignee=source)
+    twist(answer)
+    with pytest.raises(HelpCrunchPaginationError, match="there are 199 chats, but its pages held 198"):
+        reassign(from_agents=source, dry_run=True)
+
+
 class TestEmptyFirstPage:
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_once_under_a_total_of_nothing(
+        self,
+        dry_run: bool,
+        source: int | None,
+        account: StartAccount,
+        reassign: Reassign,
+        twist: Twist,
+    ) -> None:
+        searches: list[Request] = []
+
+        def answer(request: Request, honest: Honest) -> Answer:
+            searches.append(request)
+            return telling(honest(request), **({"data": [], "total": 0} if len(searches) == 1 else {}))
+
+        server = account()
+        server.insert_chats(7, assignee=source)
+        twist(answer)
+        result = reassign(from_agents=source, dry_run=dry_run)
+        assert result["planned" if dry_run else "changed"] == 7
+
     def test_once(self, source: int | None, account: StartAccount, reassign: Reassign) -> None:
         server = account(faults=[Fault("empty_page", path=SEARCH)])
         server.insert_chats(7, assignee=source)
@@ -241,6 +335,21 @@ class TestLeastLoaded:
 
         twist(answer)
         self.assert_fair(server, reassign)
+
+    def test_where_a_total_of_the_page_alone_hides_most(
+        self, account: StartAccount, reassign: Reassign, twist: Twist
+    ) -> None:
+        def answer(request: Request, honest: Honest) -> Answer:
+            found = honest(request)
+            return telling(found, total=len(json.loads(found.body)["data"]))
+
+        server = account()
+        server.insert_chats(250, assignee=1002)
+        server.insert_chats(120, assignee=1003)
+        server.insert_chats(60, assignee=LEAVER)
+        twist(answer)
+        reassign(strategy="least_loaded", to_agents=[1002, 1003])
+        assert Counter(write.body["assignee"] for write in server.writes()) == {1003: 60}
 
     def test_under_an_empty_page(self, source: int | None, account: StartAccount, reassign: Reassign) -> None:
         server = account(faults=[Fault("empty_page", path=SEARCH)])

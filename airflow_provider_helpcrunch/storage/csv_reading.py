@@ -1,0 +1,132 @@
+"""The records of a CSV file, ours or one that a spreadsheet wrote."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_helpcrunch.storage.csv_dialect import separator_of, split_fields, split_records
+from airflow_provider_helpcrunch.storage.tabular import restore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_helpcrunch.client.records import Column, Table
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+class _Header(NamedTuple):
+    """
+    The first record of a file.
+
+    :param names: the names of the columns
+    :param width: how many columns there are; at the end, spreadsheets may write some without a name
+    :param separator: what stands between the fields
+    """
+
+    names: list[str]
+    width: int
+    separator: str
+
+
+def read_csv(source: Any, table: Table | None, *, suspicious: bool) -> Iterator[dict[str, Any]]:
+    """
+    Read the records of a CSV file.
+
+    :param source: the file, as a buffered reader of bytes
+    :param table: the types of its columns; ``None``: all are text
+    :param suspicious: whether its size is not the one in its receipt; then a last line without an end, as spreadsheets
+        write it, is taken for one that was cut
+    :return: an iterator over the records
+    :raises EOFError: there is no header, or the file is cut short
+    :raises ValueError: it is no CSV, or a value is not of its column's type
+    """
+    columns = {column.name: column for column in table.columns} if table else {}
+    _refuse_utf16(source.peek(4)[:4])
+    with io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        records = _ended(split_records(text)) if suspicious else split_records(text)
+        header = _header(next(records, ""))
+        for number, record in enumerate(records, 2):
+            if (fields := _fields(record, number, header)) is None:
+                continue
+            yield {
+                name: _typed(columns[name], field, number) if field is not None and name in columns else field
+                for name, field in zip(header.names, fields, strict=True)
+            }
+
+
+def _ended(records: Iterator[str]) -> Iterator[str]:
+    for number, record in enumerate(records, 1):
+        if not record.endswith("\n"):
+            msg = f"the file ends in the middle of record {number}: its size is not the one in the receipt"
+            raise EOFError(msg)
+        yield record
+
+
+def _refuse_utf16(head: bytes) -> None:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+        msg = "the file is in UTF-16: save it as CSV in UTF-8"
+        raise ValueError(msg)
+
+
+def _header(record: str) -> _Header:
+    separator = separator_of(record)
+    found = split_fields(record, separator)
+    _refuse_undecoded(found, "the header")
+    names = [(name or "").strip() for name in found]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        msg = "there is no header"
+        raise EOFError(msg)
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            which = f"the column {name!r}" if name else "no column"
+            msg = f"the header names {which} in two places, {names.index(name) + 1} and {place + 1}"
+            raise ValueError(msg)
+    return _Header(names, len(found), separator)
+
+
+def _fields(record: str, number: int, header: _Header) -> list[str | None] | None:
+    """Return the fields of a record, one for each name; ``None`` for an empty line."""
+    try:
+        fields = split_fields(record, header.separator)
+    except ValueError as exc:
+        msg = f"record {number}: {exc}"
+        raise ValueError(msg) from None
+    if not record.isascii():
+        _refuse_undecoded(fields, f"record {number}", header.names)
+    if len(fields) == len(header.names):
+        return fields
+    return _without_nameless(fields, number, header) if record.strip() else None
+
+
+def _without_nameless(fields: list[str | None], number: int, header: _Header) -> list[str | None]:
+    count = len(header.names)
+    if not count <= len(fields) <= header.width:
+        msg = f"record {number} has {len(fields)} fields, and the header has {header.width}"
+        raise ValueError(msg)
+    for place, field in enumerate(fields[count:], count + 1):
+        if field is not None:
+            msg = f"record {number} has a value in column {place}, which has no name in the header"
+            raise ValueError(msg)
+    return fields[:count]
+
+
+def _refuse_undecoded(fields: Sequence[str | None], whose: str, names: Sequence[str] = ()) -> None:
+    for place, field in enumerate(fields):
+        if field and _UNDECODED.search(field):
+            which = repr(names[place]) if place < len(names) else place + 1
+            msg = f"column {which} of {whose} is not UTF-8: save the file as CSV in UTF-8"
+            raise ValueError(msg)
+
+
+def _typed(column: Column, text: str, number: int) -> Any:
+    try:
+        return restore(column, text)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        # Not the words of the cause: they quote the text, and it may be anybody's personal data.
+        msg = f"column {column.name!r} of record {number} is no {column.type}"
+        raise ValueError(msg) from None

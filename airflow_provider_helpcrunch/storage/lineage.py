@@ -1,0 +1,59 @@
+"""Airflow's lineage hears of what is written and read, where somebody reads it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.storage.location import Location
+
+log = logging.getLogger(__name__)
+
+
+def report(direction: Literal["input", "output"], location: Location) -> None:
+    """
+    Report to Airflow's lineage that an object is read or was written, in the words of ``ObjectStoragePath`` itself.
+
+    The object is there whatever becomes of the report, so a report that fails is a warning.
+
+    :param direction: ``input`` for what is read, ``output`` for what was written
+    :param location: its place
+    """
+    from airflow_provider_helpcrunch._airflow import lineage_is_read
+
+    try:
+        # The collector loads the assets of all installed providers, even where nobody reads what it collects.
+        if not lineage_is_read():
+            return
+        from airflow_provider_helpcrunch._airflow import get_hook_lineage_collector
+
+        collector, context = get_hook_lineage_collector(), _context(location)
+        # Airflow 2.11 calls an asset a dataset.
+        add = getattr(collector, f"add_{direction}_asset", None) or getattr(
+            collector, f"add_{direction}_dataset"
+        )
+        add(context=context, uri=_uri(str(context)))
+    except Exception as exc:
+        log.warning("Airflow's lineage does not know of %s: %s: %s", location.text, type(exc).__name__, exc)
+
+
+def _context(location: Location) -> Any:
+    """Return the path as Airflow's own, which a local file does not need for anything else."""
+    from airflow_provider_helpcrunch.storage.remote import airflow_path
+
+    if location.remote is not None:
+        return location.remote
+    url = location.text if "://" in location.text else f"file://{location.text}"
+    try:
+        return airflow_path(url)
+    except HelpCrunchConfigurationError:  # no Airflow path works here; readers want the URI
+        return url
+
+
+def _uri(uri: str) -> str:
+    """Return the URI in ASCII, the only one that an asset may have."""
+    return uri if uri.isascii() else quote(uri, safe="".join(map(chr, range(128))))

@@ -1,0 +1,135 @@
+"""What a path that somebody wrote means, and which ones would mean something else than was meant."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NoReturn
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+EXTRAS = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gcs"),
+    **dict.fromkeys(("abfs", "abfss", "adl", "az", "wasb", "wasbs"), "azure"),
+}
+"""The object stores, by scheme: which extra of this package installs their filesystem."""
+
+LOCAL = ("file", "local")
+"""The schemes of this machine's own files."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_KNOWN = "|".join([*EXTRAS, "file", "https?", "s?ftp", "(?:web)?hdfs"])
+_ALMOST_URL = re.compile(rf"([a-z][a-z0-9+.-]+):/|({_KNOWN})(:|//)", re.IGNORECASE)
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|[^/]*\\")
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\ufeff]")
+_LONGEST_SHOWN = 200
+
+
+def checked(text: str) -> str:
+    """
+    Return a path as it was written, unless it would lead somewhere else than its author thinks.
+
+    :param text: a local path or a URL
+    :raises HelpCrunchConfigurationError: it names nothing, or would be misunderstood; the message says how to write it
+    """
+    if not text.strip():
+        _refuse("The path is empty: name a file or an object.")
+    if "None" in re.split("[/@]", text.strip()):
+        _refuse(
+            f"{shown(text)} has 'None' in it: a template rendered a value that is not set; give it a default."
+        )
+    if "{{" in text or "{%" in text:
+        _refuse(
+            f"{shown(text)} is a template that was not rendered: pass it as text, in a templated argument."
+        )
+    if found := _INVISIBLE.search(text):
+        _refuse(f"{shown(text)} contains the invisible character {found.group()!r}: remove it.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        _refuse(f"{shown(text)} contains half a character (a lone surrogate): write the path in UTF-8.")
+    if text != text.strip():
+        _refuse(f"{shown(text)} begins or ends with a space: remove it.")
+    if text.endswith("/"):
+        _refuse(f"{shown(text)} names a directory: add a file name.")
+    return text
+
+
+def split(text: str) -> tuple[str, str]:
+    """
+    Split a checked path.
+
+    :param text: a local path or a URL
+    :return: for a URL its scheme and what follows ``://``; else ``""`` and an absolute path on this machine
+    :raises HelpCrunchConfigurationError: the path would be misunderstood; the message says how to write it
+    """
+    scheme, slashes, rest = text.partition("://")
+    if not slashes:
+        return "", _local(text)
+    if not _SCHEME.fullmatch(scheme):
+        _refuse(f"{shown(text)} has '://' and no scheme before it: write s3://bucket/key, or a plain path.")
+    if scheme != scheme.lower():
+        _refuse(f"{shown(text)} must have its scheme in lower case: {scheme.lower()}://….")
+    if scheme in LOCAL:
+        return scheme, _of_file_url(text, scheme, rest)
+    if scheme in EXTRAS:
+        _refuse_unclear_key(text, rest)
+    return scheme, rest
+
+
+def shown(text: str) -> str:
+    """Return a text as messages quote it, cut where it is very long."""
+    return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}…"
+
+
+def _local(text: str) -> str:
+    if _WINDOWS.match(text):
+        _refuse(f"{shown(text)} is a Windows path: write one of the machine that runs the task, with '/'.")
+    if found := _ALMOST_URL.match(text):
+        scheme = found.group().rstrip(":/").lower()
+        _refuse(
+            f"{shown(text)} is almost a URL: write {scheme}://…, or put ./ before it if it is a local file."
+        )
+    if text.startswith("$"):
+        _refuse(f"{shown(text)} names an environment variable, which is not looked up: write its value.")
+    try:
+        return os.path.abspath(_with_home(text))
+    except FileNotFoundError:
+        _refuse(
+            f"{shown(text)} is relative, and the working directory no longer exists: write an absolute path."
+        )
+
+
+def _with_home(text: str) -> str:
+    if not text.startswith("~"):
+        return text
+    user = text.partition("/")[0]
+    homeless = user == "~" and os.environ.get("HOME") == ""
+    if homeless or not os.path.isabs(os.path.expanduser(user)):
+        whose = "this user" if user == "~" else f"the user {user[1:]!r}"
+        _refuse(
+            f"{shown(text)} cannot be resolved, as {whose} has no home directory: write an absolute path."
+        )
+    return os.path.expanduser(text)
+
+
+def _of_file_url(text: str, scheme: str, rest: str) -> str:
+    host, _, path = rest.partition("/")
+    if host.rpartition("@")[2]:
+        _refuse(
+            f"{shown(text)} names the host {host!r}: write {scheme}:///… with three slashes, or a plain path."
+        )
+    return f"/{path}"
+
+
+def _refuse_unclear_key(text: str, rest: str) -> None:
+    place, _, key = rest.partition("/")
+    if not place.rpartition("@")[2]:
+        _refuse(f"{shown(text)} names no bucket: write it before the object, as in s3://bucket/key.")
+    if {".", ".."} & {place.rpartition("@")[2], *key.split("/")}:
+        _refuse(
+            f"{shown(text)} contains '.' or '..', which object stores do not resolve: write the whole key."
+        )
+
+
+def _refuse(msg: str) -> NoReturn:
+    raise HelpCrunchConfigurationError(msg)

@@ -1,0 +1,98 @@
+"""A client that was used before a fork works in the child, and goes on working in the parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis_server import RedisServer
+
+from airflow_provider_helpcrunch.client.rate_limit import Budget
+from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
+from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+
+
+def forked(account: Sandbox, dripping: Sandbox, store: str) -> Any:
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(Path(__file__).with_name("forking.py")),
+            account.url,
+            account.key,
+            store,
+            dripping.url,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])  # before it, what the client logged
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "redis":
+        start: Callable[..., RedisServer] = request.getfixturevalue("redis_server")
+        return start().url
+    return {"memory": "memory://", "sqlite": f"sqlite://{tmp_path}/budget"}[request.param]
+
+
+def test_children_and_parent_share_no_connection_lock_or_thread(
+    sandbox: Callable[..., Sandbox], store: str
+) -> None:
+    account = sandbox(agents=250, departments=30)
+    endless = sandbox(key=account.key, faults=[Fault("drip", times=0)])
+    result = forked(account, endless, store)
+    assert (result["parent"], result["wrong"]) == (True, [])
+    for child in result["children"]:
+        assert "error" not in child
+        assert child["departments"] == [account.departments] * 5
+        assert child["slow"] < 10
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_lock_that_another_thread_held_is_free_in_the_child(kind: str, tmp_path: Path) -> None:
+    store: Any = MemoryStore(5, 1.0) if kind == "memory" else SQLiteStore(tmp_path / "budget", 5, 1.0)
+    budget = Budget(store, 5, 1.0)
+    lock = store._slots.lock if kind == "memory" else store._lock
+    with lock, budget._turn:
+        store.after_fork() if kind == "sqlite" else store._slots.after_fork()
+        budget.after_fork()
+        assert isinstance(store.take(), int)
+        assert not budget._turn.locked()
+
+
+def test_a_real_fork_with_a_lock_held(tmp_path: Path) -> None:
+    code = f"""
+import os, threading, warnings
+from pathlib import Path
+from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
+
+warnings.simplefilter("ignore", DeprecationWarning)
+store = SQLiteStore(Path({str(tmp_path / "budget")!r}), 5, 1.0)
+held, over = threading.Event(), threading.Event()
+
+def hold():
+    with store._lock:
+        held.set()
+        over.wait()
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+if (pid := os.fork()) == 0:
+    os._exit(0 if isinstance(store.take(), int) else 1)
+status = os.waitpid(pid, 0)[1]
+over.set()
+assert isinstance(store.take(), int)
+raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=30, env={**os.environ}, capture_output=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,53 @@
+"""A module that needs an extra says so in the way Airflow knows, and a user reads one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLONE = Path(__file__).resolve().parents[1]
+WITHOUT_REDIS = "import sys; sys.modules['redis'] = None\n"
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_REDIS + code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", ["rate_limit_redis", "redis_scripts"])
+def test_without_its_extra_a_module_is_an_optional_feature(module: str) -> None:
+    code = f"""
+from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+try:
+    import airflow_provider_helpcrunch.client.{module}
+except AirflowOptionalProviderFeatureException as error:
+    print("optional:", error)
+"""
+    assert "optional: " in run(code)
+
+
+def test_without_the_extra_a_budget_in_redis_names_it() -> None:
+    code = """
+from airflow_provider_helpcrunch.client.rate_limit_address import _redis_store
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+try:
+    _redis_store(None, "account", 120, 60.0)
+except HelpCrunchConfigurationError as error:
+    print(error)
+"""
+    assert "pip install 'airflow-provider-helpcrunch[redis]'" in run(code)
+
+
+def test_nothing_imports_the_common_compat_provider() -> None:
+    folders = ["airflow_provider_helpcrunch", "dags", "tests", "scripts", "benchmarks"]
+    files = [path for folder in folders for path in (CLONE / folder).rglob("*.py")]
+    name = ".".join(["providers", "common", "compat"])
+    assert [
+        str(path) for path in [*files, CLONE / "README.md"] if name in path.read_text(encoding="utf-8")
+    ] == []
