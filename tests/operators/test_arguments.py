@@ -35,7 +35,8 @@ ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
     ListChatsOperator: LISTS | {"active_since"},
     SearchChatsOperator: LISTS | TIMES | {"filters", "comparison", "statuses", "assignee", "department"},
     ReassignChatsOperator: BULK
-    | {"from_agents", "to_agents", "statuses", "department", "strategy", "max_chats", "dry_run"},
+    | {"from_agents", "to_agents", "statuses", "department", "strategy", "max_chats", "dry_run"}
+    | {"allow_unknown_agents"},
     UpdateChatsOperator: BULK | {"plan", "check"},
     UpdateChatAssigneeOperator: BULK | {"chat_id", "assignee_id"},
 }
