@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.plurals import counted
 from airflow_provider_helpcrunch.storage.formats import choose_format
 from airflow_provider_helpcrunch.storage.lineage import report
@@ -106,4 +107,12 @@ class Target:
     def _spool(self) -> Spool:
         if self.location.remote is None:
             return Spool(nearest_directory(self.location.local), 0o666)
-        return Spool(tempfile.gettempdir(), 0o600)
+        try:
+            directory = tempfile.gettempdir()
+        except FileNotFoundError as error:
+            msg = (
+                f"Set TMPDIR to a directory that this user can write to: the records of {self.location.text!r} are "
+                "collected in a temporary file first, and there is no usable directory for it."
+            )
+            raise HelpCrunchStorageError(msg) from error
+        return Spool(directory, 0o600)

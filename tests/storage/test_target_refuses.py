@@ -130,3 +130,15 @@ def test_a_mapping_that_is_no_receipt() -> None:
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+def test_without_a_temporary_directory_one_sentence_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, table: Table, s3: Any, records: list[Any]
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+    target = Target.resolve(f"{s3.url}/x.jsonl", table)
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    with pytest.raises(HelpCrunchStorageError, match="Set TMPDIR"):
+        target.write(records)
