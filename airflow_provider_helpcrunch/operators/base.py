@@ -56,6 +56,8 @@ class HelpCrunchOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        # Behind Airflow's own attributes: a deep copy sets them in this order, and Airflow 2.11 needs its own first.
+        self._given = self.__dict__.pop("_given")
         self.helpcrunch_conn_id = helpcrunch_conn_id
         self.patience = patience
 
