@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,8 @@ def check(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "support-operations"},
+    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
         "agent_id": Param(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def count_by_role(receipt: dict[str, Any]) -> dict[str, int]:
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    default_args={"owner": "support-operations"},
+    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
         "base_path": Param(

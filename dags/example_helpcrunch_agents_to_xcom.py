@@ -15,7 +15,7 @@ any size, see `example_helpcrunch_agents_to_object_storage`.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 try:
@@ -49,7 +49,8 @@ def report(lines: list[str]) -> int:
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    default_args={"owner": "support-operations"},
+    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     tags=["example", "helpcrunch"],
 )

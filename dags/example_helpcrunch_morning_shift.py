@@ -16,7 +16,7 @@ While these are spent, the task gives its worker slot back (`deferrable=True`), 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 try:
     from airflow.sdk import Param, dag
@@ -35,7 +35,8 @@ ROLES = ["agent", "agentChatOnly", "superviser", "admin"]  # spelled as HelpCrun
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "support-operations"},
+    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
         "roles": Param(

@@ -80,7 +80,8 @@ def decide(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "support-operations"},
+    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
         "department": Param(

@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from processes import (
     CLONE,
@@ -81,6 +81,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        # A task that starts while the machine is busy must not fail before it has a log.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         # The request budget is a temporary file too.
         "TMPDIR": str(home / "tmp"),
@@ -101,18 +103,26 @@ def start_airflow(processes: Processes, port: int, api_url: str) -> str:
             raise processes.failure(name)
     for name, part in PARTS.items():
         processes.start(name, "airflow", *part)
-    processes.wait_until(lambda: healthy(port), "api-server", pause=0.5)
+    processes.wait_until(lambda: is_healthy(port), "api-server", pause=0.5)
+    # The API that tasks call is built at its first call, which takes 7 s, and on a busy machine half a minute.
+    processes.wait_until(lambda: response(port, "/execution/health"), "api-server", pause=0.5)
     return password
 
 
-def healthy(port: int) -> bool:
-    """Tell whether every part of Airflow says that it is well."""
-    try:
-        with urllib.request.urlopen(f"http://{LOCALHOST}:{port}/api/v2/monitor/health", timeout=5) as answer:
-            report = json.load(answer)
-    except OSError:
-        return False
+def is_healthy(port: int) -> bool:
+    """Say whether every part of Airflow says that it is healthy."""
+    report = response(port, "/api/v2/monitor/health") or {}
     return all(report.get(part, {}).get("status") == "healthy" for part in HEALTH)
+
+
+def response(port: int, path: str) -> dict[str, Any] | None:
+    """Return what the API server says, or ``None`` where it does not."""
+    try:
+        with urllib.request.urlopen(f"http://{LOCALHOST}:{port}{path}", timeout=60) as answer:
+            said: dict[str, Any] = json.load(answer)
+            return said
+    except OSError:
+        return None
 
 
 def serve(options: argparse.Namespace, home: Path) -> None:

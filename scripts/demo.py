@@ -2,9 +2,9 @@
 The main job, end to end, for a person to look at: ``make demo``.
 
 Starts a local HelpCrunch, runs example DAGs with ``airflow dags test``, and shows what came out: two that list agents,
-and one that gives the chats of an agent who leaves to others, first as a dry run. All of it lives in ``.tmp/demo`` of
-the clone and starts from nothing each time; nothing keeps running. With ``HELPCRUNCH_API_KEY`` set the agents are those
-of that account, which is only read; ``HELPCRUNCH_API_URL`` overrides its address.
+and one that gives the chats of an agent who leaves to others, first as a dry run. Each run has a folder of its own below
+``.tmp/demo`` of the clone, and the files of earlier runs stay; nothing keeps running. With ``HELPCRUNCH_API_KEY`` set the
+agents are those of that account, which is only read; ``HELPCRUNCH_API_URL`` overrides its address.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-FOLDER = CLONE / ".tmp" / "demo"
+FOLDER = CLONE / ".tmp" / "demo" / time.strftime("%Y-%m-%dT%H-%M-%S")
 AIRFLOW_HOME = FOLDER / "airflow"
 AIRFLOW_LOG = FOLDER / "airflow.log"
 DAG_TO_XCOM = "example_helpcrunch_agents_to_xcom"
@@ -139,6 +139,7 @@ def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
     check_dry_run(account, begun, chats)
     planned, _ = read_report(FOLDER, DRY)
     dry_run, begun = len(account.journal) - begun, len(account.journal)
+    print(f"The next step takes a minute or two: HelpCrunch allows {SANDBOX_LIMIT} requests a minute.")
     with step(f"DAG {DAG_AGENT_LEAVES}, for real"):
         run_dag(processes, DAG_AGENT_LEAVES, **params, dry_run=False)
     moved, path = read_report(FOLDER, REAL)
@@ -146,7 +147,7 @@ def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
     names = {agent["id"]: agent["name"] for agent in account.agents}
     show_moves(names, (LEAVER, *TAKE_OVER), open_chats(chats), open_chats(account.chats))
     print(f"\nMoved     {len(moved)} chats, each by one request; no other chat was touched")
-    print(f"Dry run   wrote nothing ({dry_run} requests), and foretold who got which chat")
+    print(f"Dry run   wrote nothing ({dry_run} requests), and its report says the same about each chat")
     print(f"Report    {near(path)}")
 
 
@@ -184,18 +185,22 @@ def run_on_account(api_key: str) -> None:
 @contextlib.contextmanager
 def fresh_folder() -> Iterator[None]:
     """
-    Begin with an empty folder, which only this user can read: agents are personal data.
+    Make the folder of this run, which only this user can read: agents are personal data.
+
+    The files that earlier runs wrote stay; their Airflow, which nobody needs any more, goes.
 
     :raises DemoError: another demo is using it
     """
-    FOLDER.parent.mkdir(exist_ok=True)
-    with (FOLDER.parent / "demo.lock").open("w") as lock:
+    FOLDER.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (FOLDER.parent / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             msg = "Another demo is running in this clone; wait for its end."
             raise DemoError(msg) from None
-        shutil.rmtree(FOLDER, ignore_errors=True)
+        for earlier in FOLDER.parent.glob("*/"):
+            for folder in (earlier / AIRFLOW_HOME.name, earlier / "tmp"):
+                shutil.rmtree(folder, ignore_errors=True)
         FOLDER.mkdir(mode=0o700)
         for folder in (AIRFLOW_HOME, FOLDER / "tmp"):
             folder.mkdir()

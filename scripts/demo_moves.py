@@ -111,7 +111,7 @@ def show_moves(
     total = [
         f"{sum(counts[agent] for agent in agents):>{width}}" for counts, width in ((before, 6), (after, 5))
     ]
-    print_table([("id", "name", "before", "after"), *rows, ("", "together", *total)])
+    print_table([("id", "name", "before", "after"), *rows, ("", "total", *total)])
 
 
 def _others(chats: Iterable[Mapping[str, Any]], meant: set[int]) -> list[Mapping[str, Any]]:

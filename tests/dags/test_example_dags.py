@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +48,12 @@ def test_it_runs_only_on_request_and_says_what_it_is_and_whose(bag, dag_id):
     assert set(dag.tags) == {"example", "helpcrunch"}
     assert {task.owner for task in dag.tasks} == {"support-operations"}
     assert "helpcrunch_default" in dag.doc_md
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_task_outlives_a_worker_that_does_not_start(bag, dag_id):
+    assert {task.retries for task in bag.dags[dag_id].tasks} == {2}
+    assert max(task.retry_delay for task in bag.dags[dag_id].tasks) <= timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
