@@ -229,7 +229,7 @@ def _start_parts(processes: Processes, port: int) -> None:
         worker = ("airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs")
         # On SIGTERM it would wait for its tasks.
         processes.start(name, *worker, stop=signal.SIGQUIT)
-    processes.wait_until(lambda: airflow_ui.healthy(port), "api-server", pause=0.5)
+    processes.wait_until(lambda: airflow_ui.is_healthy(port), "api-server", pause=0.5)
     for log in map(processes.log, WORKERS):
         processes.wait_until(lambda log=log: _is_ready(log), log.stem, pause=0.5)  # type: ignore[misc]
 

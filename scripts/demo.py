@@ -2,9 +2,10 @@
 The main job, end to end, for a person to look at: ``make demo``.
 
 Starts a local HelpCrunch, runs example DAGs with ``airflow dags test``, and shows what came out: two that list agents,
-and one that gives the chats of an agent who leaves to others, first as a dry run. Each run has a folder of its own below
-``.tmp/demo`` of the clone, and the files of earlier runs stay; nothing keeps running. With ``HELPCRUNCH_API_KEY`` set the
-agents are those of that account, which is only read; ``HELPCRUNCH_API_URL`` overrides its address.
+and one that gives the chats of an agent who leaves to others, first as a dry run. Each run has a folder of its own
+below ``.tmp/demo`` of the clone, and the files of earlier runs stay; nothing keeps running. With
+``HELPCRUNCH_API_KEY`` set the agents are those of that account, which is only read; ``HELPCRUNCH_API_URL`` overrides
+its address.
 """
 
 from __future__ import annotations
@@ -139,7 +140,6 @@ def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
     check_dry_run(account, begun, chats)
     planned, _ = read_report(FOLDER, DRY)
     dry_run, begun = len(account.journal) - begun, len(account.journal)
-    print(f"The next step takes a minute or two: HelpCrunch allows {SANDBOX_LIMIT} requests a minute.")
     with step(f"DAG {DAG_AGENT_LEAVES}, for real"):
         run_dag(processes, DAG_AGENT_LEAVES, **params, dry_run=False)
     moved, path = read_report(FOLDER, REAL)
@@ -155,6 +155,7 @@ def run_on_sandbox() -> None:
     """Run the DAGs on a local HelpCrunch, compare the result with its account and show it."""
     # The request budget is a temporary file, and nobody else spends it.
     env = airflow_environment(AIRFLOW_HOME) | {"TMPDIR": str(FOLDER / "tmp")}
+    print("This takes about a minute; the slow steps are Airflow's start.\n")
     account = Sandbox(agents=SANDBOX_AGENTS, chats=SANDBOX_CHATS, rate_limit=SANDBOX_LIMIT)
     with contextlib.ExitStack() as running:
         with step(f"A local HelpCrunch with {SANDBOX_AGENTS} agents and {SANDBOX_CHATS:,} chats"):
