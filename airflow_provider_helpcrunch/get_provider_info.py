@@ -54,7 +54,7 @@ _EXTRA_FIELDS: dict[str, Any] = {
             "What requests do while Redis does not answer: wait, as long as the task's patience lasts, or fail at "
             "once. They are never sent uncounted. Empty: wait."
         ),
-        "schema": {"type": ["string", "null"], "examples": ["wait", "fail"]},
+        "schema": {"type": ["string", "null"], "enum": ["wait", "fail"]},
     },
     "connect_timeout": {
         "label": "Connect timeout (seconds)",

@@ -9,6 +9,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,7 +34,8 @@ EXTRAS = [
     "connect_timeout",
     "read_timeout",
 ]
-AIRFLOW_3 = int(airflow.__version__.split(".")[0]) >= 3
+AIRFLOW_VERSION = tuple(map(int, airflow.__version__.split(".")[:2]))
+AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 
 airflow_3_only = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 3 reads the form from the metadata")
 airflow_2_only = pytest.mark.skipif(AIRFLOW_3, reason="Airflow 2 asks the hook for the form")
@@ -140,7 +142,7 @@ class TestForm:
             assert field["schema"]["type"][1:] == ["null"]
             assert "Empty: " in field["description"]
 
-    def test_hook_behaviour_equals_the_metadata(self) -> None:
+    def test_hook_behaviour_equals_the_metadata(self, form_library: None) -> None:
         derived = connection_form.get_ui_field_behaviour()
         assert {key.replace("_", "-"): value for key, value in derived.items()} == CONNECTION_TYPE[
             "ui-field-behaviour"
@@ -155,6 +157,22 @@ class TestForm:
             "IntegerField",
             *["StringField"] * 5,
         ]
+
+    def test_without_the_fab_provider_the_labels_stay_and_extra_can_be_filled_in(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("flask_appbuilder", "flask_appbuilder.fieldwidgets", "wtforms", "wtforms.validators"):
+            monkeypatch.setitem(sys.modules, name, None)
+        assert connection_form.get_connection_form_widgets() == {}
+        behaviour = connection_form.get_ui_field_behaviour()
+        assert behaviour["relabeling"] == {"password": "API key", "host": "API URL"}
+        assert behaviour["hidden_fields"] == ["login", "port", "schema"]
+        jsonschema.validate(behaviour, airflow_schema("customized_form_field_behaviours.schema.json"))
+        assert CONNECTION_TYPE["ui-field-behaviour"]["hidden-fields"] == ["login", "port", "schema", "extra"]
+
+    def test_two_choices_are_a_choice_and_no_free_text(self) -> None:
+        schema = CONNECTION_TYPE["conn-fields"]["rate_limit_on_failure"]["schema"]
+        assert schema == {"type": ["string", "null"], "enum": ["wait", "fail"]}
 
     def test_hook_delegates(self, form_library: None) -> None:
         from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
@@ -181,6 +199,9 @@ class TestFormAsShown:
             "port",
             "url_schema",
         ]
+        if AIRFLOW_VERSION < (3, 2) and find_spec("flask_appbuilder") is None:
+            assert not form["extra_fields"]  # they go into the extra field, which is not hidden then
+            return
         assert {name: field["description"] for name, field in form["extra_fields"].items()} == {
             name: field["description"] for name, field in CONNECTION_TYPE["conn-fields"].items()
         }

@@ -13,20 +13,34 @@ from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 
 
 def get_ui_field_behaviour() -> dict[str, Any]:
-    """Return which standard fields the form hides and how it labels the others, keyed as Airflow 2 spells it."""
-    behaviour = _connection_type()["ui-field-behaviour"]
-    return {key.replace("-", "_"): value for key, value in behaviour.items()}
+    """
+    Return which standard fields the form hides and how it labels the others, keyed as Airflow 2 spells it.
+
+    Airflow 3.0 and 3.1 show fields of our own only where the FAB provider is installed. Without it the extra field
+    stays visible: it is the only place left for them.
+    """
+    behaviour = {
+        key.replace("-", "_"): value for key, value in _connection_type()["ui-field-behaviour"].items()
+    }
+    if not get_connection_form_widgets():
+        behaviour["hidden_fields"] = [name for name in behaviour["hidden_fields"] if name != "extra"]
+        behaviour["placeholders"] = {**behaviour["placeholders"], "extra": '{"requests_per_minute": 60}'}
+    return behaviour
 
 
 def get_connection_form_widgets() -> dict[str, Any]:
     """
-    Return one form field for each extra of the connection, by name.
+    Return one form field for each extra of the connection, by name; none where the FAB provider is not installed.
 
     A field left empty arrives in the connection's extra as ``None`` or not at all, a number with a fraction as text.
     """
-    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-    from wtforms import IntegerField, StringField
-    from wtforms.validators import Optional
+    try:
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from wtforms import IntegerField, StringField
+        from wtforms.validators import Optional
+    except ModuleNotFoundError:
+        # Raised from here, it would make Airflow drop the labels of the standard fields as well.
+        return {}
 
     # Airflow 2 drops a hook whose form has a field of another class than integer, string, password or boolean.
     classes = {"string": StringField, "integer": IntegerField, "number": StringField}
