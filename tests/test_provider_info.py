@@ -184,6 +184,8 @@ class TestForm:
 class TestFormAsShown:
     @airflow_3_only
     def test_airflow_3_api(self, tmp_path: Path) -> None:
+        if AIRFLOW_VERSION == (3, 0) and find_spec("wtforms") is None:
+            pytest.skip("Airflow 3.0 asks no hook for its form where wtforms is missing")
         form = json.loads(run_python(ASK_API, tmp_path))
         standard = form["standard_fields"]
         assert form["hook_name"] == "HelpCrunch"
@@ -199,9 +201,6 @@ class TestFormAsShown:
             "port",
             "url_schema",
         ]
-        if AIRFLOW_VERSION < (3, 2) and find_spec("flask_appbuilder") is None:
-            assert not form["extra_fields"]  # they go into the extra field, which is not hidden then
-            return
         assert {name: field["description"] for name, field in form["extra_fields"].items()} == {
             name: field["description"] for name, field in CONNECTION_TYPE["conn-fields"].items()
         }

@@ -16,8 +16,7 @@ def get_ui_field_behaviour() -> dict[str, Any]:
     """
     Return which standard fields the form hides and how it labels the others, keyed as Airflow 2 spells it.
 
-    Airflow 3.0 and 3.1 show fields of our own only where the FAB provider is installed. Without it the extra field
-    stays visible: it is the only place left for them.
+    Where the fields of our own cannot be made, the extra field stays visible: it is the only place left for them.
     """
     behaviour = {
         key.replace("-", "_"): value for key, value in _connection_type()["ui-field-behaviour"].items()
@@ -30,17 +29,25 @@ def get_ui_field_behaviour() -> dict[str, Any]:
 
 def get_connection_form_widgets() -> dict[str, Any]:
     """
-    Return one form field for each extra of the connection, by name; none where the FAB provider is not installed.
+    Return one form field for each extra of the connection, by name; none where ``wtforms`` is not installed.
+
+    Airflow 2.11 brings it with Flask AppBuilder. Airflow 3.0 and 3.1 do not, unless the FAB provider is installed: 3.1
+    has stand-ins for both, and 3.0 asks no hook for its form where ``wtforms`` is missing.
 
     A field left empty arrives in the connection's extra as ``None`` or not at all, a number with a fraction as text.
     """
     try:
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
         from wtforms import IntegerField, StringField
         from wtforms.validators import Optional
     except ModuleNotFoundError:
         # Raised from here, it would make Airflow drop the labels of the standard fields as well.
         return {}
+    try:
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    except ModuleNotFoundError:
+        look: dict[str, Any] = {}  # Airflow 3 draws the form itself
+    else:
+        look = {"widget": BS3TextFieldWidget()}
 
     # Airflow 2 drops a hook whose form has a field of another class than integer, string, password or boolean.
     classes = {"string": StringField, "integer": IntegerField, "number": StringField}
@@ -51,7 +58,7 @@ def get_connection_form_widgets() -> dict[str, Any]:
             field["label"],
             description=field["description"],
             validators=[Optional()],
-            widget=BS3TextFieldWidget(),
+            **look,
         )
     return widgets
 
