@@ -65,7 +65,7 @@ test-airflow2: $(ENV2)/.stamp ## run all tests on Airflow 2.11
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow2 $(ENV2)/bin/python -m pytest $(ARGS)
 
 OLDER := 3.0.6 3.1.8
-FAST := tests/test_exceptions.py tests/test_optional_features.py tests/hooks/test_helpcrunch.py \
+FAST := tests/test_exceptions.py tests/test_provider_info.py tests/test_optional_features.py tests/hooks/test_helpcrunch.py \
 	tests/client/test_broken_texts.py tests/storage/test_reading_faults.py tests/storage/test_csv_of_spreadsheets.py \
 	tests/storage/test_misfits.py tests/operators/test_agents.py tests/operators/test_arguments.py \
 	tests/operators/test_update_chats.py tests/operators/test_search_chats.py \
