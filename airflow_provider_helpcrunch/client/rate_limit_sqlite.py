@@ -64,8 +64,7 @@ class SQLiteStore:
         self._clock = clock
         self._paused_until = 0.0
         self._inherited: list[sqlite3.Connection] = []
-        self._is_paused = False
-        self._open()
+        self._forget_connection()
         renew_after_fork(self)
         pause_while_forking(self)
         self._refuse_unusable()
@@ -74,20 +73,17 @@ class SQLiteStore:
         """Fail now, before a request is wanted, where the file will never do; a busy one may be free by then."""
         try:
             with self._lock:
-                self._prepare()
+                self._connected()
         except (sqlite3.Error, OSError) as error:
             if self._away(error).lasting:
                 raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
 
-    def _open(self) -> None:
+    def _forget_connection(self) -> None:
+        """Connect at the next use: what goes wrong then is told to who uses it."""
         self._lock = threading.Lock()
+        self._is_paused = False
         self._is_ready = False
-        try:
-            self._db = sqlite3.connect(
-                self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
+        self._db: sqlite3.Connection | None = None
 
     def before_fork(self) -> None:
         """Wait until no thread is inside SQLite: its own locks would stay locked in the child."""
@@ -101,9 +97,9 @@ class SQLiteStore:
 
     def after_fork(self) -> None:
         """Open the file anew: SQLite allows no connection in two processes, not even to close it."""
-        self._is_paused = False
-        self._inherited.append(self._db)
-        self._open()
+        if self._db is not None:
+            self._inherited.append(self._db)
+        self._forget_connection()
 
     def take(self) -> int | Wait | Away:
         """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
@@ -166,7 +162,8 @@ class SQLiteStore:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._db.close()
+            if self._db is not None:
+                self._db.close()
 
     def _begin(self, db: sqlite3.Connection) -> tuple[float, float]:
         """Return the time and the end of the pause, with what a clock that was set back has left behind mended."""
@@ -184,37 +181,32 @@ class SQLiteStore:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            if not self._is_ready:
-                self._prepare()
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:  # something failed; a full disk ends the transaction by itself
-                    with contextlib.suppress(sqlite3.Error):
-                        self._db.execute("ROLLBACK")
+        with self._lock, _committed(self._connected()) as db:
+            yield db
 
-    def _prepare(self) -> None:
+    def _connected(self) -> sqlite3.Connection:
+        """Return the connection to the file, with all in it that is needed."""
+        if self._db is None:
+            self._db = sqlite3.connect(
+                self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
+            )
+        if not self._is_ready:
+            self._prepare(self._db)
+            self._is_ready = True
+        return self._db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
         """Make what is missing in the file; other processes may be doing the same."""
         # A power cut may cost the last permits, which a reboot outlasts; a sync to disk would cost every request.
-        self._db.execute("PRAGMA synchronous=OFF")
+        db.execute("PRAGMA synchronous=OFF")
         # Faster, and not needed: while another process opens the file too, the old mode stays for now.
         with contextlib.suppress(sqlite3.OperationalError):
-            self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        with _committed(db):
             for statement in SCHEMA:
-                self._db.execute(statement)
-            (slots,) = self._db.execute("SELECT count(*) FROM slot").fetchone()
-            self._db.executemany("INSERT INTO slot VALUES (?, 0)", ((n,) for n in range(slots, self._limit)))
-            self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-        self._is_ready = True
+                db.execute(statement)
+            (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
+            db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, self._limit)))
 
     def _away(self, error: Exception) -> Away:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -227,6 +219,19 @@ class SQLiteStore:
             f"The request budget in {self._path} cannot be used ({error}). "
             "Delete the file if it is damaged, or set rate_limit_store on the connection to a place that works."
         )
+
+
+@contextlib.contextmanager
+def _committed(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Commit what is done inside the block, or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:  # something failed; a full disk ends the transaction by itself
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
 
 
 def private_directory(path: Path) -> Path:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from redis_server import RedisServer
 
+from airflow_provider_helpcrunch.client.forks import _after_fork
 from airflow_provider_helpcrunch.client.rate_limit import Budget
 from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
-from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
+from airflow_provider_helpcrunch.client.rate_limit_stores import Away, MemoryStore
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 
@@ -96,3 +97,18 @@ raise SystemExit(os.waitstatus_to_exitcode(status))
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=30, env={**os.environ}, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_holder_that_cannot_go_on_keeps_no_other_from_it(tmp_path: Path) -> None:
+    """The directory of a budget may be gone by the time of the fork; only who uses that budget hears of it."""
+    first = SQLiteStore(tmp_path / "gone", 5, 1.0)
+    (tmp_path / "place").mkdir()
+    lost = SQLiteStore(tmp_path / "place" / "budget", 5, 1.0)
+    last = SQLiteStore(tmp_path / "other", 5, 1.0)
+    for file in (tmp_path / "place").iterdir():
+        file.unlink()
+    (tmp_path / "place").rmdir()
+    _after_fork()
+    assert isinstance(lost.take(), Away)
+    assert isinstance(first.take(), int)
+    assert isinstance(last.take(), int)
