@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import airflow
 import pytest
 from airflow_names import DAG
+from airflow_process import run
 
 from airflow_provider_helpcrunch._airflow import Asset
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
@@ -28,29 +26,6 @@ from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 AIRFLOW_3 = int(airflow.__version__.split(".")[0]) >= 3
 KEY = "hc-5fQ8wZ1nB7xK3mT9vR2cL6yD4pS0gH"
-
-
-def run(code: str, home: Path, **env: str) -> str:
-    """Run ``code`` in a process of its own, on an Airflow that has nothing yet; return what it prints."""
-    settings = {
-        "AIRFLOW_HOME": str(home),
-        "TESTS": str(Path(__file__).parents[1]),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-    }
-    file = home / "code.py"
-    file.write_text(code)
-    done = subprocess.run(
-        [sys.executable, str(file)],
-        env={**os.environ, **settings, **env},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    return done.stdout + done.stderr
 
 
 LISTS = {

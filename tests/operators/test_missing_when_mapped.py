@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from airflow_process import run
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -71,27 +70,14 @@ def test_mapped(sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
         :7
     ]
     before = {chat: server.chat(chat)["assignee"] for chat in given}
-    (tmp_path / "dag.py").write_text(DAG_FILE)
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "dag.py")],
-        env={
-            **os.environ,
-            "AIRFLOW_HOME": str(tmp_path),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-            "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": server.connection(requests_per_minute=1000),
-            "AGENT": str(agent),
-            "CHATS": json.dumps(given),
-            "TESTS": str(Path(__file__).parents[1]),
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=180,
+    output = run(
+        DAG_FILE,
+        tmp_path,
+        AIRFLOW_CONN_HELPCRUNCH_DEFAULT=server.connection(requests_per_minute=1000),
+        AGENT=str(agent),
+        CHATS=json.dumps(given),
     )
-    output = done.stdout + done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("states:"))
+    (line,) = (line for line in output.splitlines() if line.startswith("states:"))
     states = json.loads(line.removeprefix("states:"))
     failed = {task for task, state in states.items() if state.endswith("failed")}
     assert failed == {"search[-1]", "give[-1]", "upstream[1]", "kwargs[1]", "kwargs[2]"}, output[-9000:]

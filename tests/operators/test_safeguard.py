@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from airflow_process import run
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -42,26 +41,13 @@ if __name__ == "__main__":
 def test_no_operator_calls_execute_from_outside(sandbox: object, tmp_path: Path) -> None:
     server: Sandbox = sandbox(chats=20)  # type: ignore[operator]
     chat, other = server.chats[0]["id"], server.agents[1]["id"]
-    (tmp_path / "dag.py").write_text(TASKS)
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "dag.py")],
-        env={
-            **os.environ,
-            "AIRFLOW_HOME": str(tmp_path),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-            "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": server.connection(requests_per_minute=1000),
-            "CHAT": str(chat),
-            "AGENT": str(other),
-            "TESTS": str(Path(__file__).parents[1]),
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=180,
+    output = run(
+        TASKS,
+        tmp_path,
+        AIRFLOW_CONN_HELPCRUNCH_DEFAULT=server.connection(requests_per_minute=1000),
+        CHAT=str(chat),
+        AGENT=str(other),
     )
-    output = done.stdout + done.stderr
     states = [line.split() for line in output.splitlines() if line.startswith("state:")]
     assert len(states) >= 14, output[-5000:]
     assert {state for _, _, state in states} == {"success"}, output[-5000:]

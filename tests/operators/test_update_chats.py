@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from airflow_names import OutletEvents
+from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset, TaskDeferred
 from airflow_provider_helpcrunch.client import rate_limit_address
@@ -67,34 +68,6 @@ def to_agent(agent: int, *chats: int) -> list[dict[str, Any]]:
 
 def outcomes(result: dict[str, Any]) -> list[tuple[int, str, str]]:
     return [(change["id"], change["field"], change["outcome"]) for change in result["chats"]]
-
-
-class Instance:
-    """Stands for the task instance in a context."""
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = json.loads(json.dumps(value))
-
-
-class Store:
-    """Stands for Airflow 3.3's ``task_state_store``; the real one is in ``test_state_store.py``."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-        self.largest = 0
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.values[key]) if key in self.values else default
-
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        self.values[key] = json.dumps(value)
-        self.largest = max(self.largest, len(self.values[key]))
-
-    def delete(self, key: str) -> None:
-        self.values.pop(key, None)
 
 
 class TestResult:
@@ -326,7 +299,7 @@ class TestPlace:
         result = apply(self.PLAN, {"task_state_store": store})
         assert [request.chat for request in server.writes()] == [entry["id"] for entry in self.PLAN]
         assert outcomes(result) == [(entry["id"], "assignee", "changed") for entry in self.PLAN]
-        assert store.values == {}
+        assert store.kept == {}
 
     def test_without_a_store_it_starts_over_and_ends_the_same(self, server: Sandbox) -> None:
         stop_after(server, 12)
@@ -351,7 +324,7 @@ class TestPlace:
         server.clear_faults()
         assert apply(plan, {"task_state_store": store})["changed"] == 260
         assert [request.chat for request in server.writes()] == [entry["id"] for entry in plan]
-        assert store.values == {}
+        assert store.kept == {}
         assert store.largest < 65_535  # what Airflow stores without a warning
 
     def test_failed_changes_are_tried_again_and_refused_ones_too(self, server: Sandbox) -> None:

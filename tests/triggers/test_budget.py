@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import importlib
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.triggers.base import TriggerEvent
+from airflow_process import run
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
@@ -153,28 +151,14 @@ if __name__ == "__main__":
 
 
 def test_under_dag_test(tmp_path: Path) -> None:
-    file = tmp_path / "dag.py"
-    file.write_text(DAG_FILE)
     with Sandbox(agents=4, chats=0, rate_limit=20, window=1.4) as server:
         chats = [chat["id"] for chat in server.insert_chats(35, assignee=1001)]
-        settings = {
-            "AIRFLOW_HOME": str(tmp_path),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-            "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": server.connection(requests_per_minute=20),
-            "CHATS": json.dumps(chats[:15]),
-        }
-        done = subprocess.run(
-            [sys.executable, str(file)],
-            env={**os.environ, **settings},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=180,
+        output = run(
+            DAG_FILE,
+            tmp_path,
+            AIRFLOW_CONN_HELPCRUNCH_DEFAULT=server.connection(requests_per_minute=20),
+            CHATS=json.dumps(chats[:15]),
         )
-        output = done.stdout + done.stderr
-        assert done.returncode == 0, output[-5000:]
         assert "success" in json.loads((tmp_path / "state.json").read_text()), output[-5000:]
         results = json.loads((tmp_path / "results.json").read_text())
         assert (results["moved"]["changed"], results["closed"]["changed"]) == (35, 15)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from airflow.models.trigger import Trigger
+from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import TaskDeferred
 from airflow_provider_helpcrunch.client import transport
@@ -52,32 +53,6 @@ SMALL = 8 * 1024
 NAMES = "abcdefghijklmnopqrstuvwxyzäöü "
 COLUMN = 65_535
 """Bytes that MySQL's TEXT holds, in which Airflow keeps a trigger's arguments and its event."""
-
-
-class Store:
-    """Stands for Airflow 3.3's ``task_state_store``."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.kept[key]) if key in self.kept else default
-
-    def set(self, key: str, value: Any) -> None:
-        self.kept[key] = json.dumps(value)
-
-    def delete(self, key: str) -> None:
-        self.kept.pop(key, None)
-
-
-class Instance:
-    """Stands for the task instance."""
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = json.loads(json.dumps(value))
 
 
 class Line:

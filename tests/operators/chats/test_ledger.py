@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from task_context import Store
 
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
@@ -24,32 +25,6 @@ Reassign = Callable[..., dict[str, Any]]
 
 LEAVER = 1001
 WRITE = "/v1/chats/assignee"
-
-
-class Store:
-    """Stands for Airflow's store: JSON alone survives. Fails in the methods it is told to."""
-
-    def __init__(self, *broken: str) -> None:
-        self.kept: dict[str, str] = {}
-        self.broken = broken
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self._fail("get")
-        return json.loads(self.kept[key]) if key in self.kept else default
-
-    def set(self, key: str, value: Any) -> None:
-        self._fail("set")
-        assert value is not None
-        self.kept[key] = json.dumps(value)
-
-    def delete(self, key: str) -> None:
-        self._fail("delete")
-        self.kept.pop(key, None)
-
-    def _fail(self, method: str) -> None:
-        if method in self.broken:
-            message = "the API server is away"
-            raise RuntimeError(message)
 
 
 def interrupt(server: Sandbox, after: int) -> None:

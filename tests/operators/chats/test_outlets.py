@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow_process import run
+from task_context import Instance
 
 from airflow_provider_helpcrunch._airflow import Asset
 from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError, HelpCrunchRefusedError
@@ -96,40 +95,21 @@ print("COUNTS", json.dumps(counts))
 
 def test_a_dry_run_emits_no_event(tmp_path: Path) -> None:
     (tmp_path / "dags.py").write_text(DAG_FILE)
-    (tmp_path / "run.py").write_text(RUN)
+    confs = [{"dry": True, "most": 60}, {"dry": False, "most": 40}, {"dry": True, "most": 5}]
     with Sandbox(agents=4, chats=0, rate_limit=None) as server:
         server.insert_chats(60, assignee=LEAVER)
-        settings = {
-            "AIRFLOW_HOME": str(tmp_path),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags.py"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-            "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": server.connection(requests_per_minute=30),
-        }
-        confs = [{"dry": True, "most": 60}, {"dry": False, "most": 40}, {"dry": True, "most": 5}]
-        done = subprocess.run(
-            [sys.executable, str(tmp_path / "run.py"), json.dumps(confs), str(tmp_path / "airflow.db")],
-            env={**os.environ, **settings},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
+        output = run(
+            RUN,
+            tmp_path,
+            json.dumps(confs),
+            str(tmp_path / "airflow.db"),
             timeout=280,
+            AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path / "dags.py"),
+            AIRFLOW_CONN_HELPCRUNCH_DEFAULT=server.connection(requests_per_minute=30),
         )
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, output[-5000:]
     counts = json.loads(next(line for line in output.splitlines() if line.startswith("COUNTS"))[7:])
     assert counts == [0, 3, 3], output[-5000:]
     assert len(server.writes()) == 41
-
-
-class Instance:
-    """Stands for the task instance."""
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = json.loads(json.dumps(value))
 
 
 class Events:

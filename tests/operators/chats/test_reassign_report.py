@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow_names import OutletEvents
+from task_context import Instance
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset
 from airflow_provider_helpcrunch.exceptions import (
@@ -35,16 +36,6 @@ class Event:
     """Stands for one entry of ``outlet_events``."""
 
     extra: Any = None
-
-
-class Instance:
-    """Stands for the task instance of a context."""
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = json.loads(json.dumps(value))
 
 
 def written(server: Sandbox) -> dict[int, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from task_context import Store
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException
 from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError, HelpCrunchConfigurationError
@@ -19,22 +19,6 @@ Reassign = Callable[..., dict[str, Any]]
 
 LEAVER, LEFT, TYPO = 1001, 1005, 9999
 WRITE = "/v1/chats/assignee"
-
-
-class Store:
-    """Stands for Airflow 3.3's ``task_state_store``."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.kept[key]) if key in self.kept else default
-
-    def set(self, key: str, value: Any) -> None:
-        self.kept[key] = json.dumps(value)
-
-    def delete(self, key: str) -> None:
-        self.kept.pop(key, None)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

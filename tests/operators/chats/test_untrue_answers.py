@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from task_context import Instance, Store
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError, HelpCrunchRefusedError
 from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperator, UpdateChatsOperator
@@ -27,32 +28,6 @@ PUT = ("PUT", WRITE)
 
 def outcomes(result: dict[str, Any]) -> list[str]:
     return [chat["outcome"] for chat in result["chats"]]
-
-
-class Store:
-    """Stands for Airflow 3.3's ``task_state_store``."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.kept[key]) if key in self.kept else default
-
-    def set(self, key: str, value: Any) -> None:
-        self.kept[key] = json.dumps(value)
-
-    def delete(self, key: str) -> None:
-        self.kept.pop(key, None)
-
-
-class Instance:
-    """Stands for the task instance."""
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = json.loads(json.dumps(value))
 
 
 def echo(server: Sandbox, *chats: int) -> Callable[[Request, Honest], Answer]:
