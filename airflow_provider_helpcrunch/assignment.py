@@ -20,6 +20,19 @@ from typing import Any, TypeAlias
 Strategy: TypeAlias = Callable[[Mapping[str, Any], Mapping[int, int]], int]
 
 
+NOBODY = frozenset({"unassigned", "nobody"})
+"""Words for no agent, where a template cannot say ``None``."""
+
+
+def is_nobody(value: Any) -> bool:
+    """
+    Say whether a value stands for no agent.
+
+    :param value: what was given as an agent
+    """
+    return value is None or (isinstance(value, str) and value in NOBODY)
+
+
 class NoSuchAgentError(ValueError):
     """A strategy chose an agent who is not among those it may choose from."""
 

@@ -15,6 +15,7 @@ from airflow_provider_helpcrunch.client.credentials import (
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.filters import check_filters
 from airflow_provider_helpcrunch.client.ids import check_id, id_in
+from airflow_provider_helpcrunch.client.models import chat_of
 from airflow_provider_helpcrunch.client.pages import ListRequest, Page
 from airflow_provider_helpcrunch.client.pagination import ActivityListing, Listing, refuse_wrong_activity
 from airflow_provider_helpcrunch.client.rate_limit import (
@@ -23,7 +24,6 @@ from airflow_provider_helpcrunch.client.rate_limit import (
     Budget,
 )
 from airflow_provider_helpcrunch.client.rate_limit_address import DEFAULT_STORE, open_budget
-from airflow_provider_helpcrunch.client.records import chat_of
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
 from airflow_provider_helpcrunch.client.timestamps import moment
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from airflow_provider_helpcrunch.client.filters import Filter
-    from airflow_provider_helpcrunch.client.records import Agent, Chat, Department, Organization
+    from airflow_provider_helpcrunch.client.models import Agent, Chat, Department, Organization
     from airflow_provider_helpcrunch.client.timestamps import Moment
 
     Filters = Iterable[Filter | Mapping[str, Any]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_helpcrunch.client.ids import id_of
-from airflow_provider_helpcrunch.client.records import chat_of
+from airflow_provider_helpcrunch.client.models import chat_of
 from airflow_provider_helpcrunch.client.response import error_details
 from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
@@ -14,7 +14,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_helpcrunch.client.records import Chat
+    from airflow_provider_helpcrunch.client.models import Chat
     from airflow_provider_helpcrunch.client.redaction import Redactor
 
 

@@ -12,7 +12,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from airflow_provider_helpcrunch.client.records import Record
+    from airflow_provider_helpcrunch.schema import Record
 
 
 @dataclass(frozen=True, slots=True)

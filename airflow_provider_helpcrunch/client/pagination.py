@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_helpcrunch.client.pages import Page
-    from airflow_provider_helpcrunch.client.records import Record
+    from airflow_provider_helpcrunch.schema import Record
 
     Fetch = Callable[..., Page]
     """``fetch(offset, limit, cancelled, probe=False)``: one page, given up when the event ``cancelled`` is set.

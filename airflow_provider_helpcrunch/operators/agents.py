@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
-    from airflow_provider_helpcrunch.client.records import Record, Table
+    from airflow_provider_helpcrunch.schema import Record, Table
 
 
 LONGEST_ROLE = 60
@@ -60,7 +60,7 @@ class ListAgentsOperator(HelpCrunchListOperator):
 
     def table(self) -> Table:
         """Return the columns of agents."""
-        from airflow_provider_helpcrunch.client.records import AGENTS
+        from airflow_provider_helpcrunch.schema import AGENTS
 
         return AGENTS
 

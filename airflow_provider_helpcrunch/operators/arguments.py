@@ -10,14 +10,6 @@ from typing import Any
 _SHOWN = re.compile(r"(\w*\()+['\"\d\[{)]|<")
 """How a template shows a tuple, a set or another object of Python's that is no list."""
 
-NOBODY = frozenset({"unassigned", "nobody"})
-"""Words for no agent, where a template cannot say ``None``."""
-
-
-def is_nobody(value: Any) -> bool:
-    """Say whether the value stands for no agent."""
-    return value is None or (isinstance(value, str) and value in NOBODY)
-
 
 def refused(msg: str) -> Exception:
     """Return the error for a wrong argument; nothing has been sent or written yet."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.pagination import ActivityListing
-    from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+    from airflow_provider_helpcrunch.schema import Record, Table
     from airflow_provider_helpcrunch.storage import Target
 
 T = TypeVar("T")

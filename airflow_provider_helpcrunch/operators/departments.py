@@ -8,7 +8,7 @@ from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
-    from airflow_provider_helpcrunch.client.records import Table
+    from airflow_provider_helpcrunch.schema import Table
 
 
 class ListDepartmentsOperator(HelpCrunchListOperator):
@@ -35,7 +35,7 @@ class ListDepartmentsOperator(HelpCrunchListOperator):
 
     def table(self) -> Table:
         """Return the columns of departments."""
-        from airflow_provider_helpcrunch.client.records import DEPARTMENTS
+        from airflow_provider_helpcrunch.schema import DEPARTMENTS
 
         return DEPARTMENTS
 

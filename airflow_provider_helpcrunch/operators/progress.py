@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing, Usage
     from airflow_provider_helpcrunch.client.pagination import ActivityListing
-    from airflow_provider_helpcrunch.client.records import Record
+    from airflow_provider_helpcrunch.schema import Record
 
 EVERY = 10.0
 """Seconds between two lines of a long listing."""

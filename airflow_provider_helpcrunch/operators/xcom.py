@@ -10,7 +10,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchXComSizeError, Help
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_provider_helpcrunch.client.records import Record
+    from airflow_provider_helpcrunch.schema import Record
 
 ADVICE = "Set output_path, such as records.jsonl or s3://bucket/records.jsonl.gz, and give downstream tasks that path."
 

@@ -14,7 +14,7 @@ from airflow_provider_helpcrunch.storage.tabular import restore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow_provider_helpcrunch.client.records import Column, Table
+    from airflow_provider_helpcrunch.schema import Column, Table
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-    from airflow_provider_helpcrunch.client.records import Table
+    from airflow_provider_helpcrunch.schema import Table
     from airflow_provider_helpcrunch.storage.formats import Compression, Format
     from airflow_provider_helpcrunch.storage.location import Location
     from airflow_provider_helpcrunch.storage.target import Receipt

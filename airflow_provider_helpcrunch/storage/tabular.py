@@ -14,7 +14,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_helpcrunch.client.records import Column, Table
+    from airflow_provider_helpcrunch.schema import Column, Table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)

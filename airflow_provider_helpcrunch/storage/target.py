@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-    from airflow_provider_helpcrunch.client.records import Table
+    from airflow_provider_helpcrunch.schema import Table
     from airflow_provider_helpcrunch.storage.formats import Format
     from airflow_provider_helpcrunch.storage.location import Location
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_helpcrunch.client.records import Column, Table
+    from airflow_provider_helpcrunch.schema import Column, Table
     from airflow_provider_helpcrunch.storage.formats import Compression, Format
     from airflow_provider_helpcrunch.storage.spool import Spool
 

@@ -13,8 +13,8 @@ from answering_server import AnsweringServer, Asked
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.client.json_text import NotJSONError, decode
-from airflow_provider_helpcrunch.client.records import AGENTS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.storage import Target
 
 Connect = Callable[..., HelpCrunchClient]

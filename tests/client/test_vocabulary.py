@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
-from airflow_provider_helpcrunch.client.records import chat_of
+from airflow_provider_helpcrunch.client.models import chat_of
 from airflow_provider_helpcrunch.client.vocabulary import (
     NOT_OPEN,
     RATINGS,

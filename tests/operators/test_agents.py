@@ -19,7 +19,6 @@ import pytest
 from airflow_names import OutletEvents
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset
-from airflow_provider_helpcrunch.client.records import AGENTS
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchBadRequestError,
@@ -30,6 +29,7 @@ from airflow_provider_helpcrunch.operators import progress
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.storage import read_records
 
 SetConnection = Callable[..., None]

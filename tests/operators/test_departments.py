@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.client.records import DEPARTMENTS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.schema import DEPARTMENTS
 from airflow_provider_helpcrunch.storage import read_records
 
 SetConnection = Callable[..., None]

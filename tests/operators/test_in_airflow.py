@@ -177,12 +177,12 @@ SearchChatsOperator(task_id="never_run", created_since="{{ ds }}", statuses=["op
 imported_with_chats = sorted(set(sys.modules) - before)
 
 from airflow_provider_helpcrunch.client import RetryPolicy, rate_limit_address
-from airflow_provider_helpcrunch.operators.chats import work
+from airflow_provider_helpcrunch.operators.chats import runner
 from airflow_provider_helpcrunch.hooks import helpcrunch
 
 helpcrunch.RetryPolicy = functools.partial(RetryPolicy, max_attempts=1)
 rate_limit_address.open_budget.__kwdefaults__["period"] = 3.0
-work.BRIEF = 0.1
+runner.BRIEF = 0.1
 HERE = os.environ["AIRFLOW_HOME"]
 CHATS = json.loads(os.environ["CHATS"])
 ASSET = Asset(uri="helpcrunch://agents", name="agents") if os.environ["LINE"] == "3" else Asset("helpcrunch://agents")

@@ -14,10 +14,10 @@ import pytest
 from airflow_names import OutletEvents
 
 from airflow_provider_helpcrunch._airflow import Asset
-from airflow_provider_helpcrunch.client.records import CHATS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 from airflow_provider_helpcrunch.operators.chats import ListChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.schema import CHATS
 from airflow_provider_helpcrunch.storage import read_records
 
 SetConnection = Callable[..., None]

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-from airflow_provider_helpcrunch.client.records import Column, Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
 from airflow_provider_helpcrunch.operators.chats import UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.schema import Column, Table
 from airflow_provider_helpcrunch.storage import Target
 
 SetConnection = Callable[..., None]

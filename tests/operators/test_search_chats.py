@@ -17,10 +17,10 @@ from airflow_names import DAG
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException
 from airflow_provider_helpcrunch.client.filters import Filter
-from airflow_provider_helpcrunch.client.records import CHATS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError, HelpCrunchXComSizeError
 from airflow_provider_helpcrunch.operators.chats import SearchChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.schema import CHATS
 from airflow_provider_helpcrunch.storage import read_records
 
 try:

@@ -142,7 +142,7 @@ def test_a_reassignment_says_what_skipped_and_planned_mean(
     server.insert_chats(1, assignee=1001, status="pending")
     arguments: dict[str, Any] = {"from_agents": 1001, "to_agents": [1002], "statuses": ["opened"]}
     _, lines = log_of(ReassignChatsOperator(task_id="dry", **arguments, dry_run=True), task_log)
-    skipped = "1 skipped (in a status that is not to be moved)"
+    skipped = "1 skipped (in a status that is not moved)"
     assert lines[-1].startswith(f"2 planned (dry run: nothing was changed), {skipped}; 2 requests\n")
     _, lines = log_of(ReassignChatsOperator(task_id="real", **arguments), task_log)
     assert lines[-1].startswith(f"2 changed, {skipped}; ")
@@ -158,7 +158,7 @@ def test_changes_and_requests_agree_with_the_journal(
     update = UpdateChatsOperator(task_id="plan", plan=plan, check=True, on_error="report")
     _, lines = log_of(update, task_log)
     assert lines[-1].startswith(
-        f"1 changed, 1 unchanged (it was so already), 1 refused by HelpCrunch; {len(server.journal)} requests\n"
+        f"1 changed, 1 unchanged (already as planned), 1 refused by HelpCrunch; {len(server.journal)} requests\n"
     )
     _, lines = log_of(UpdateChatAssigneeOperator(task_id="one", chat_id=chat, assignee_id=1002), task_log)
     assert lines[-1].startswith("1 changed; 1 request\n")

@@ -29,7 +29,11 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchServerError,
 )
 from airflow_provider_helpcrunch.hooks import helpcrunch
-from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperator, UpdateChatsOperator, work
+from airflow_provider_helpcrunch.operators.chats import (
+    UpdateChatAssigneeOperator,
+    UpdateChatsOperator,
+    runner,
+)
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
@@ -399,7 +403,7 @@ class TestSpentBudget:
         connection(server, requests_per_minute=20)
         assert rate_limit_address.open_budget.__kwdefaults__ is not None
         monkeypatch.setitem(rate_limit_address.open_budget.__kwdefaults__, "period", 2.0)
-        monkeypatch.setattr(work, "BRIEF", 0.1)
+        monkeypatch.setattr(runner, "BRIEF", 0.1)
         return server
 
     def test_is_waited_for(self, server: Sandbox) -> None:

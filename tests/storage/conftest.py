@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import airflow_provider_helpcrunch
-from airflow_provider_helpcrunch.client.records import Column, Table
+from airflow_provider_helpcrunch.schema import Column, Table
 
 PERSON = (Column("id", "int64"), Column("name", "string"), Column("seen", "timestamp"))
 TABLE = Table(
@@ -34,7 +34,7 @@ TABLE = Table(
 
 WRITER = """
 import sys, time
-from airflow_provider_helpcrunch.client.records import AGENTS
+from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.storage import Target
 
 def records():

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_helpcrunch.client.records import AGENTS, Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
+from airflow_provider_helpcrunch.schema import AGENTS, Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 EXPECTED = [{"id": "1", "name": "Kim"}, {"id": "2", "name": None}, {"id": "3", "name": "Zoë; x, y"}]

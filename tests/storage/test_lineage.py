@@ -13,7 +13,7 @@ import pytest
 
 import airflow_provider_helpcrunch
 from airflow_provider_helpcrunch import _airflow
-from airflow_provider_helpcrunch.client.records import Table
+from airflow_provider_helpcrunch.schema import Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 PLUGIN = """
@@ -30,7 +30,7 @@ class ReaderPlugin(AirflowPlugin):
 TASK = """
 import json, sys
 from airflow_provider_helpcrunch import _airflow
-from airflow_provider_helpcrunch.client.records import AGENTS
+from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 _airflow.lineage_is_read()  # what Airflow loads for the question alone, which its task runner does before a task starts

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-from airflow_provider_helpcrunch.client.records import AGENTS
+from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 URL = os.environ.get("HELPCRUNCH_STORAGE_TEST_URL", "")

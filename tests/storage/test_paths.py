@@ -12,9 +12,9 @@ import pytest
 
 import airflow_provider_helpcrunch
 from airflow_provider_helpcrunch import _airflow
-from airflow_provider_helpcrunch.client.records import Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
 from airflow_provider_helpcrunch.operators.chats import UpdateChatsOperator
+from airflow_provider_helpcrunch.schema import Table
 from airflow_provider_helpcrunch.storage import Target, read_records, remote
 
 MISUNDERSTOOD = [
@@ -190,7 +190,7 @@ def test_a_upath_has_its_own_filesystem(records: list[Any], table: Table) -> Non
 LOCAL_ONLY = """
 import sys
 from airflow_provider_helpcrunch import _airflow
-from airflow_provider_helpcrunch.client.records import AGENTS
+from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.storage import Target, read_records
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.client.records import Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
+from airflow_provider_helpcrunch.schema import Table
 from airflow_provider_helpcrunch.storage import Target, read_records, spool
 
 Fails = Callable[[str, int], None]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.client.records import AGENTS, Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
+from airflow_provider_helpcrunch.schema import AGENTS, Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 FORMATS = [

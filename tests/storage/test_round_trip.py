@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-from airflow_provider_helpcrunch.client.records import AGENTS, Column, Table
+from airflow_provider_helpcrunch.schema import AGENTS, Column, Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 TEXT_FORMATS = [f"{kind}{end}" for kind in ("jsonl", "json", "csv") for end in ("", ".gz", ".zst")]

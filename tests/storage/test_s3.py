@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-from airflow_provider_helpcrunch.client.records import AGENTS, Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
+from airflow_provider_helpcrunch.schema import AGENTS, Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_helpcrunch._airflow import AirflowNotFoundException, ObjectStoragePath
-from airflow_provider_helpcrunch.client.records import Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
+from airflow_provider_helpcrunch.schema import Table
 from airflow_provider_helpcrunch.storage import Target, formats, read_records
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import airflow_provider_helpcrunch
-from airflow_provider_helpcrunch.client.records import AGENTS, Table
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
+from airflow_provider_helpcrunch.schema import AGENTS, Table
 from airflow_provider_helpcrunch.storage import Target, read_records, spool
 
 FORMATS = ["jsonl", "jsonl.gz", "json", "json.zst", "csv", "csv.gz", "parquet"]
@@ -23,7 +23,7 @@ OLD = b"the old object"
 
 MEASURE = """
 import resource, sys
-from airflow_provider_helpcrunch.client.records import AGENTS
+from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.storage import Target, read_records
 
 def peak(count):

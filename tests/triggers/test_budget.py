@@ -115,10 +115,10 @@ except ImportError:  # Airflow 2.11
     from airflow.decorators import task
 
 from airflow_provider_helpcrunch.client import rate_limit_address
-from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator, work
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator, runner
 
 rate_limit_address.open_budget.__kwdefaults__["period"] = 1.6
-work.BRIEF = 0.1
+runner.BRIEF = 0.1
 HERE = os.environ["AIRFLOW_HOME"]
 
 

@@ -5,9 +5,9 @@ Operators about chats: find them, decide who gets them, move them.
 
     listing      ListChatsOperator
     search       SearchChatsOperator           → criteria → contradiction
-    reassign     ReassignChatsOperator         → reassignment → drain → search_pages, selection, targets
-    update       UpdateChatsOperator, …        → plan, plan_run
-    bulk         what the last two share       → work → ledger → outcome
+    reassign     ReassignChatsOperator         → the engine chats.reassignment
+    update       UpdateChatsOperator, …        → the engine chats.plan_run
+    bulk         base class of the last two    → runner, which runs an engine
 
 The operators are in the modules on the left, which are all that a DAG file loads.
 """

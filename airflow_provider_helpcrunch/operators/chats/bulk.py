@@ -1,9 +1,10 @@
-"""What operators that change many chats have in common: all but the changes."""
+"""Base class of the operators that change chats: they run an engine, defer, and report."""
 
 from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
+    from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
+    from airflow_provider_helpcrunch.chats.results import Report, Result
     from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError
-    from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
-    from airflow_provider_helpcrunch.operators.chats.outcome import Outcome, Report
-    from airflow_provider_helpcrunch.operators.chats.work import Job, Order, Work
+    from airflow_provider_helpcrunch.operators.chats.runner import Engine, ManyChanges, Runner
     from airflow_provider_helpcrunch.storage import Target
 
 ON_ERROR = ("fail_at_end", "fail_fast", "report")
@@ -64,12 +65,17 @@ class ChatBulkOperator(HelpCrunchOperator):
         self.max_xcom_bytes = max_xcom_bytes
         self.deferrable = deferrable
 
-    def order(self) -> Order:
+    def work(self) -> ManyChanges:
         """Check the arguments and return what is to be done."""
         raise NotImplementedError
 
-    def job(self, order: Any, ledger: Ledger) -> Job:
-        """Return the work of an order, apart from what the ledger says is done."""
+    def engine(self, work: Any, checkpoint: Checkpoint) -> Engine:
+        """
+        Return the engine that goes on from a checkpoint.
+
+        :param work: what :meth:`work` returned
+        :param checkpoint: where to go on
+        """
         raise NotImplementedError
 
     def check_arguments(self) -> None:
@@ -96,11 +102,11 @@ class ChatBulkOperator(HelpCrunchOperator):
         :raises HelpCrunchPartialError: some chats could not be changed, and all others were (``fail_at_end``)
         :raises HelpCrunchError: the work stopped; the log and the report tell what was done before
         """
-        work = self._prepared(context)
-        work.ledger.load()
-        if work.ledger.earlier:
-            self.log.info("Changes noted by earlier tries of this task: %d.", work.ledger.earlier)
-        return self._go_on(context, work)
+        runner = self._prepared(context)
+        runner.load()
+        if earlier := runner.checkpoint.results.earlier:
+            self.log.info("Changes made by earlier tries of this task: %d.", earlier)
+        return self._go_on(context, runner)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
@@ -121,85 +127,84 @@ class ChatBulkOperator(HelpCrunchOperator):
             )
             raise HelpCrunchError(msg)
         self.check_arguments()
-        work = self._prepared(context)
-        work.take_up(event)
-        return self._go_on(context, work)
+        runner = self._prepared(context)
+        runner.resume(event)
+        return self._go_on(context, runner)
 
-    def _prepared(self, context: Context) -> Work:
-        from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
-        from airflow_provider_helpcrunch.operators.chats.work import Work
+    def _prepared(self, context: Context) -> Runner:
+        from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
+        from airflow_provider_helpcrunch.operators.chats.runner import Runner
 
-        order = self.order()
-        if order.dry_run:
+        work = self.work()
+        if work.dry_run:
             # Airflow emits an event for each outlet of a task that succeeds, and what is scheduled on it would start
             # for nothing. This object is this run's own.
             self.outlets = []
-        store = None if order.dry_run else context.get("task_state_store")
-        ledger = Ledger(store, order.fingerprint)
-        return Work(
+        return Runner(
             self.helpcrunch_conn_id,
-            order,
-            ledger,
-            lambda: self.job(order, ledger),
+            work,
+            ProgressStore(None if work.dry_run else context.get("task_state_store"), work.fingerprint),
+            partial(self.engine, work),
             self._patience() or PATIENCE,
             fail_fast=self.on_error == "fail_fast",
             log=self.log,
         )
 
-    def _go_on(self, context: Context, work: Work) -> dict[str, Any]:
-        from airflow_provider_helpcrunch.operators.chats.outcome import Report
+    def _go_on(self, context: Context, runner: Runner) -> dict[str, Any]:
+        from airflow_provider_helpcrunch.chats.results import Report
 
+        state = None
         try:
-            while (seconds := work.until_spent()) is not None and not self._may_defer(work):
-                self.log.info("The account's request budget is spent; waiting %.0f s.", seconds)
+            while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
+                self.log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
                 time.sleep(seconds)
         except BaseException as error:
-            self._tell_of_failure(context, work, error)
+            self._report_failure(context, runner, error)
             raise
-        if seconds is not None:
-            self.log.info(
-                "The account's request budget is spent; giving the worker slot back for %.0f s.", seconds
-            )
-            self._defer_for(seconds, work.state)
-        result = self._told(context, work)
-        failures = Report(work.ledger.standing()).failures()
+        if seconds is not None and state is not None:
+            self.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
+            self._defer_for(seconds, state)
+        results = runner.checkpoint.results
+        result = self._reported(context, runner)
+        failures = Report(results.standing()).failures()
         if failures and self.on_error != "report":
             self._push(context, result)
             raise _partial(failures)
-        work.ledger.close()
+        runner.store.clear(results)
         return result
 
-    def _may_defer(self, work: Work) -> bool:
-        """Say whether to give the worker slot back: only with a state that every database can hold."""
-        from airflow_provider_helpcrunch.operators.chats.carried import MOST_BYTES
+    def _state(self, runner: Runner) -> dict[str, Any] | None:
+        """Return what a deferral carries; ``None`` where the task keeps its slot, as not every database can hold it."""
+        from airflow_provider_helpcrunch.chats.checkpoint import MOST_BYTES
 
         if not flag("deferrable", self.deferrable):
-            return False
-        if (size := len(json.dumps(work.state))) <= MOST_BYTES:
-            return True
+            return None
+        state = runner.state()
+        if (size := len(json.dumps(state))) <= MOST_BYTES:
+            return state
         self.log.info(
             "Keeping the worker slot: this task would have to carry %d bytes through a deferral, and %d are safe on "
             "every database. Airflow 3.3 and newer keep what a task has done in their state store instead.",
             size,
             MOST_BYTES,
         )
-        return False
+        return None
 
     def _defer_for(self, seconds: float, state: dict[str, Any]) -> None:
         from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
 
         self.defer(trigger=BudgetTrigger(time.time() + seconds, state), method_name="execute_complete")
 
-    def _told(self, context: Context, work: Work) -> dict[str, Any]:
-        """Write the report, to the log and where it was asked for, and return the result."""
-        from airflow_provider_helpcrunch.operators.chats.outcome import Report, in_words
+    def _reported(self, context: Context, runner: Runner) -> dict[str, Any]:
+        """Write the report, to the log and to the file that was asked for, and return the result."""
+        from airflow_provider_helpcrunch.chats.results import Report, in_words
         from airflow_provider_helpcrunch.plurals import counted
 
-        report, names = Report(work.ledger.standing()), work.job.names
-        counts = {**report.counts(), **work.job.summary()}
+        report, names = Report(runner.checkpoint.results.standing()), runner.engine.names
+        counts, requests = {**report.counts(), **runner.engine.summary()}, runner.checkpoint.requests
         table = f"\n{report.table(names)}" if len(report) else ""
-        self.log.info("%s; %s%s", in_words(counts), counted(work.requests, "request"), table)
-        result: dict[str, Any] = {**counts, "requests": work.requests, "chats": self._for_xcom(report)}
+        self.log.info("%s; %s%s", in_words(counts), counted(requests, "request"), table)
+        result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
         if (target := self._report_target()) is not None:
             receipt = {**target.write(report.rows(names))}
             result["report"] = receipt
@@ -211,7 +216,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.xcom import unfit_for_xcom
 
         limit = whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
-        changes = [outcome._asdict() for outcome in report]
+        changes = [result._asdict() for result in report]
         problem = unfit_for_xcom(changes, limit)
         if problem is None:
             return changes
@@ -222,13 +227,13 @@ class ChatBulkOperator(HelpCrunchOperator):
         )
         return None
 
-    def _tell_of_failure(self, context: Context, work: Work, error: BaseException) -> None:
+    def _report_failure(self, context: Context, runner: Runner, error: BaseException) -> None:
         """Report what was done before the error, which no error in reporting may hide."""
-        if not work.ledger.outcomes:
+        if not len(runner.checkpoint.results):
             return
-        self.log.error("The work stopped (%s). What was done before:", type(error).__name__)
+        self.log.error("The work stopped (%s). Changes made before:", type(error).__name__)
         try:
-            self._push(context, self._told(context, work))
+            self._push(context, self._reported(context, runner))
         except Exception as second:
             self.log.error("The report could not be written: %s", second)
 
@@ -247,17 +252,17 @@ class ChatBulkOperator(HelpCrunchOperator):
                 msg = "report_format needs report_path: without it there is no file."
                 raise refused(msg)
             return None
-        from airflow_provider_helpcrunch.operators.chats.outcome import CHANGES
+        from airflow_provider_helpcrunch.schema import CHANGES
         from airflow_provider_helpcrunch.storage import Target
 
         return Target.resolve(self.report_path, CHANGES, self.report_format)
 
 
-def _partial(failures: Sequence[Outcome]) -> HelpCrunchPartialError:
+def _partial(failures: Sequence[Result]) -> HelpCrunchPartialError:
     from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError, HelpCrunchRefusedError
 
-    refused_only = all(outcome.outcome == "refused" for outcome in failures)
-    some = "; ".join(f"chat {outcome.id}: {outcome.error}" for outcome in failures[:3])
+    refused_only = all(result.outcome == "refused" for result in failures)
+    some = "; ".join(f"chat {result.id}: {result.error}" for result in failures[:3])
     more = f" … and {len(failures) - 3} more" if len(failures) > 3 else ""
     count = "1 change was" if len(failures) == 1 else f"{len(failures)} changes were"
     msg = f"{count} not made; the log has a table of all. {some}{more}"

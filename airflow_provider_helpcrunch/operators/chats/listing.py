@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.pagination import ActivityListing
-    from airflow_provider_helpcrunch.client.records import Table
+    from airflow_provider_helpcrunch.schema import Table
 
 
 class ListChatsOperator(HelpCrunchListOperator):
@@ -63,7 +63,7 @@ class ListChatsOperator(HelpCrunchListOperator):
 
     def table(self) -> Table:
         """Return the columns of chats."""
-        from airflow_provider_helpcrunch.client.records import CHATS
+        from airflow_provider_helpcrunch.schema import CHATS
 
         return CHATS
 

@@ -1,13 +1,13 @@
-"""Chats go from some agents to others."""
+"""Operator that gives the chats of some agents to others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.operators.arguments import (
     flag,
     from_json,
-    is_nobody,
     items,
     names,
     record_id,
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_helpcrunch.assignment import Strategy
-    from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
-    from airflow_provider_helpcrunch.operators.chats.reassignment import Order, Reassignment
+    from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
+    from airflow_provider_helpcrunch.chats.reassignment import Reassignment, ReassignmentRun
 
 MOST_CHATS = 10_000_000
 
@@ -105,18 +105,18 @@ class ReassignChatsOperator(ChatBulkOperator):
         self.is_dry_run = dry_run
         self.allow_unknown_agents = allow_unknown_agents
 
-    def order(self) -> Order:
+    def work(self) -> Reassignment:
         """Check the arguments and return what is to be done."""
+        from airflow_provider_helpcrunch.chats.reassignment import Reassignment
         from airflow_provider_helpcrunch.client.vocabulary import known_status
-        from airflow_provider_helpcrunch.operators.chats.reassignment import Order
 
         flag("allow_unknown_agents", self.allow_unknown_agents)
         most = self.max_chats
         statuses = None if self.statuses is None else names("statuses", self.statuses)
         _strategy(self.strategy)
-        return Order(
+        return Reassignment(
             sources=_sources(self.from_agents),
-            targets=_targets(self.to_agents),
+            recipients=_recipients(self.to_agents),
             department=None if self.department is None else record_id("department", self.department),
             statuses=None if statuses is None else tuple(sorted({known_status(word) for word in statuses})),
             strategy=self.strategy,
@@ -124,17 +124,12 @@ class ReassignChatsOperator(ChatBulkOperator):
             dry_run=flag("dry_run", self.is_dry_run),
         )
 
-    def job(self, order: Order, ledger: Ledger) -> Reassignment:
-        """Return the work of an order, apart from what the ledger says is done."""
-        from airflow_provider_helpcrunch.operators.chats.reassignment import Reassignment
+    def engine(self, work: Reassignment, checkpoint: Checkpoint) -> ReassignmentRun:
+        """Return the engine that goes on from a checkpoint."""
+        from airflow_provider_helpcrunch.chats.reassignment import ReassignmentRun
 
-        return Reassignment(
-            order,
-            _strategy(self.strategy),
-            ledger.outcomes,
-            ledger.earlier,
-            allow_unknown=flag("allow_unknown_agents", self.allow_unknown_agents),
-        )
+        allow_unknown = flag("allow_unknown_agents", self.allow_unknown_agents)
+        return ReassignmentRun(work, _strategy(self.strategy), checkpoint, allow_unknown=allow_unknown)
 
 
 def _sources(value: Any) -> tuple[int | None, ...]:
@@ -146,7 +141,7 @@ def _sources(value: Any) -> tuple[int | None, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _targets(value: Any) -> tuple[int, ...]:
+def _recipients(value: Any) -> tuple[int, ...]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = from_json("to_agents", value)
     if _is_file(value):

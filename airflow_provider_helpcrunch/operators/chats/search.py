@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.operators.arguments import from_json, is_nobody, names, record_id, refused
+from airflow_provider_helpcrunch.assignment import is_nobody
+from airflow_provider_helpcrunch.operators.arguments import from_json, names, record_id, refused
 from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient, Listing
-    from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
+    from airflow_provider_helpcrunch.schema import Record, Table
 
 
 class SearchChatsOperator(HelpCrunchListOperator):
@@ -108,7 +109,7 @@ class SearchChatsOperator(HelpCrunchListOperator):
 
     def table(self) -> Table:
         """Return the columns of chats."""
-        from airflow_provider_helpcrunch.client.records import CHATS
+        from airflow_provider_helpcrunch.schema import CHATS
 
         return CHATS
 

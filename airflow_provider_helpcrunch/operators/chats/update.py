@@ -1,18 +1,19 @@
-"""Chats become what a plan says."""
+"""Operators that change chats: as a plan says, or one assignee."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.operators.arguments import flag, from_json, is_nobody, record_id, refused
+from airflow_provider_helpcrunch.assignment import is_nobody
+from airflow_provider_helpcrunch.operators.arguments import flag, from_json, record_id, refused
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
-    from airflow_provider_helpcrunch.operators.chats.plan import Plan
-    from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
+    from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
+    from airflow_provider_helpcrunch.chats.plan import Plan
+    from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 
 
 class UpdateChatsOperator(ChatBulkOperator):
@@ -62,18 +63,18 @@ class UpdateChatsOperator(ChatBulkOperator):
         self.plan = plan
         self.check = check
 
-    def order(self) -> Plan:
+    def work(self) -> Plan:
         """Check the arguments and return the plan."""
-        from airflow_provider_helpcrunch.operators.chats.plan import Plan
+        from airflow_provider_helpcrunch.chats.plan import Plan
 
         flag("check", self.check)
         return Plan.read(_entries(self.plan))
 
-    def job(self, order: Plan, ledger: Ledger) -> PlanRun:
-        """Return the work of a plan, apart from what the ledger says is done."""
-        from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
+    def engine(self, work: Plan, checkpoint: Checkpoint) -> PlanRun:
+        """Return the engine that goes on from a checkpoint."""
+        from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 
-        return PlanRun(order, ledger.outcomes, ledger.earlier, check=flag("check", self.check))
+        return PlanRun(work, checkpoint, check=flag("check", self.check))
 
 
 class UpdateChatAssigneeOperator(ChatBulkOperator):
@@ -109,18 +110,18 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
         self.chat_id = chat_id
         self.assignee_id = assignee_id
 
-    def order(self) -> Plan:
+    def work(self) -> Plan:
         """Check the arguments and return a plan of one change."""
-        from airflow_provider_helpcrunch.operators.chats.plan import Plan
+        from airflow_provider_helpcrunch.chats.plan import Plan
 
         assignee = None if is_nobody(self.assignee_id) else record_id("assignee_id", self.assignee_id)
         return Plan.read([{"id": record_id("chat_id", self.chat_id), "assignee": assignee}])
 
-    def job(self, order: Plan, ledger: Ledger) -> PlanRun:
-        """Return the work of the plan. Nothing is looked up: HelpCrunch refuses a wrong agent itself."""
-        from airflow_provider_helpcrunch.operators.chats.plan_run import PlanRun
+    def engine(self, work: Plan, checkpoint: Checkpoint) -> PlanRun:
+        """Return the engine. It looks nothing up: HelpCrunch refuses a wrong agent itself."""
+        from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 
-        return PlanRun(order, ledger.outcomes, ledger.earlier, look_up=False)
+        return PlanRun(work, checkpoint, look_up=False)
 
 
 def _entries(plan: Any) -> list[Any]:

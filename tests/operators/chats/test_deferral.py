@@ -23,7 +23,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
-from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, bulk, work
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, bulk, runner
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 StartAccount = Callable[..., Sandbox]
@@ -41,8 +41,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Scale the minute to a second, and note how long requests waited in their place, stay by stay on a worker."""
     noted: list[float] = []
     monkeypatch.setattr(client, "open_budget", functools.partial(open_budget, period=WINDOW + MARGIN))
-    monkeypatch.setattr(work, "BRIEF", BRIEF)
-    monkeypatch.setattr(work, "count_usage", lambda usage: noted.append(usage.budget_wait))
+    monkeypatch.setattr(runner, "BRIEF", BRIEF)
+    monkeypatch.setattr(runner, "count_usage", lambda usage: noted.append(usage.budget_wait))
     return noted
 
 

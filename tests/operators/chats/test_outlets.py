@@ -35,10 +35,10 @@ except ImportError:
     from airflow.datasets import Dataset as Asset
 
 from airflow_provider_helpcrunch.client import rate_limit_address
-from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, work
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, runner
 
 rate_limit_address.open_budget.__kwdefaults__["period"] = 1.6
-work.BRIEF = 0.1
+runner.BRIEF = 0.1
 MOVES = Asset("x-helpcrunch://moves")
 
 with DAG("reader", schedule=[MOVES], start_date=datetime(2026, 1, 1)) as reader:

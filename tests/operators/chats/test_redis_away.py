@@ -16,7 +16,7 @@ from airflow_provider_helpcrunch._airflow import TaskDeferred
 from airflow_provider_helpcrunch.client import client
 from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
-from airflow_provider_helpcrunch.operators.chats import work
+from airflow_provider_helpcrunch.operators.chats import runner
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 LIMIT, CHATS, WINDOW, MARGIN = 30, 100, 1.0, 0.1
@@ -32,7 +32,7 @@ def limited(
 ) -> StartLimited:
     """Start an account whose minute is a second, and the Redis in which its requests are counted."""
     monkeypatch.setattr(client, "open_budget", functools.partial(open_budget, period=WINDOW + MARGIN))
-    monkeypatch.setattr(work, "BRIEF", 0.5)
+    monkeypatch.setattr(runner, "BRIEF", 0.5)
 
     def start(**extra: Any) -> tuple[Sandbox, RedisServer]:
         redis = redis_server()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_helpcrunch.chats import drain
 from airflow_provider_helpcrunch.client import client
 from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
@@ -16,8 +17,7 @@ from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import (
     ReassignChatsOperator,
     UpdateChatsOperator,
-    drain,
-    work,
+    runner,
 )
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sandbox.answers import Answer, error
@@ -35,7 +35,7 @@ BRIEF, WINDOW, SILENCE = 0.2, 1.0, 0.6
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a second be a long wait."""
-    monkeypatch.setattr(work, "BRIEF", BRIEF)
+    monkeypatch.setattr(runner, "BRIEF", BRIEF)
 
 
 def too_many() -> Answer:

@@ -23,6 +23,10 @@ from airflow.models.trigger import Trigger
 from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import TaskDeferred
+from airflow_provider_helpcrunch.chats import checkpoint
+from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint, SourceCheckpoint
+from airflow_provider_helpcrunch.chats.plan import Plan
+from airflow_provider_helpcrunch.chats.results import Result, Results
 from airflow_provider_helpcrunch.client import transport
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.response import Response
@@ -37,10 +41,7 @@ from airflow_provider_helpcrunch.operators.chats import (
     ReassignChatsOperator,
     UpdateChatsOperator,
     bulk,
-    carried,
 )
-from airflow_provider_helpcrunch.operators.chats.outcome import Outcome, columns, from_columns
-from airflow_provider_helpcrunch.operators.chats.plan import Plan
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox, endpoints
 from airflow_provider_helpcrunch.sandbox.answers import Answer as SandboxAnswer
 from airflow_provider_helpcrunch.sandbox.answers import encode
@@ -235,7 +236,7 @@ def test_many_chats_that_stay_and_many_that_are_refused(line: Start) -> None:
     assert [chat["id"] for chat in result["chats"] if chat["outcome"] == "refused"] == refused
     tried = [request.chat for request in account.server.requests(WRITE)]
     assert len(tried) == len(set(tried)) == 1500
-    assert max(task.sizes) <= carried.MOST_BYTES
+    assert max(task.sizes) <= checkpoint.MOST_BYTES
 
 
 def test_many_agents_with_long_names(line: Start, twist: Callable[..., None]) -> None:
@@ -345,7 +346,7 @@ def test_a_state_that_is_too_large_keeps_the_worker_slot(
         account.left = account.stay
 
     monkeypatch.setattr(bulk, "time", SimpleNamespace(sleep=sleep, time=time.time))
-    monkeypatch.setattr(carried, "MOST_BYTES", 600)
+    monkeypatch.setattr(checkpoint, "MOST_BYTES", 600)
     task = Task(account, reassign())
     assert task.run()["changed"] == 400
     assert task.sizes
@@ -358,9 +359,9 @@ def test_what_is_carried_fits_a_column_of_mysql(size: int, line: Start) -> None:
     """Airflow encrypts a trigger's arguments, which makes a third more of them; this is the most that is deferred."""
     chance = random.Random(size)
     texts = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=size))
-    arguments = {"until": time.time(), "state": {"packed": carried.packed(texts)}}
-    if len(json.dumps(arguments["state"])) > carried.MOST_BYTES:
-        arguments["state"] = {"packed": "x" * (carried.MOST_BYTES - 20)}
+    arguments = {"until": time.time(), "state": {"packed": checkpoint.packed(texts)}}
+    if len(json.dumps(arguments["state"])) > checkpoint.MOST_BYTES:
+        arguments["state"] = {"packed": "x" * (checkpoint.MOST_BYTES - 20)}
     encrypt = getattr(Trigger, "encrypt_kwargs", None) or Trigger._encrypt_kwargs
     assert len(encrypt(arguments)) < COLUMN
 
@@ -398,7 +399,7 @@ class TestTakingUp:
         account.server.insert_chats(100, assignee=LEAVER)
         state = self.deferred(account, {"task_state_store": store})
         store.kept.clear()
-        with pytest.raises(HelpCrunchError, match="had noted 38 changes.*finds 0 of them"):
+        with pytest.raises(HelpCrunchError, match="had kept 38 changes.*finds 0 of them"):
             reassign()().execute_complete({"task_state_store": store}, state)
 
     def test_a_store_that_fails_on_the_way_is_replaced_by_what_is_carried(self, line: Start) -> None:
@@ -415,26 +416,48 @@ class TestTakingUp:
         assert [chat["id"] for chat in task.run()["chats"]] == moved == written(account)
 
 
+@pytest.mark.parametrize("source", [None, SourceCheckpoint(99, 7, skipped={3, 5}, returned={9}, moved=True)])
 @pytest.mark.parametrize(
-    "outcomes",
+    "results",
     [
         [],
-        [Outcome(7, "assignee", None, 1002, "changed")],
+        [Result(7, "assignee", None, 1002, "changed")],
         [
-            Outcome(9, "assignee", "?", None, "failed", "Zoë: \u2028"),
-            Outcome(7, "status", "new", "closed", "changed"),
+            Result(9, "assignee", "?", None, "failed", "Zoë: \u2028"),
+            Result(7, "status", "new", "closed", "changed"),
+            Result(3, "snoozed_until", None, None, "unchanged"),
         ],
     ],
+    ids=len,
 )
-def test_columns_are_read_as_they_were_written(outcomes: list[Outcome]) -> None:
-    assert from_columns(carried.unpacked(carried.packed(columns(outcomes)))) == outcomes
+def test_is_read_as_it_was_written(results: list[Result], source: SourceCheckpoint | None) -> None:
+    before = Checkpoint(
+        Results.resumed(results, len(results) // 2),
+        requests=12,
+        waited=3.5,
+        looked_up=True,
+        loads={1003: 0, 1002: 7},
+        counted=2,
+        unknown=[1005],
+        sources_done=1,
+        skipped=4,
+        source=source,
+    )
+    for kept in (False, True):
+        written = json.loads(json.dumps(before.to_json(None if kept else checkpoint.columns)))
+        after = Checkpoint.from_json(written, checkpoint.from_columns, results if kept else ())
+        assert list(after.results) == results
+        assert after.results.earlier == before.results.earlier
+        assert (after.requests, after.waited) == (12, 3.5)
+        assert after.position() == before.position()
+        assert list(after.loads.items()) == [(1003, 0), (1002, 7)]
 
 
-def test_outcomes_of_a_plan_are_read_as_they_were_written() -> None:
+def test_results_of_a_plan_are_read_as_they_were_written() -> None:
     plan = Plan.read([{"id": 7, "assignee": 1002, "status": "closed"}, {"id": 3, "snoozed_until": None}])
-    outcomes = [
-        Outcome(3, "snoozed_until", None, None, "unchanged"),
-        Outcome(7, "status", "new", "closed", "failed", "no answer"),
-        Outcome(7, "assignee", "?", 1002, "changed"),
+    results = [
+        Result(3, "snoozed_until", None, None, "unchanged"),
+        Result(7, "status", "new", "closed", "failed", "no response"),
+        Result(7, "assignee", "?", 1002, "changed"),
     ]
-    assert plan.from_columns(carried.unpacked(carried.packed(plan.columns(outcomes)))) == outcomes
+    assert plan.from_columns(checkpoint.unpacked(checkpoint.packed(plan.columns(results)))) == results

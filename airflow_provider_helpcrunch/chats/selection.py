@@ -1,4 +1,4 @@
-"""Which chats are meant: what HelpCrunch is asked for, and what is checked here."""
+"""Selection of chats: what HelpCrunch is asked for, and what is checked here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NOT_CLOSED = Filter("chats.status", "!=", "closed")
 CLOSED = Filter("chats.status", "=", "closed")
 """The one status that all pages of the documentation spell alike; the others are told apart here, not by a search."""
+
 
 NEVER = Filter("chats.createdAt", "<", 0)
 """Matches nothing."""

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from task_context import Store
 
+from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
+from airflow_provider_helpcrunch.chats.results import Result, Results
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchError,
     HelpCrunchRefusedError,
 )
-from airflow_provider_helpcrunch.operators.chats.ledger import Ledger
-from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 StartAccount = Callable[..., Sandbox]
@@ -122,15 +122,14 @@ def test_a_store_that_fails_does_not_fail_the_task(
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 350])
 def test_is_read_as_it_was_written(count: int) -> None:
     store = Store()
-    ledger = Ledger(store, "order")
+    progress, results = ProgressStore(store, "work"), Results()
     for number in range(count):
-        ledger.add(Outcome(number, "assignee", LEAVER, 1002, "changed" if number % 7 else "refused", None))
+        results.add(Result(number, "assignee", LEAVER, 1002, "changed" if number % 7 else "refused", None))
+        progress.save(results)
     assert Counter(len(json.loads(chunk)) for chunk in store.kept.values()).keys() <= {100, count % 100}
-    again = Ledger(store, "order")
-    again.load()
-    assert again.outcomes == ledger.outcomes
-    assert again.earlier == count
-    again.close()
+    again = ProgressStore(store, "work")
+    assert again.load() == list(results)
+    again.clear(results)
     assert store.kept == {}
 
 
@@ -143,6 +142,6 @@ def test_a_task_that_nobody_supervises_any_more_stops(
             raise error
 
     server = account(*["opened"] * 20)
-    with pytest.raises(HelpCrunchError, match="does not answer this task any more"):
+    with pytest.raises(HelpCrunchError, match="no longer responds to this task"):
         reassign({"task_state_store": Gone()})
     assert len(server.writes()) == 1

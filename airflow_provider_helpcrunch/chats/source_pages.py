@@ -1,13 +1,13 @@
 """
-The pages of a search whose result changes because of what is done with them.
+Pages of a search whose result changes because of what is done with them.
 
-Each page begins with the last chat of the page before it that stayed in the result. So no chat is skipped when others
-leave: where the pages do not join, it is read from further in front until they do.
+Each page begins with the last chat of the page before it that stayed in the result, so no chat is skipped when others
+leave: :class:`~airflow_provider_helpcrunch.client.cursor.Cursor` joins them.
 
-Closed chats are left out by the search where that saves requests, not before one page turned out to be too short for
-all chats. HelpCrunch documents several spellings of statuses and shows no example of ``!=``, so this is not taken on
-trust: a closed chat on such a page, a refusal, or a search that finds nothing although the closed chats are not all
-there are, ends it, and all chats are read.
+Closed chats are left out by the search where that saves requests: not before one page turned out to be too short for
+all chats. HelpCrunch documents several spellings of statuses and shows no example of ``!=``, so the search is not
+trusted: after a closed chat on such a page, a refusal, or a search that finds nothing although not all chats are
+closed, all chats are read.
 """
 
 from __future__ import annotations
@@ -15,83 +15,66 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.chats.selection import CLOSED, NEVER, NOT_CLOSED
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE, Cursor
 from airflow_provider_helpcrunch.client.pages import Page
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, HelpCrunchPaginationError
-from airflow_provider_helpcrunch.operators.chats.selection import CLOSED, NEVER, NOT_CLOSED
 
 if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.chats.checkpoint import SourceCheckpoint
+    from airflow_provider_helpcrunch.chats.selection import Selection
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.client.filters import Filter
-    from airflow_provider_helpcrunch.operators.chats.selection import Selection
 
 log = logging.getLogger(__name__)
 
 
-class SearchPages:
+class SourcePages:
     """
-    Reads page after page.
+    Reads page after page of one source's chats.
 
     :param selection: which chats
+    :param checkpoint: where to begin; kept up to date
+    :param page_size: chats a page, 1 to 100 (100)
     """
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(
+        self, selection: Selection, checkpoint: SourceCheckpoint, page_size: int = LARGEST_PAGE
+    ) -> None:
         self._selection = selection
-        # Nobody's chats: without it, every chat that the account ever had would be read.
-        self._narrow = selection.source is None and not selection.wants_closed
-        self._may_narrow = not selection.wants_closed
-        self._fresh = True
-        self._left: int | None = None
+        self._at = checkpoint
+        self._page_size = page_size
+        self._cursor = Cursor(page_size, "chats")
+        self._gone = 0
         self._accepted = 0
-        self.passes = 0
-        """How often it has begun at the first page."""
-        self._begin()
+        # Only a pass over all pages can compare what it found with the total.
+        self._is_whole = not checkpoint.offset
+        if checkpoint.shared is not None:
+            self._cursor.resume(checkpoint.offset, checkpoint.shared)
 
-    def _begin(self) -> None:
-        self.passes += 1
-        self._cursor = Cursor(LARGEST_PAGE, "chats")
+    def restart(self) -> None:
+        """Begin another pass at the first page."""
+        self._at.offset, self._at.shared, self._at.moved = 0, None, False
+        self._cursor = Cursor(self._page_size, "chats")
         self._gone = 0
         self._is_whole = True
 
-    @property
-    def place(self) -> dict[str, Any]:
-        """Where it stands, as plain JSON."""
-        return {
-            "offset": self._cursor.offset,
-            "anchor": self._cursor.shared,
-            "narrow": self._narrow,
-            "may_narrow": self._may_narrow,
-            "left": self._left,
-            "fresh": self._fresh,
-        }
-
-    @place.setter
-    def place(self, place: dict[str, Any]) -> None:
-        if place["offset"]:
-            self._cursor.resume(place["offset"], place["anchor"])
-            self._is_whole = False
-        self._narrow, self._may_narrow = place["narrow"], place["may_narrow"]
-        self._left, self._fresh = place["left"], place["fresh"]
-
-    def restart(self) -> None:
-        """Go back to the first page."""
-        self._begin()
-
     def read(self, client: HelpCrunchClient) -> Page | None:
         """
-        Read the page where it stands. One request.
+        Read the page at the checkpoint. One request.
 
-        :return: the page; ``None`` when it does not join the one before: the next call reads from further in front
+        :param client: the account
+        :return: the page; ``None`` where it does not join the one before: the next call reads from further in front
         :raises HelpCrunchPaginationError: page after page led no further
         """
         page = self._search(client)
-        if self._narrow and any(chat.get("status") == "closed" for chat in page.records):
+        if self._at.narrow and any(chat.get("status") == "closed" for chat in page.records):
             self._widen("HelpCrunch sends closed chats although they were not asked for")
             page = self._search(client)
-        if not self._cursor.joins(page):
-            return None
-        self._accepted += 1
-        return page
+        joins = self._cursor.joins(page)
+        self._at.offset = self._cursor.offset
+        self._accepted += joins
+        return page if joins else None
 
     def remaining(self, page: Page) -> int:
         """Return how many chats may stand on the page and behind it."""
@@ -101,21 +84,23 @@ class SearchPages:
         """
         Move on behind a page that was worked off.
 
+        :param client: the account
+        :param page: the page
         :param staying: ids of its chats that are still in the result, in order
         :return: whether there may be more; ``False``: that was the last page
         :raises HelpCrunchPaginationError: the pages cannot hold all chats
         """
-        if self._narrow and self._fresh and not page.ids and not self._is_honest(client):
+        if self._at.narrow and self._at.fresh and not page.ids and not self._is_honest(client):
             self._widen("HelpCrunch does not find by status what it should")
             return True
-        self._fresh = False
+        self._at.fresh = False
         left = page.without(set(page.ids).difference(staying))
         self._gone += left.removed
         if self._is_cleared(page, left) or self._is_over(client, left):
             return False
-        if self._may_narrow and not self._narrow and page.total != page.end:
-            self._left = left.total if _is_sane(page) and page.total else None
-            self._narrow = self._fresh = True
+        if self._at.may_narrow and not self._at.narrow and page.total != page.end:
+            self._at.everything = left.total if _is_sane(page) and page.total else None
+            self._at.narrow = self._at.fresh = True
             self.restart()
         elif page.offset and not staying:
             self.restart()
@@ -134,6 +119,7 @@ class SearchPages:
             return client.search_chats_page(self._filters(), offset=offset, limit=limit, probe=True)
 
         cursor.take(left, probe)
+        self._at.offset, self._at.shared = cursor.offset, cursor.shared
         if cursor.end is None:
             return False
         if self._is_whole and not self._gone:
@@ -141,38 +127,40 @@ class SearchPages:
         return True
 
     def _filters(self) -> list[Any]:
-        return [*self._selection.filters(), *([NOT_CLOSED] if self._narrow else [])]
+        return [*self._selection.filters(), *([NOT_CLOSED] if self._at.narrow else [])]
 
     def _search(self, client: HelpCrunchClient) -> Page:
         try:
             return self._asked(client)
         except HelpCrunchBadRequestError as error:
-            if not self._narrow:
+            if not self._at.narrow:
                 raise
             self._widen(str(error))
         return self._asked(client)
 
     def _asked(self, client: HelpCrunchClient) -> Page:
+        offset, limit = self._cursor.offset, self._cursor.limit
         try:
-            page = client.search_chats_page(self._filters(), offset=self._cursor.offset)
+            page = client.search_chats_page(self._filters(), offset=offset, limit=limit)
         except HelpCrunchPaginationError as error:
-            # An empty page under a total. Which of the two is wrong?
+            # An empty page under a total: one of the two is wrong. The documentation's own example has 4 records under
+            # a total of 5, so a drain must be able to end there.
             if not self._accepted or _tells_true_totals(client):
                 raise
-            log.warning("HelpCrunch's totals are wrong, so this is taken for the end: %s", error)
-            page = Page([], [], None, self._cursor.offset)
+            log.warning("HelpCrunch's totals are wrong, so this counts as the end: %s", error)
+            page = Page([], [], None, offset)
         self._cursor.note_total(page)
         return page
 
     def _widen(self, why: str) -> None:
         log.warning("Closed chats are read too, since they cannot be left out: %s", why)
-        self._narrow = self._may_narrow = False
+        self._at.narrow = self._at.may_narrow = False
         self.restart()
 
     def _is_honest(self, client: HelpCrunchClient) -> bool:
         """Say whether the closed chats are all there are, when a search found no others."""
         filters = self._selection.filters()
-        everything = self._left if self._selection.source is not None else _count(client, filters)
+        everything = self._at.everything if self._selection.source is not None else _count(client, filters)
         return everything is not None and _count(client, [*filters, CLOSED]) == everything
 
 

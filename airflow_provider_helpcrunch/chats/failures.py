@@ -1,4 +1,4 @@
-"""What may go wrong with one chat without stopping the others."""
+"""Failures of one change that do not stop the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFUSALS = (HelpCrunchBadRequestError, HelpCrunchNotFoundError)
-"""HelpCrunch will not change this chat so."""
+"""HelpCrunch does not change this chat in this way."""
 
 FAULTS = (
     HelpCrunchConnectionError,
@@ -31,24 +31,24 @@ FAULTS = (
     HelpCrunchServerError,
     HelpCrunchUnconfirmedError,
 )
-"""There was no usable answer, even after all retries."""
+"""No usable response, even after all retries."""
 
 MOST_FAULTS = 3
-"""Chats in a row that may meet a fault; then the service is taken to be down."""
+"""Chats in a row that may meet a fault; then the service is considered down."""
 
 
-def is_made_all_the_same(
+def was_applied(
     client: HelpCrunchClient, chat: int, error: HelpCrunchError, shows: Callable[[Mapping[str, Any]], bool]
 ) -> bool:
     """
-    Find out whether a change was made although the answer says no: when an answer was lost, what it repeats may be
-    refused.
+    Find out whether a change was applied although an error came back.
 
-    :param client: the account
+    When a response is lost, the request is repeated, and HelpCrunch may refuse the repetition.
+
+    :param client: the account. One request; none where the only attempt got a clear refusal
     :param chat: the chat's id
-    :param error: what came of the change
+    :param error: the error of the change
     :param shows: whether a chat shows the change
-    :return: whether it does; ``False`` without asking when the answer to the only attempt was plain
     """
     was_repeated = isinstance(error, REFUSALS) and error.attempts > 1
     if not was_repeated and not isinstance(error, HelpCrunchResponseError):
@@ -56,5 +56,5 @@ def is_made_all_the_same(
     try:
         return shows(client.get_chat(chat))
     except HelpCrunchError as second:
-        log.warning("Whether chat %d was changed could not be found out: %s", chat, second)
+        log.warning("Whether chat %d was changed could not be determined: %s", chat, second)
         return False

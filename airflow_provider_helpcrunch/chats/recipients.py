@@ -1,4 +1,4 @@
-"""The agents who get chats: chosen by a strategy, counted, and dropped when they have left the account."""
+"""Recipients: the agents who get chats, chosen by a strategy, and dropped when they have left the account."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import STRATEGIES, NoSuchAgentError, Strategy, choose
+from airflow_provider_helpcrunch.chats.selection import NOT_CLOSED
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.ids import id_in
@@ -17,7 +18,6 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchError,
     HelpCrunchRateLimitError,
 )
-from airflow_provider_helpcrunch.operators.chats.selection import NOT_CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -35,7 +35,7 @@ ENOUGH = 3
 """Chats that others must have got meanwhile before the agent is tried again, and dropped if that is refused too."""
 
 
-class Targets:
+class Recipients:
     """
     Agents who get chats.
 

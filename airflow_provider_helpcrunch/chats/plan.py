@@ -1,4 +1,4 @@
-"""A plan that the user made: which chat is to become what, checked as a whole before anything is written."""
+"""Plan of a user: which chat is to become what, checked as a whole before anything is written."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.assignment import is_nobody
+from airflow_provider_helpcrunch.chats.checkpoint import from_steps, steps
+from airflow_provider_helpcrunch.chats.results import Result
 from airflow_provider_helpcrunch.client.ids import check_id, id_in
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
-from airflow_provider_helpcrunch.operators.arguments import is_nobody
-from airflow_provider_helpcrunch.operators.chats.carried import from_steps, steps
-from airflow_provider_helpcrunch.operators.chats.outcome import Outcome
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -112,37 +112,31 @@ class Plan:
         written = json.dumps([[change.chat, change.field, change.value] for change in self.changes])
         return hashlib.sha256(written.encode()).hexdigest()[:12]
 
-    def columns(self, outcomes: Sequence[Outcome]) -> list[list[Any]]:
+    def columns(self, results: Sequence[Result]) -> list[list[Any]]:
         """
-        Return outcomes as plain JSON that packs well: where in the plan they stand says which chat, what and to what.
+        Return results as plain JSON that packs well: their place in the plan says which chat, what and to what.
 
-        :param outcomes: outcomes of this plan
+        :param results: results of this plan
         """
         places = {(change.chat, change.field): place for place, change in enumerate(self.changes)}
         return [
-            steps(places[outcome.id, outcome.field] for outcome in outcomes),
-            [outcome.before for outcome in outcomes],
-            [outcome.outcome for outcome in outcomes],
-            [outcome.error for outcome in outcomes],
+            steps(places[result.id, result.field] for result in results),
+            [result.before for result in results],
+            [result.outcome for result in results],
+            [result.error for result in results],
         ]
 
-    def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Outcome]:
+    def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Result]:
         """
-        Return the outcomes that :meth:`columns` was given.
+        Return the results that :meth:`columns` was given.
 
         :param written: what it returned
         """
         places, *others = written
+        changes = (self.changes[place] for place in from_steps(places))
         return [
-            Outcome(
-                self.changes[place].chat,
-                self.changes[place].field,
-                before,
-                self.changes[place].value,
-                word,
-                error,
-            )
-            for place, before, word, error in zip(from_steps(places), *others, strict=True)
+            Result(change.chat, change.field, before, change.value, outcome, error)
+            for change, before, outcome, error in zip(changes, *others, strict=True)
         ]
 
     def ids(self, field: str) -> set[int]:

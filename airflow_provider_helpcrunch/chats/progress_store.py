@@ -1,0 +1,89 @@
+"""Progress store: results in Airflow's task state store (3.3 and newer), which a killed worker does not lose."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.chats.results import Result
+from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_helpcrunch.chats.results import Results
+
+log = logging.getLogger(__name__)
+
+CHUNK = 100
+"""Results under one key of the store: each new one writes its chunk again."""
+
+
+class ProgressStore:
+    """
+    Keeps the results of a task instance.
+
+    :param store: the task's ``task_state_store``, with ``get``, ``set`` and ``delete``; ``None`` where Airflow has none
+    :param fingerprint: stands for the work: results that an earlier try kept for other work are not found
+    """
+
+    def __init__(self, store: Any, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        self._store = store
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store has all results, so that :meth:`load` finds them again."""
+        return self._store is not None
+
+    def load(self) -> list[Result]:
+        """Return the results that the task instance has kept."""
+        kept: list[Any] = []
+        with self._guarded():
+            while self._store is not None and (chunk := self._store.get(self._key(len(kept) // CHUNK))):
+                kept += chunk
+                if len(chunk) < CHUNK:
+                    break
+        return [Result(*values) for values in kept]
+
+    def save(self, results: Results) -> None:
+        """
+        Keep the latest result.
+
+        :param results: all results, the latest last
+        """
+        if self._store is None:
+            return
+        number = (len(results) - 1) // CHUNK
+        with self._guarded():
+            self._store.set(self._key(number), [list(result) for result in results[number * CHUNK :]])
+
+    def clear(self, results: Results) -> None:
+        """
+        Forget everything: the task is done, and if somebody runs it again, it starts over.
+
+        :param results: all results
+        """
+        with self._guarded():
+            for number in range(len(results) // CHUNK + 1) if self._store is not None else ():
+                self._store.delete(self._key(number))
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """
+        Go on without the store when it fails: changes are made nevertheless, and must not be reported as failed.
+
+        But not without Airflow: a task that nobody supervises would work beside its own retry.
+        """
+        try:
+            yield
+        except (EOFError, ConnectionError) as error:
+            msg = "Airflow no longer responds to this task, so it stops; a retry continues after the last change."
+            raise HelpCrunchError(msg) from error
+        except Exception as error:
+            log.warning("Airflow's state store cannot be used, so a retry would start over: %s", error)
+            self._store = None
+
+    def _key(self, number: int) -> str:
+        return f"helpcrunch_{self._fingerprint}_{number}"

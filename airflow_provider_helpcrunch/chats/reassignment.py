@@ -1,0 +1,235 @@
+"""Reassignment: the chats of several sources, one after the other, go to one set of agents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.assignment import Strategy, least_loaded
+from airflow_provider_helpcrunch.chats.checkpoint import columns, from_columns
+from airflow_provider_helpcrunch.chats.drain import Drain
+from airflow_provider_helpcrunch.chats.recipients import Recipients, count_open_chats, names_of
+from airflow_provider_helpcrunch.chats.results import DONE
+from airflow_provider_helpcrunch.chats.selection import Selection
+from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
+    from airflow_provider_helpcrunch.chats.results import Result
+    from airflow_provider_helpcrunch.client import HelpCrunchClient
+    from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reassignment:
+    """
+    Work to be done.
+
+    :param sources: ids of agents whose chats go to others; ``None`` among them: nobody's chats
+    :param recipients: ids of the agents who get them
+    :param department: only chats of this department
+    :param statuses: only chats with these statuses; ``None``: all that are open
+    :param strategy: name or import path of the strategy
+    :param most: how many chats are moved at most; ``None``: all
+    :param dry_run: whether nothing is written
+    """
+
+    sources: tuple[int | None, ...]
+    recipients: tuple[int, ...]
+    department: int | None
+    statuses: tuple[str, ...] | None
+    strategy: str
+    most: int | None
+    dry_run: bool
+
+    def __post_init__(self) -> None:
+        """Refuse a reassignment that cannot be right."""
+        if both := [agent for agent in self.recipients if agent in self.sources]:
+            msg = (
+                f"Agent {both[0]} is in from_agents and in to_agents; chats cannot go to the agent "
+                "they are taken from. Take the agent out of one of them."
+            )
+            raise HelpCrunchConfigurationError(msg)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that is the same for the same work only."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:12]
+
+    columns = staticmethod(columns)
+    from_columns = staticmethod(from_columns)
+
+
+class ReassignmentRun:
+    """
+    Engine that carries out a reassignment. After a rate limit error :meth:`run` may be called again: it goes on.
+
+    :param reassignment: the work
+    :param strategy: the strategy that the reassignment names
+    :param checkpoint: where to go on
+    :param allow_unknown: whether a source may be unknown to the account and have no chats (``False``)
+    :param page_size: chats a page, 1 to 100 (100)
+    """
+
+    def __init__(
+        self,
+        reassignment: Reassignment,
+        strategy: Strategy,
+        checkpoint: Checkpoint,
+        *,
+        allow_unknown: bool = False,
+        page_size: int = LARGEST_PAGE,
+    ) -> None:
+        self.names: dict[int, str] = {}
+        """Names of the agents that are meant, by id."""
+        self.error: HelpCrunchError | None = None
+        """Why the latest chat was refused or failed."""
+        self._work = reassignment
+        self._strategy = strategy
+        self._at = checkpoint
+        self._allow_unknown = allow_unknown
+        self._page_size = page_size
+        self._drain: Drain | None = None
+
+    @property
+    def requests_left(self) -> int:
+        """How many requests may be needed still, one at least."""
+        if self._drain is None:
+            return 10 + (len(self._work.recipients) - self._at.counted if self._at.looked_up else 0)
+        chats = self._drain.remaining
+        searches = 2 + chats // LARGEST_PAGE
+        return searches + (0 if self._work.dry_run else chats)
+
+    def run(self, client: HelpCrunchClient) -> Iterator[Result]:
+        """
+        Move chats, source by source.
+
+        :param client: the account
+        :return: a result for each chat
+        :raises HelpCrunchConfigurationError: a recipient does not exist, and nothing was written; or a source does not
+            exist and has no chats, and those of the others were moved
+        :raises HelpCrunchRateLimitError: no request is allowed; nothing was changed since the latest result
+        :raises HelpCrunchError: see :meth:`.drain.Drain.run`
+        """
+        self._prepare(client)
+        at = self._at
+        recipients = Recipients(at.loads, self._strategy)
+        at.loads = recipients.loads
+        while self._has_source():
+            source = self._work.sources[at.sources_done]
+            self._drain = self._drain_of(source, recipients)
+            for result in self._drain.run(client):
+                self.error = self._drain.error
+                yield result
+            self._leave(source)
+        if not self._found_any():
+            self._refuse_unknown_department(client)
+        self._refuse_unknown_sources()
+        self.names = self.names or names_of(client, {*self._work.recipients, *self._work.sources})
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the result says beside the counts: chats that were skipped for their status."""
+        source = self._at.source
+        return {"skipped": self._at.skipped + (len(source.skipped) if source else 0)}
+
+    def _has_source(self) -> bool:
+        """Say whether a source is left, or one that was interrupted, be it only in looking at what was moved."""
+        if self._at.source is not None:
+            return True
+        is_full = self._work.most is not None and self._at.results.moved >= self._work.most
+        return self._at.sources_done < len(self._work.sources) and not is_full
+
+    def _drain_of(self, source: int | None, recipients: Recipients) -> Drain:
+        work = self._work
+        statuses = None if work.statuses is None else frozenset(work.statuses)
+        return Drain(
+            Selection(source, work.department, statuses),
+            recipients,
+            self._at,
+            most=work.most,
+            dry_run=work.dry_run,
+            page_size=self._page_size,
+        )
+
+    def _leave(self, source: int | None) -> None:
+        at = self._at
+        if at.source is not None:
+            at.skipped += len(at.source.skipped)
+            if source in at.unknown and at.source.found_any:
+                at.unknown.remove(source)
+        at.sources_done += 1
+        at.source = self._drain = None
+
+    def _found_any(self) -> bool:
+        return bool(self._at.skipped) or len(self._at.results) > self._at.results.earlier
+
+    def _refuse_unknown_sources(self) -> None:
+        """A mistake in an id must not look like an agent who has no chats."""
+        done = self._work.sources[: self._at.sources_done]
+        missing = [agent for agent in self._at.unknown if agent in done]
+        if not missing or self._allow_unknown:
+            return
+        rest = "" if len(missing) <= 20 else f" and {len(missing) - 20} more"
+        msg = (
+            f"from_agents names {', '.join(map(str, missing[:20]))}{rest}, but the account has no such agent, and "
+            "nothing assigned to them was found. Correct the id; or, where an agent who has left may have no chats "
+            "any more, set allow_unknown_agents=True. Chats of other agents are not concerned by this."
+        )
+        raise HelpCrunchConfigurationError(msg)
+
+    def _refuse_unknown_department(self, client: HelpCrunchClient) -> None:
+        """Where nothing was found, the department may be a mistake."""
+        department = self._work.department
+        if department is not None and all(found["id"] != department for found in client.iter_departments()):
+            msg = f"department names {department}, but the account has no such department. Nothing was moved."
+            raise HelpCrunchConfigurationError(msg)
+
+    def _prepare(self, client: HelpCrunchClient) -> None:
+        """Look all agents up, and count what the recipients have; what is known already is not asked again."""
+        at = self._at
+        if not at.looked_up:
+            self._look_up(client)
+            at.looked_up = True
+            at.counted = 0 if self._strategy is least_loaded else len(self._work.recipients)
+        for agent in self._work.recipients[at.counted :]:
+            at.loads[agent] = count_open_chats(client, agent)
+            at.counted += 1
+
+    def _look_up(self, client: HelpCrunchClient) -> None:
+        meant = {*self._work.recipients, *self._work.sources}
+        found = {int(agent["id"]): str(agent.get("name") or "") for agent in client.iter_agents()}
+        self._check(found)
+        self.names = {agent: name for agent, name in found.items() if agent in meant}
+        if self._strategy is least_loaded:
+            return
+        loads = dict.fromkeys(self._work.recipients, 0)
+        for result in self._at.results:
+            if result.outcome in DONE and result.after in loads:
+                loads[result.after] += 1
+        self._at.loads = loads
+
+    def _check(self, found: dict[int, str]) -> None:
+        work = self._work
+        if missing := [agent for agent in work.recipients if agent not in found]:
+            known = (
+                f"{len(found)} agents" if len(found) > 20 else ", ".join(map(str, sorted(found))) or "none"
+            )
+            msg = (
+                f"to_agents names {', '.join(map(str, missing))}, but the account has no such agent. "
+                f"Nothing was moved. It has {known}; ListAgentsOperator lists them."
+            )
+            raise HelpCrunchConfigurationError(msg)
+        absent = [agent for agent in work.sources if agent is not None and agent not in found]
+        had_chats = {result.before for result in self._at.results}
+        self._at.unknown = [agent for agent in absent if agent not in had_chats]
+        if absent:
+            names = ", ".join(map(str, absent[:20])) + (" …" if len(absent) > 20 else "")
+            log.warning("The account has no agent %s; chats that are still theirs are moved.", names)

@@ -1,0 +1,205 @@
+"""Results of changes: of one chat, and of all of them in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Outcome: TypeAlias = Literal["changed", "planned", "unchanged", "refused", "failed"]
+
+DONE: tuple[Outcome, ...] = ("changed", "planned")
+FAILURES: tuple[Outcome, ...] = ("refused", "failed")
+UNKNOWN = "?"
+"""Value unknown: the chat was not read."""
+
+_IN_WORDS = {
+    "planned": "planned (dry run: nothing was changed)",
+    "unchanged": "unchanged (already as planned)",
+    "refused": "refused by HelpCrunch",
+    "failed": "failed (no usable response)",
+    "skipped": "skipped (in a status that is not moved)",
+}
+"""The meaning of a count whose name does not say it."""
+
+MOST_LINES = 1000
+"""Lines of a table that go into a log."""
+
+
+class Result(NamedTuple):
+    """
+    Result of one change of one chat.
+
+    :param id: the chat's id
+    :param field: what was to change: ``assignee``, ``department``, ``status`` or ``snoozed_until``
+    :param before: its value before: of an assignee or department the id, ``None`` for none, and ``?`` where the chat
+        was not read
+    :param after: the value that was asked for
+    :param outcome: ``changed``, ``planned`` (a dry run), ``unchanged`` (already as planned), ``refused`` (HelpCrunch
+        sent 400 or 404) or ``failed`` (no usable response)
+    :param error: why it was refused or failed
+    """
+
+    id: int
+    field: str
+    before: Any
+    after: Any
+    outcome: Outcome
+    error: str | None = None
+
+
+class Results:
+    """
+    Results of a task, in order: the one record of which chats were changed.
+
+    :param results: those of earlier tries. Default: none
+    """
+
+    def __init__(self, results: Iterable[Result] = ()) -> None:
+        self._all = list(results)
+        self.earlier = len(self._all)
+        """How many of them are from earlier tries of the task."""
+        self.moved = sum(result.outcome in DONE for result in self._all)
+        """How many changes were made, or planned, in all tries."""
+        self._this_try: dict[tuple[int, str], Result] = {}
+
+    @classmethod
+    def resumed(cls, results: Sequence[Result], earlier: int) -> Results:
+        """
+        Return the results of a task that was interrupted and goes on.
+
+        :param results: all of them
+        :param earlier: how many are from earlier tries
+        """
+        resumed = cls(results[:earlier])
+        for result in results[earlier:]:
+            resumed.add(result)
+        return resumed
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __getitem__(self, part: slice) -> list[Result]:
+        """Return some of them, in order."""
+        return self._all[part]
+
+    def add(self, result: Result) -> None:
+        """
+        Note a result of this try.
+
+        :param result: the result
+        """
+        self._all.append(result)
+        self.moved += result.outcome in DONE
+        self._this_try[result.id, result.field] = result
+
+    def latest(self, chat: int, field: str) -> Result | None:
+        """
+        Return the latest result of this try for a change.
+
+        :param chat: the chat's id
+        :param field: what was to change
+        """
+        return self._this_try.get((chat, field))
+
+    @property
+    def this_try(self) -> Iterable[Result]:
+        """The latest result of this try for each change."""
+        return self._this_try.values()
+
+    def standing(self) -> list[Result]:
+        """Return the results without failures of earlier tries: this try has come across what is still to be done."""
+        return [
+            result
+            for place, result in enumerate(self._all)
+            if place >= self.earlier or result.outcome not in FAILURES
+        ]
+
+
+class Report:
+    """
+    Results as people read them; a later result of the same change replaces the earlier one.
+
+    :param results: the results, in order
+    """
+
+    def __init__(self, results: Iterable[Result]) -> None:
+        self._results = {(result.id, result.field): result for result in results}
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._results.values())
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many changes had each outcome, all five of them."""
+        found = Counter(result.outcome for result in self)
+        words: tuple[Outcome, ...] = (*DONE, "unchanged", *FAILURES)
+        return {word: found[word] for word in words}
+
+    def failures(self) -> list[Result]:
+        """Return the changes that were refused or failed."""
+        return [result for result in self if result.outcome in FAILURES]
+
+    def rows(self, names: Mapping[int, str]) -> Iterator[dict[str, Any]]:
+        """
+        Return a record for each change, for the file.
+
+        :param names: names of agents, by id
+        """
+        for result in self:
+            assignee = result.field == "assignee"
+            yield {
+                **result._asdict(),
+                "before_name": names.get(result.before) if assignee else None,
+                "after_name": names.get(result.after) if assignee else None,
+            }
+
+    def table(self, names: Mapping[int, str]) -> str:
+        """
+        Return the changes as a table for a person, failures first, cut at 1,000 lines.
+
+        :param names: names of agents, by id
+        """
+        ordered = sorted(self, key=lambda result: result.outcome not in FAILURES)
+        lines = [_line(result, names) for result in ordered[:MOST_LINES]]
+        more = len(self) - len(lines)
+        return "\n".join([*_aligned([_HEAD, *lines]), *([f"… and {more:,} more"] if more > 0 else [])])
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """
+    Return the counts of a report as a person reads them, without those of zero.
+
+    :param counts: how many there are, by outcome
+    """
+    shown = (f"{count:,} {_IN_WORDS.get(word, word)}" for word, count in counts.items() if count)
+    return ", ".join(shown) or "Nothing to do"
+
+
+_HEAD = ("chat", "what", "before", "after", "outcome")
+
+
+def _line(result: Result, names: Mapping[int, str]) -> tuple[str, ...]:
+    def shown(value: Any) -> str:
+        if value == UNKNOWN:
+            return UNKNOWN
+        if result.field != "assignee":
+            return "" if value is None else str(value)
+        return "nobody" if value is None else f"{names.get(value) or 'agent'} ({value})"
+
+    outcome = result.outcome if result.error is None else f"{result.outcome}: {result.error}"
+    return (str(result.id), result.field, shown(result.before), shown(result.after), outcome)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines with aligned columns, whatever an account has put into names."""
+    texts = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
+    widths = [min(max(map(len, column)), 40) for column in zip(*texts, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]
