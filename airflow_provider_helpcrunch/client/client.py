@@ -12,16 +12,17 @@ from airflow_provider_helpcrunch.client.credentials import (
     check_base_url,
 )
 from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
-from airflow_provider_helpcrunch.client.rate_limit import (
-    DEFAULT_ON_FAILURE,
-    DEFAULT_REQUESTS_PER_MINUTE,
-    Budget,
-)
-from airflow_provider_helpcrunch.client.rate_limit_address import DEFAULT_STORE, open_budget
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
 from airflow_provider_helpcrunch.client.transport import Transport, Usage
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.rate_limit.limiter import (
+    DEFAULT_ON_FAILURE,
+    DEFAULT_REQUESTS_PER_MINUTE,
+    DEFAULT_STORE,
+    RateLimiter,
+    open_rate_limiter,
+)
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -56,7 +57,7 @@ class HelpCrunchClient(ChatEndpoints):
     :param connect_timeout: seconds to wait for a connection (10)
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete (20)
     :param retry: how often and how long a failed request is repeated
-    :param budget: a budget of your own instead of ``requests_per_minute`` and ``rate_limit_store``
+    :param budget: a rate limiter of your own instead of ``requests_per_minute`` and ``rate_limit_store``
     :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
 
     API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
@@ -73,7 +74,7 @@ class HelpCrunchClient(ChatEndpoints):
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
         retry: RetryPolicy | None = None,
-        budget: Budget | None = None,
+        budget: RateLimiter | None = None,
     ) -> None:
         api_key = ApiKey(api_key)
         check_api_key(api_key)
@@ -85,8 +86,8 @@ class HelpCrunchClient(ChatEndpoints):
         transport = Transport(
             api_key,
             base_url=self.base_url,
-            budget=budget
-            or open_budget(
+            limiter=budget
+            or open_rate_limiter(
                 rate_limit_store,
                 api_key=api_key,
                 base_url=self.base_url,

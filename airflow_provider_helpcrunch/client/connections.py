@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout
 from urllib3.exceptions import NewConnectionError
 
-from airflow_provider_helpcrunch.client.forks import renew_after_fork
+from airflow_provider_helpcrunch.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ nothing was spent: there nobody waits. All this is told by ``INFO``; where an AC
 snapshot goes unnoticed.
 
 What was under way when the count was lost is counted again when its answer is there, which is sooner than one period
-for whatever takes no longer than :data:`.rate_limit_stores.LONGEST_FLIGHT`. Only if Redis does not hear that either
+for whatever takes no longer than :data:`.store.LONGEST_FLIGHT`. Only if Redis does not hear that either
 (it vanishes once more in that moment) may a window hold more than the limit: by as many requests.
 """
 
@@ -32,11 +32,11 @@ try:
 except ModuleNotFoundError as error:
     raise AirflowOptionalProviderFeatureException(error) from error
 
-from airflow_provider_helpcrunch.client.forks import renew_after_fork
-from airflow_provider_helpcrunch.client.rate_limit_lua import COUNT, PAUSE, SETTLE
-from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
-from airflow_provider_helpcrunch.client.redis_scripts import PROBLEMS, RedisScripts, lasts
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.forks import renew_after_fork
+from airflow_provider_helpcrunch.rate_limit.lua import COUNT, PAUSE, SETTLE
+from airflow_provider_helpcrunch.rate_limit.redis_scripts import PROBLEMS, RedisScripts, lasts
+from airflow_provider_helpcrunch.rate_limit.store import LONGEST_FLIGHT, LONGEST_PAUSE, Unreachable, Wait
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -76,21 +76,21 @@ class RedisStore:
         """Take a new lock: a thread of the parent may hold the old one."""
         self._pausing = threading.Lock()
 
-    def take(self) -> int | Wait | Away:
-        """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
+    def acquire(self) -> int | Wait | Unreachable:
+        """Acquire a free slot (see :class:`.store.Store`)."""
         rest = self._own_pause()
         if rest:
-            return rest if isinstance(rest, Away) else Wait(rest, paused=True)
+            return rest if isinstance(rest, Unreachable) else Wait(rest, paused=True)
         asked = time.monotonic()
         answer = self._ask(1, take=True)
-        if isinstance(answer, Away):
+        if isinstance(answer, Unreachable):
             return answer
         slot, micros, paused, unknown = answer
         # Who asks again after this time, is there when the slot is free, however far Redis is away.
         way = time.monotonic() - asked
         return Wait(max(micros / _MICROS - way, 0.0), bool(paused), bool(unknown)) if micros else slot
 
-    def settle(self, slot: int) -> None:
+    def release(self, slot: int) -> None:
         """Start the slot's period, without waiting for the answer. If Redis is away, it hears of it later."""
         with contextlib.suppress(*PROBLEMS):
             self._scripts.start(SETTLE, slot)
@@ -105,39 +105,39 @@ class RedisStore:
                 "%s did not hear of the 429, so only this process pauses for now.", self._scripts.place
             )
 
-    def wait(self, slots: int) -> float | Away:
-        """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
+    def wait_time(self, slots: int) -> float | Unreachable:
+        """Return the seconds until so many slots are free (see :class:`.store.Store`)."""
         rest = self._own_pause()
-        if isinstance(rest, Away):
+        if isinstance(rest, Unreachable):
             return rest
         answer = self._ask(slots, take=False)
-        return answer if isinstance(answer, Away) else max(rest, answer[1] / _MICROS)
+        return answer if isinstance(answer, Unreachable) else max(rest, answer[1] / _MICROS)
 
     def close(self) -> None:
         """Close the connection."""
         self._scripts.close()
 
-    def _own_pause(self) -> float | Away:
+    def _own_pause(self) -> float | Unreachable:
         """Return the seconds that are left of the pause that was asked for here; Redis must have heard of it."""
         rest = max(0.0, self._paused_until - time.monotonic())
         return (rest and not self._pause_is_shared and self._share_pause()) or rest
 
-    def _share_pause(self) -> Away | None:
+    def _share_pause(self) -> Unreachable | None:
         """Tell Redis of the pause; return why it did not hear of it."""
         rest = max(0.0, self._paused_until - time.monotonic())
         answer = self._run(PAUSE, round(rest * _MICROS))
-        self._pause_is_shared = not isinstance(answer, Away)
-        return answer if isinstance(answer, Away) else None
+        self._pause_is_shared = not isinstance(answer, Unreachable)
+        return answer if isinstance(answer, Unreachable) else None
 
-    def _ask(self, slots: int, *, take: bool) -> tuple[int, int, int, int] | Away:
+    def _ask(self, slots: int, *, take: bool) -> tuple[int, int, int, int] | Unreachable:
         """Ask for so many slots, and take the first one if it is free."""
         answer = self._run(self._count, slots, int(take))
-        if isinstance(answer, Away):
+        if isinstance(answer, Unreachable):
             return answer
         try:
             slot, micros, paused, unknown = map(int, answer)
         except (TypeError, ValueError):
-            return Away(
+            return Unreachable(
                 f"What answers at {self._scripts.place} is no Redis that can run scripts.", lasting=True
             )
         return slot, micros, paused, unknown
@@ -148,11 +148,13 @@ class RedisStore:
             return self._scripts.run(script, *arguments)
         except PROBLEMS as error:
             if not lasts(error):
-                return Away(f"The request budget in {self._scripts.place} cannot be used ({error}).")
+                return Unreachable(f"The request budget in {self._scripts.place} cannot be used ({error}).")
             advice = (
                 "Mend user, password, rights or database in the connection that rate_limit_conn_id names."
             )
-            return Away(f"{self._scripts.place} refuses the request budget ({error}). {advice}", lasting=True)
+            return Unreachable(
+                f"{self._scripts.place} refuses the request budget ({error}). {advice}", lasting=True
+            )
 
 
 def redis_at(address: SplitResult) -> Redis:

@@ -11,9 +11,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_helpcrunch.client.forks import pause_while_forking, renew_after_fork
-from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
+from airflow_provider_helpcrunch.forks import pause_while_forking, renew_after_fork
+from airflow_provider_helpcrunch.rate_limit.store import LONGEST_FLIGHT, LONGEST_PAUSE, Unreachable, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ class SQLiteStore:
             with self._lock:
                 self._connected()
         except (sqlite3.Error, OSError) as error:
-            if self._away(error).lasting:
+            if self._unreachable(error).lasting:
                 raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
 
     def _forget_connection(self) -> None:
@@ -101,14 +101,14 @@ class SQLiteStore:
             self._inherited.append(self._db)
         self._forget_connection()
 
-    def take(self) -> int | Wait | Away:
-        """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
+    def acquire(self) -> int | Wait | Unreachable:
+        """Acquire a free slot (see :class:`.store.Store`)."""
         try:
-            return self._take()
+            return self._acquire()
         except (sqlite3.Error, OSError) as error:
-            return self._away(error)
+            return self._unreachable(error)
 
-    def _take(self) -> int | Wait:
+    def _acquire(self) -> int | Wait:
         with self._transaction() as db:
             now, paused_until = self._begin(db)
             if now < paused_until:
@@ -122,9 +122,9 @@ class SQLiteStore:
             db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (taken_until, slot))
             return int(slot)
 
-    def settle(self, slot: int) -> None:
+    def release(self, slot: int) -> None:
         """
-        Start the slot's period (see :class:`.rate_limit_stores.Store`).
+        Start the slot's period (see :class:`.store.Store`).
 
         Where that cannot be written, the slot counts as in use a little longer, which is safe. It is no error: the
         request was made, and what it changed must be reported.
@@ -134,11 +134,11 @@ class SQLiteStore:
                 db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (self._clock() + self._period, slot))
         except (sqlite3.Error, OSError) as error:
             log.warning(
-                "%s A request that was made counts for longer than it should.", self._away(error).reason
+                "%s A request that was made counts for longer than it should.", self._cannot_be_used(error)
             )
 
     def pause(self, seconds: float) -> None:
-        """Stop every process (see :class:`.rate_limit_stores.Store`); this one even where that cannot be written."""
+        """Stop every process (see :class:`.store.Store`); this one even where that cannot be written."""
         until = self._clock() + min(seconds, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, until)
         try:
@@ -146,10 +146,10 @@ class SQLiteStore:
                 stale = "UPDATE pause SET until = ? WHERE until NOT BETWEEN ? AND ?"
                 db.execute(stale, (until, until, self._clock() + LONGEST_PAUSE))
         except (sqlite3.Error, OSError) as error:
-            log.warning("%s After this 429 only this process pauses.", self._away(error).reason)
+            log.warning("%s After this 429 only this process pauses.", self._cannot_be_used(error))
 
-    def wait(self, slots: int) -> float | Away:
-        """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
+    def wait_time(self, slots: int) -> float | Unreachable:
+        """Return the seconds until so many slots are free (see :class:`.store.Store`)."""
         try:
             with self._transaction() as db:
                 now, paused_until = self._begin(db)
@@ -157,7 +157,7 @@ class SQLiteStore:
                 (free_at,) = db.execute(nth, (self._limit, slots - 1)).fetchone()
                 return max(0.0, float(free_at) - now, paused_until - now)
         except (sqlite3.Error, OSError) as error:
-            return self._away(error)
+            return self._unreachable(error)
 
     def close(self) -> None:
         """Close the file."""
@@ -208,11 +208,10 @@ class SQLiteStore:
             (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
             db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, self._limit)))
 
-    def _away(self, error: Exception) -> Away:
+    def _unreachable(self, error: Exception) -> Unreachable:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         # SQLite's extended codes have the basic one in their low byte.
-        passes = code & 0xFF in PASSING and code != sqlite3.SQLITE_READONLY_DBMOVED
-        return Away(self._cannot_be_used(error), lasting=not passes)
+        return Unreachable(self._cannot_be_used(error), lasting=code & 0xFF not in PASSING)
 
     def _cannot_be_used(self, error: Exception) -> str:
         return (

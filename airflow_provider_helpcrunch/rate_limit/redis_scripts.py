@@ -21,7 +21,7 @@ try:
 except ModuleNotFoundError as error:
     raise AirflowOptionalProviderFeatureException(error) from error
 
-from airflow_provider_helpcrunch.client.forks import renew_after_fork
+from airflow_provider_helpcrunch.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

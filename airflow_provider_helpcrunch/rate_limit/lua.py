@@ -1,5 +1,5 @@
 """
-What Redis does for :mod:`.rate_limit_redis`, in its own language: one script for each operation, each run alone.
+Scripts that run inside Redis, for :mod:`.redis`: one for each operation, each run alone.
 
 ``KEYS[1]`` is a sorted set: each slot, from 0 on, by the time from which it is free, in microseconds of Redis' clock.
 Behind the slots, by times that are raised above all of theirs, stands a member that names who counts, by the time until
