@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 CLONE = Path(__file__).resolve().parents[1]
 WITHOUT_REDIS = "import sys; sys.modules['redis'] = None\n"
 
@@ -20,12 +18,11 @@ def run(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["redis", "redis_scripts"])
-def test_without_its_extra_a_module_is_an_optional_feature(module: str) -> None:
-    code = f"""
+def test_without_its_extra_a_module_is_an_optional_feature() -> None:
+    code = """
 from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
 try:
-    import airflow_provider_helpcrunch.rate_limit.{module}
+    import airflow_provider_helpcrunch.rate_limit.redis
 except AirflowOptionalProviderFeatureException as error:
     print("optional:", error)
 """
@@ -57,7 +54,7 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         print(module.name)
 """
     package = "airflow_provider_helpcrunch.rate_limit"
-    assert run(code).split() == [f"{package}.redis", f"{package}.redis_scripts"]
+    assert run(code).split() == [f"{package}.redis"]
 
 
 def test_nothing_mentions_the_common_compat_provider() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from redis import Redis
+from redis.commands.core import Script
 from redis.exceptions import (
     MasterDownError,
     OutOfMemoryError,
@@ -30,7 +31,6 @@ from airflow_provider_helpcrunch.client import (
 )
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.rate_limit import redis as module
-from airflow_provider_helpcrunch.rate_limit import redis_scripts
 from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.rate_limit.redis import KEEP, RedisStore
 from airflow_provider_helpcrunch.rate_limit.store import LONGEST_FLIGHT, Unreachable, Wait
@@ -347,7 +347,7 @@ def test_a_request_that_succeeded_does_not_fail_because_redis_went(
 def test_a_redis_that_hangs_does_not_hang_the_task(
     redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.3)
+    monkeypatch.setattr(module, "TIMEOUT", 0.3)
     server = redis_server()
     budget = open_rate_limiter(server.url, api_key="k", base_url="u", period=0.0, on_failure="fail")
     started = time.monotonic()
@@ -400,7 +400,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(
         before = admin.info("stats")["total_connections_received"]
         store.wait_time(1)
         assert admin.info("stats")["total_connections_received"] == before
-        monkeypatch.setattr(redis_scripts, "LONGEST_IDLE", 0.0)
+        monkeypatch.setattr(module, "LONGEST_IDLE", 0.0)
         store.wait_time(1)
         assert admin.info("stats")["total_connections_received"] == before + 1
 
@@ -410,13 +410,13 @@ def test_who_is_far_from_redis_asks_again_in_time(
 ) -> None:
     store = known(opened(redis_server()))
     assert taken(store, 3) == [True] * 3
-    near = store._scripts.run
+    near = store._run
 
-    def far(script: str, *arguments: int) -> object:
+    def far(script: Script, *arguments: int) -> object:
         time.sleep(0.2)
         return near(script, *arguments)
 
-    monkeypatch.setattr(store._scripts, "run", far)
+    monkeypatch.setattr(store, "_run", far)
     wait = store.acquire()
     assert isinstance(wait, Wait)
     assert PERIOD - 0.3 < wait.seconds <= PERIOD - 0.2
@@ -436,12 +436,12 @@ def test_who_is_far_from_redis_asks_again_in_time(
     ],
 )
 def test_what_passes_is_waited_for_and_what_lasts_is_not(answer: str, lasting: bool) -> None:
-    assert redis_scripts.lasts(ResponseError(answer)) is lasting
+    assert module.lasts(ResponseError(answer)) is lasting
 
 
 @pytest.mark.parametrize("kind", [ReadOnlyError, OutOfMemoryError, MasterDownError, TryAgainError])
 def test_what_redis_py_names_passes_too(kind: type[Exception]) -> None:
-    assert not redis_scripts.lasts(kind("the code is cut off"))
+    assert not module.lasts(kind("the code is cut off"))
 
 
 def test_connections_that_redis_closed_are_made_anew(redis_server: StartRedis, opened: Open) -> None:
@@ -517,7 +517,7 @@ def test_no_answer_is_taken_for_that_to_another_question(redis_server: StartRedi
             store.release(slot)  # type: ignore[arg-type]
         assert isinstance(other.acquire(), Unreachable)
     assert store.wait_time(1) == 0
-    assert store.wait_time(3) == pytest.approx(LONGEST_FLIGHT + PERIOD, abs=1)
+    assert 0 < store.wait_time(3) <= PERIOD  # type: ignore[operator]
     assert taken(store, 3) == [True, False, False]
 
 
@@ -592,7 +592,7 @@ def test_answers_are_noted_when_the_client_closes(
         store.release(slot)  # type: ignore[arg-type]
     if closes == "after":
         store.close()
-    assert store._scripts._connection is None
+    assert all(each._sock is None for each in store._redis.connection_pool._available_connections)
     assert PERIOD - 0.1 < other.wait_time(3) <= PERIOD  # type: ignore[operator]
 
 
@@ -640,7 +640,7 @@ def test_a_count_with_gaps_begins_anew(redis_server: StartRedis, opened: Open) -
 def test_answers_are_noted_although_redis_hangs(
     redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.3)
+    monkeypatch.setattr(module, "TIMEOUT", 0.3)
     server = redis_server()
     store = known(opened(server))
     slots = [store.acquire() for _ in range(3)]
@@ -672,7 +672,7 @@ def test_what_a_fork_asks_is_not_answered_to_its_parent(redis_server: StartRedis
 def test_a_signal_handler_may_close_what_it_interrupts(
     redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.5)
+    monkeypatch.setattr(module, "TIMEOUT", 0.5)
     server = redis_server()
     budget = open_rate_limiter(server.url, api_key="k", base_url="u", on_failure="fail")
     budget.wait_time(1)
@@ -816,7 +816,7 @@ def test_tls_is_spoken_and_certificates_are_checked() -> None:
             budget.wait_time(1)
         thread.join()
     assert heard[0][:2] == b"\x16\x03"
-    kind = budget._store._scripts.connect()  # type: ignore[attr-defined]
+    kind = budget._store._redis.connection_pool.make_connection()  # type: ignore[attr-defined]
     assert (kind.check_hostname, kind.cert_reqs.name) == (True, "CERT_REQUIRED")
 
 
