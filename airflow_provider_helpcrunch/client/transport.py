@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_helpcrunch import __version__
 from airflow_provider_helpcrunch.client.answers import Answer
 from airflow_provider_helpcrunch.client.connections import (
-    Flight,
+    Exchange,
     Watchdog,
     WatchedAdapter,
     bare,
@@ -215,7 +215,7 @@ class Transport:
         self._closed = True
         for cancelled in list(self._calls):
             cancelled.set()
-        self._watchdog.cut_all()
+        self._watchdog.cut_off_cancelled()
         self._session.close()
         self._limiter.close()
 
@@ -226,11 +226,13 @@ class Transport:
         connected, problem = True, ""
         interruption: BaseException | None = None
         connect_timeout, read_timeout = (min(each, attempts.time_left) for each in self._timeout)
-        flight = Flight(connect_timeout, min(2 * self._timeout[1], attempts.time_left), cancelled)
+        # Twice each: once for the first byte (a connection, the beginning of a response), once for the rest.
+        connecting, responding = (min(2 * each, attempts.time_left) for each in self._timeout)
+        exchange = Exchange(connecting, responding, cancelled)
         try:
-            with self._watchdog.over(flight):
+            with self._watchdog.over(exchange):
                 answer = self._answer(attempts, method, path, (connect_timeout, read_timeout), arguments)
-            if not flight.late:
+            if not exchange.late:
                 return answer
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL) as error:
             interruption = _proxy_error(self._redact(error))
@@ -244,8 +246,8 @@ class Transport:
                 self._session.close()
         if interruption is not None:
             raise interruption
-        if flight.late:  # what was cut off may look like any error, or like an answer without a body
-            problem = f"timed out: not complete after {flight.seconds:.1f} s"
+        if exchange.late:  # what was cut off may look like any error, or like an answer without a body
+            problem = f"timed out: not complete after {exchange.seconds:.1f} s"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
         msg = f"{method} {path}: no complete answer from HelpCrunch at {self._base_url} ({problem})."
         raise HelpCrunchConnectionError(
