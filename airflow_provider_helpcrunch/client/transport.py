@@ -143,7 +143,7 @@ class Transport:
         return self._limiter.limit
 
     def budget_wait(self, requests: int) -> float:
-        """Return the seconds until the budget has so many permits, if nobody else takes them."""
+        """Return the seconds until this many permits are free, if nobody else acquires them."""
         return self._limiter.wait_time(requests)
 
     def call(
@@ -211,7 +211,7 @@ class Transport:
             raise HelpCrunchError(msg)
 
     def close(self) -> None:
-        """Cut what is in flight, wake who waits, and close the connections and the budget's store."""
+        """Cut requests off, wake the threads that wait, and close the connections and the rate limiter's store."""
         self._closed = True
         for cancelled in list(self._calls):
             cancelled.set()

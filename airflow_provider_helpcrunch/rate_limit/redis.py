@@ -193,7 +193,7 @@ class RedisStore:
             slot, micros, paused, unknown = map(int, reply)
         except (TypeError, ValueError):
             return Unreachable(
-                f"What answers at {self._place} is no Redis that can run scripts.", lasting=True
+                f"The server is not a Redis that can run scripts: {self._place}.", lasting=True
             )
         return slot, micros, paused, unknown
 
@@ -201,20 +201,19 @@ class RedisStore:
         """Run a script and return its reply, or why there is none."""
         if time.monotonic() - self._used_at >= LONGEST_IDLE:
             self._disconnect_idle()
-        succeeded = False
+        reply: Any = None
         try:
             reply = self._evaluated(script, *self._arguments, *arguments)
-            self._used_at = time.monotonic()
-            succeeded = True
-            return reply
         except PROBLEMS as error:
-            return self._unreachable(error)
+            reply = self._unreachable(error)
         finally:
-            self._is_reachable = succeeded
             # After an error, whatever its kind, the name may lead to another server by now. And an interruption, such
             # as a task's timeout, may leave a connection on which a reply is still to come.
-            if self._closed or not succeeded:
+            if self._closed or reply is None or isinstance(reply, Unreachable):
                 self._disconnect_idle()
+        self._used_at = time.monotonic()
+        self._is_reachable = not isinstance(reply, Unreachable)
+        return reply
 
     def _evaluated(self, script: Script, *arguments: str | int) -> Any:
         # Calling the script would load it with SCRIPT LOAD, for which the user needs one more right, and after which
@@ -231,7 +230,7 @@ class RedisStore:
     def _unreachable(self, error: Exception) -> Unreachable:
         if not lasts(error):
             return Unreachable(f"The request budget in {self._place} cannot be used ({error}).")
-        advice = "Mend user, password, rights or database in the connection that rate_limit_conn_id names."
+        advice = "Correct user, password, rights or database in the connection that rate_limit_conn_id names."
         return Unreachable(f"{self._place} refuses the request budget ({error}). {advice}", lasting=True)
 
     @property
@@ -294,5 +293,5 @@ def redis_at(address: SplitResult) -> Redis:
         msg = "rate_limit_store must look like redis://host:6379/0, or rediss://host:6379/0 with TLS."
         raise HelpCrunchConfigurationError(msg)
     tls = address.scheme == "rediss"
-    # Older releases of redis-py do not check the name in the certificate unless they are told to.
+    # Older releases of redis-py do not check the name in the certificate unless asked to.
     return Redis(host=host, port=port, db=int(database[1] or 0), ssl=tls, ssl_check_hostname=True)

@@ -1,4 +1,4 @@
-"""The request budget of one machine: every process of one user shares a SQLite file."""
+"""The store of one machine: every process of one user shares the slots in a SQLite file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PASSING = frozenset(
 
 class SQLiteStore:
     """
-    The budget of one machine: every process of one user shares a file.
+    A store in a file, which every process of one user on this machine shares.
 
     :param path: the file; made when missing
     :param limit: requests in any ``period``
@@ -70,7 +70,7 @@ class SQLiteStore:
         self._refuse_unusable()
 
     def _refuse_unusable(self) -> None:
-        """Fail now, before a request is wanted, where the file will never do; a busy one may be free by then."""
+        """Raise now, before a request is wanted, if the file can never be used; a busy one may be free by then."""
         try:
             with self._lock:
                 self._connected()
@@ -79,7 +79,7 @@ class SQLiteStore:
                 raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
 
     def _forget_connection(self) -> None:
-        """Connect at the next use: what goes wrong then is told to who uses it."""
+        """Connect at the next use, so that an error reaches whoever uses the store."""
         self._lock = threading.Lock()
         self._is_paused = False
         self._is_ready = False
@@ -96,7 +96,7 @@ class SQLiteStore:
             self._lock.release()
 
     def after_fork(self) -> None:
-        """Open the file anew: SQLite allows no connection in two processes, not even to close it."""
+        """Open the file again: SQLite allows no connection in two processes, not even to close it."""
         if self._db is not None:
             self._inherited.append(self._db)
         self._forget_connection()
@@ -126,8 +126,8 @@ class SQLiteStore:
         """
         Start the slot's period (see :class:`.store.Store`).
 
-        Where that cannot be written, the slot counts as in use a little longer, which is safe. It is no error: the
-        request was made, and what it changed must be reported.
+        Where that cannot be written, the slot counts as in use a little longer, which is safe. It must not raise: the
+        request was made, and its result must be reported.
         """
         try:
             with self._transaction() as db:
@@ -149,7 +149,7 @@ class SQLiteStore:
             log.warning("%s After this 429 only this process pauses.", self._cannot_be_used(error))
 
     def wait_time(self, slots: int) -> float | Unreachable:
-        """Return the seconds until so many slots are free (see :class:`.store.Store`)."""
+        """Return the seconds until ``slots`` slots are free (see :class:`.store.Store`)."""
         try:
             with self._transaction() as db:
                 now, paused_until = self._begin(db)
@@ -166,10 +166,10 @@ class SQLiteStore:
                 self._db.close()
 
     def _begin(self, db: sqlite3.Connection) -> tuple[float, float]:
-        """Return the time and the end of the pause, with what a clock that was set back has left behind mended."""
+        """Return the time and the end of the pause, and correct times that a clock set back has left behind."""
         now = self._clock()
         latest = now + LONGEST_FLIGHT + self._period + 1.0
-        # A time further ahead than any that can be written says nothing any more: the slot may just have been used.
+        # A time further ahead than any that can be written means nothing: the slot may just have been used.
         if db.execute("SELECT max(free_at) FROM slot").fetchone()[0] > latest:
             db.execute("UPDATE slot SET free_at = ?", (now + self._period,))
         (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
@@ -185,7 +185,7 @@ class SQLiteStore:
             yield db
 
     def _connected(self) -> sqlite3.Connection:
-        """Return the connection to the file, with all in it that is needed."""
+        """Return the connection to the file, whose tables and slots are there."""
         if self._db is None:
             self._db = sqlite3.connect(
                 self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
@@ -196,7 +196,7 @@ class SQLiteStore:
         return self._db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        """Make what is missing in the file; other processes may be doing the same."""
+        """Create what is missing in the file; other processes may be doing the same."""
         # A power cut may cost the last permits, which a reboot outlasts; a sync to disk would cost every request.
         db.execute("PRAGMA synchronous=OFF")
         # Faster, and not needed: while another process opens the file too, the old mode stays for now.
@@ -222,7 +222,7 @@ class SQLiteStore:
 
 @contextlib.contextmanager
 def _committed(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Commit what is done inside the block, or nothing of it."""
+    """Commit everything done inside the block, or nothing."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield db

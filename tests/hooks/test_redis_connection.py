@@ -84,7 +84,8 @@ def test_a_wrong_password_is_never_shown(
     success, message = HelpCrunchHook().test_connection()
     assert not success
     assert (
-        "Mend user, password, rights or database in the connection that rate_limit_conn_id names" in message
+        "Correct user, password, rights or database in the connection that rate_limit_conn_id names"
+        in message
     )
     assert "hidden-word" not in message
     assert account.journal == []

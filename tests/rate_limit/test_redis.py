@@ -574,6 +574,26 @@ def test_a_new_master_hears_of_answers_that_the_old_one_refused(redis_server: St
         assert taken(other, 1) == [False]
 
 
+def test_a_release_that_was_interrupted_is_sent_with_the_next_call(
+    redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = known(opened(redis_server()))
+    slots = [store.acquire() for _ in range(3)]
+    evaluated = store._evaluated
+
+    def interrupted(*arguments: object) -> object:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_evaluated", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.release(slots[0])  # type: ignore[arg-type]
+    assert store._evaluated == evaluated
+    for slot in slots[1:]:
+        store.release(slot)  # type: ignore[arg-type]
+    assert store.wait_time(3) == pytest.approx(PERIOD, abs=0.1)
+
+
 @pytest.mark.parametrize("closes", ["before", "after"])
 def test_answers_are_noted_when_the_client_closes(
     redis_server: StartRedis, opened: Open, closes: str
@@ -692,7 +712,7 @@ def test_a_server_that_answers_anything_is_told(redis_server: StartRedis) -> Non
             thread.start()
             url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
             budget = open_rate_limiter(url, api_key="k", base_url="u")
-            with pytest.raises(HelpCrunchBudgetStoreError, match="no Redis that can run scripts"):
+            with pytest.raises(HelpCrunchBudgetStoreError, match="not a Redis that can run scripts"):
                 budget.permit(600, NEVER).__enter__()
             budget.close()
             thread.join()
@@ -739,7 +759,7 @@ def test_a_wrong_password_is_told_at_once_and_never_shown(redis_server: StartRed
     server = redis_server("--requirepass", "right")
     for redis in (Redis(port=server.port, password="hidden-word"), Redis(port=server.port)):
         budget = open_rate_limiter(redis, api_key="k", base_url="u")
-        with pytest.raises(HelpCrunchBudgetStoreError, match="Mend user, password") as caught:
+        with pytest.raises(HelpCrunchBudgetStoreError, match="Correct user, password") as caught:
             budget.permit(600, NEVER).__enter__()
         seen = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         assert "hidden-word" not in "".join(seen.format())
