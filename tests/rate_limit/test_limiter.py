@@ -164,6 +164,23 @@ def test_patience_ends_before_a_wait_that_is_too_long(clock: Clock) -> None:
     assert (caught.value.status_code, caught.value.retry_after) == (None, pytest.approx(10))
 
 
+def test_the_former_name_can_still_be_imported(clock: Clock) -> None:
+    from airflow_provider_helpcrunch.client import Budget
+
+    assert Budget is RateLimiter
+    limiter = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    with HelpCrunchClient("a-key", budget=limiter) as client:
+        assert client.requests_per_minute == 1
+
+
+def test_what_is_acquired_is_released(clock: Clock) -> None:
+    limiter = RateLimiter(MemoryStore(1, 10.0, clock), 1, 10.0)
+    slot = limiter.acquire(0, NEVER)
+    assert limiter.wait_time(1) == LONGEST_FLIGHT + 10
+    limiter.release(slot)
+    assert limiter.wait_time(1) == 10
+
+
 def test_a_wait_can_be_given_up(clock: Clock) -> None:
     budget = RateLimiter(MemoryStore(1, 10.0, clock), 1, 10.0)
     with budget.permit(0, NEVER):

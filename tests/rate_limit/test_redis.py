@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -279,6 +281,21 @@ def test_a_user_who_may_do_little_shares_the_count(redis_server: StartRedis, ope
     limited.release(0)
     time.sleep(PERIOD + SLACK)
     assert taken(other, 2) == [True, False]
+
+
+def test_the_rights_in_the_documentation_are_enough(redis_server: StartRedis, opened: Open) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "workers.md").read_text(encoding="utf-8")
+    (rights,) = re.findall(r"`~airflow-provider-helpcrunch:\*` and `([^`]*)`", page)
+    server = redis_server()
+    with server.admin() as admin:
+        keys = ["airflow-provider-helpcrunch:*"]
+        admin.acl_setuser("worker", enabled=True, passwords=["+w"], keys=keys, commands=rights.split())
+    store = known(opened(server, username="worker", password="w"))
+    slot = store.acquire()
+    assert isinstance(slot, int)
+    store.release(slot)
+    store.pause(20)
+    assert is_paused(store.acquire())
 
 
 # Redis does not answer
