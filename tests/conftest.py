@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,7 +57,7 @@ def client() -> Iterator[Callable[..., HelpCrunchClient]]:
         def connect(
             sandbox: Sandbox, *, limit: int = 100_000, period: float = 1.0, **arguments: Any
         ) -> HelpCrunchClient:
-            arguments.setdefault("budget", Budget(MemoryStore(limit, period), limit, period))
+            arguments.setdefault("budget", RateLimiter(MemoryStore(limit, period), limit, period))
             arguments.setdefault("retry", QUICK)
             arguments.setdefault("base_url", sandbox.url)
             return stack.enter_context(HelpCrunchClient(arguments.pop("key", sandbox.key), **arguments))

@@ -23,8 +23,7 @@ import pytest
 
 from airflow_provider_helpcrunch import exceptions
 from airflow_provider_helpcrunch._airflow import AirflowException, AirflowFailException
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
     ApiErrorDetail,
     HelpCrunchApiError,
@@ -43,6 +42,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 CONNECTION = "AIRFLOW_CONN_HELPCRUNCH_DEFAULT"
@@ -317,7 +317,9 @@ def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Doo
         fields = {"conn_type": "helpcrunch", "password": KEY, "host": url, "extra": {"read_timeout": 3}}
         monkeypatch.setenv(CONNECTION, json.dumps(fields))
         if request.param == "client":
-            client = HelpCrunchClient(KEY, base_url=url, retry=quick(), budget=Budget(MemoryStore(99, 1.0)))
+            client = HelpCrunchClient(
+                KEY, base_url=url, retry=quick(), budget=RateLimiter(MemoryStore(99, 1.0))
+            )
             return client, client.list_agents
         if request.param == "hook":
             hook = HelpCrunchHook()
@@ -410,7 +412,7 @@ A_CHAT: dict[str, Callable[[str], dict[str, Any]]] = {
 
 def failed_chat_call(echo: Echo, call: str, answer: Callable[[str], bytes]) -> HelpCrunchError:
     """Return how a call ends that is always answered so."""
-    budget = Budget(MemoryStore(99, 1.0))
+    budget = RateLimiter(MemoryStore(99, 1.0))
     with (
         HelpCrunchClient(KEY, base_url=echo(answer), retry=TWICE, budget=budget) as client,
         pytest.raises(HelpCrunchError) as caught,
@@ -480,7 +482,7 @@ def test_the_collector_would_see_a_key(logged: list[str]) -> None:
 )
 def test_a_piece_of_the_key_is_never_shown(piece: str, sentence: str, echo: Echo) -> None:
     url = echo(lambda _: said("401 Unauthorized", "refused: " + sentence.format(piece)))
-    client = HelpCrunchClient(KEY, base_url=url, retry=TWICE, budget=Budget(MemoryStore(9, 1.0)))
+    client = HelpCrunchClient(KEY, base_url=url, retry=TWICE, budget=RateLimiter(MemoryStore(9, 1.0)))
     with client, pytest.raises(HelpCrunchAuthError) as caught:
         client.list_agents()
     assert piece not in repr(vars(caught.value)) + str(caught.value)

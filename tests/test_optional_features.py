@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 CLONE = Path(__file__).resolve().parents[1]
 WITHOUT_REDIS = "import sys; sys.modules['redis'] = None\n"
 
@@ -20,12 +18,11 @@ def run(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["rate_limit_redis", "redis_scripts"])
-def test_without_its_extra_a_module_is_an_optional_feature(module: str) -> None:
-    code = f"""
+def test_without_its_extra_a_module_is_an_optional_feature() -> None:
+    code = """
 from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
 try:
-    import airflow_provider_helpcrunch.client.{module}
+    import airflow_provider_helpcrunch.rate_limit.redis
 except AirflowOptionalProviderFeatureException as error:
     print("optional:", error)
 """
@@ -34,7 +31,7 @@ except AirflowOptionalProviderFeatureException as error:
 
 def test_without_the_extra_a_budget_in_redis_names_it() -> None:
     code = """
-from airflow_provider_helpcrunch.client.rate_limit_address import _redis_store
+from airflow_provider_helpcrunch.rate_limit.limiter import _redis_store
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 try:
     _redis_store(None, "account", 120, 60.0)
@@ -56,8 +53,8 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     except AirflowOptionalProviderFeatureException:
         print(module.name)
 """
-    client = "airflow_provider_helpcrunch.client"
-    assert run(code).split() == [f"{client}.rate_limit_redis", f"{client}.redis_scripts"]
+    package = "airflow_provider_helpcrunch.rate_limit"
+    assert run(code).split() == [f"{package}.redis"]
 
 
 def test_nothing_mentions_the_common_compat_provider() -> None:

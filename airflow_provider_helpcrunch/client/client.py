@@ -18,12 +18,6 @@ from airflow_provider_helpcrunch.client.ids import check_id, id_in
 from airflow_provider_helpcrunch.client.models import chat_of
 from airflow_provider_helpcrunch.client.pages import ListRequest, Page
 from airflow_provider_helpcrunch.client.pagination import ActivityListing, Listing, refuse_wrong_activity
-from airflow_provider_helpcrunch.client.rate_limit import (
-    DEFAULT_ON_FAILURE,
-    DEFAULT_REQUESTS_PER_MINUTE,
-    Budget,
-)
-from airflow_provider_helpcrunch.client.rate_limit_address import DEFAULT_STORE, open_budget
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
 from airflow_provider_helpcrunch.client.timestamps import moment
@@ -34,6 +28,13 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchNotFoundError,
     HelpCrunchUnconfirmedError,
+)
+from airflow_provider_helpcrunch.rate_limit.limiter import (
+    DEFAULT_ON_FAILURE,
+    DEFAULT_REQUESTS_PER_MINUTE,
+    DEFAULT_STORE,
+    RateLimiter,
+    open_rate_limiter,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class HelpCrunchClient:
     :param connect_timeout: seconds to wait for a connection (10)
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete (20)
     :param retry: how often and how long a failed request is repeated
-    :param budget: a budget of your own instead of ``requests_per_minute`` and ``rate_limit_store``
+    :param budget: a rate limiter of your own instead of ``requests_per_minute`` and ``rate_limit_store``
     :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
 
     API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
@@ -101,7 +102,7 @@ class HelpCrunchClient:
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
         retry: RetryPolicy | None = None,
-        budget: Budget | None = None,
+        budget: RateLimiter | None = None,
     ) -> None:
         api_key = ApiKey(api_key)
         check_api_key(api_key)
@@ -115,8 +116,8 @@ class HelpCrunchClient:
         self._transport = Transport(
             api_key,
             base_url=self.base_url,
-            budget=budget
-            or open_budget(
+            limiter=budget
+            or open_rate_limiter(
                 rate_limit_store,
                 api_key=api_key,
                 base_url=self.base_url,

@@ -1,11 +1,10 @@
-"""Connections whose answers are complete in time, or cut off; and what it means when one failed."""
+"""Connections whose whole response arrives in time or is cut off, and the reasons why one failed."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import logging
-import os
+import math
 import socket
 import threading
 import time
@@ -16,213 +15,166 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout
 from urllib3.exceptions import NewConnectionError
 
-from airflow_provider_helpcrunch.client.forks import renew_after_fork
+from airflow_provider_helpcrunch.forks import renew_after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from urllib3.connectionpool import HTTPConnectionPool
-
-IDLE_TICKS = 10
-
-LANDING = 1.0
-"""Seconds at most that closing waits for requests that were cut."""
+LONGEST_CLOSE = 1.0
+"""Seconds at most that closing waits for requests that were cut off."""
 
 _current = threading.local()
 
 
-def _flight() -> Flight | None:
-    """Return the request that this thread makes for a client of ours."""
-    return getattr(_current, "flight", None)
+def _exchange() -> Exchange | None:
+    """Return the exchange that this thread makes for a client of ours."""
+    return getattr(_current, "exchange", None)
 
 
-class Flight:
+class Exchange:
     """
-    One request that is under way, from its connection to the last byte of its response.
+    One request and its response, from connecting to the last byte.
 
-    :param connecting: seconds for a proxy's answer and the TLS handshake together, once the connection is there
+    :param connecting: seconds to connect, with a proxy's response and the TLS handshake
     :param responding: seconds from the moment when the request is sent to the end of the response
     :param cancelled: set by the caller when the response is not wanted any more
     """
 
     def __init__(self, connecting: float, responding: float, cancelled: threading.Event) -> None:
+        self.connecting = connecting
+        self.responding = responding
         self.seconds = 0.0
         """How long the phase that has begun may take."""
         self.late = False
-        self.cancelled = cancelled
-        self.connecting = connecting
-        self.responding = responding
-        self.ends = float("inf")
-        self._unwanted = False
-        self._socket: socket.socket | None = None
+        self._cancelled = cancelled
+        self._ends = math.inf
+        self._socket: Callable[[], socket.socket | None] = lambda: None
 
-    def begin(self, connection: socket.socket, seconds: float) -> None:
-        """Start the clock of a phase of the request, which goes over ``connection``."""
-        # A duplicate reaches the connection also while the TLS handshake has taken it from its socket object.
-        self._release()
-        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
+    def begin(self, seconds: float, connection: Callable[[], socket.socket | None]) -> None:
+        """Start the clock of a phase, which uses the socket that ``connection`` returns."""
+        self._socket = connection
         self.seconds = seconds
-        self.ends = time.monotonic() + seconds
-        if self._unwanted:
-            self.cut()
+        self._ends = time.monotonic() + seconds
 
-    def look(self, now: float) -> None:
-        """Cut the request if it is late or not wanted any more."""
-        if now >= self.ends:
-            self.late = True
-        if self.late or self.cancelled.is_set():
-            self.cut()
-
-    def cut(self) -> None:
-        """End the request at once, or as soon as it begins."""
-        self._unwanted = True
-        # The connection may have ended by itself in the meantime.
-        if self._socket:
+    def check(self) -> None:
+        """Cut the exchange off if it is late or not wanted any more. May be called again and again."""
+        self.late = self.late or time.monotonic() >= self._ends
+        if (self.late or self._cancelled.is_set()) and (connection := self._socket()):
+            # The connection may have ended by itself. During a TLS handshake this socket has given its descriptor to
+            # another one; the handshake as a whole is bounded by the socket's timeout, and is cut off after it.
             with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def end(self) -> None:
-        """Release what the flight holds."""
-        self.ends = float("inf")
-        self._release()
-
-    def _release(self) -> None:
-        if self._socket:
-            self._socket.close()
-            self._socket = None
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Watchdog:
     """
-    Cuts requests whose whole response is not there in time; one thread for all requests of a client.
+    Cuts exchanges off that take too long; one thread for all of a client.
 
     The timeouts of sockets hold for each read, so a server that sends a byte now and then would never meet one.
 
-    :param tick: seconds between two looks at the clock
+    :param tick: seconds between two checks
     """
 
     def __init__(self, tick: float) -> None:
         self._tick = tick
-        self._closed = False
         self.after_fork()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the requests and the thread of the parent."""
-        self._flights: set[Flight] = set()
-        self._landed = threading.Condition()
+        """Forget the exchanges and the thread of the parent."""
+        self._exchanges: set[Exchange] = set()
+        self._ended = threading.Condition()
         self._watching = False
 
     @contextlib.contextmanager
-    def over(self, flight: Flight) -> Iterator[None]:
-        """Watch over the request that this thread makes inside the block."""
-        _current.flight = flight
-        with self._landed:
-            self._flights.add(flight)
-            if self._closed:
-                flight.cut()
+    def over(self, exchange: Exchange) -> Iterator[None]:
+        """Watch the exchange that this thread makes inside the block."""
+        _current.exchange = exchange
+        with self._ended:
+            self._exchanges.add(exchange)
             if not self._watching:
                 self._watching = True
                 threading.Thread(target=self._watch, name="helpcrunch-watchdog", daemon=True).start()
         try:
             yield
         finally:
-            _current.flight = None
-            with self._landed:
-                self._flights.discard(flight)
-                flight.end()
-                self._landed.notify_all()
+            _current.exchange = None
+            with self._ended:
+                self._exchanges.discard(exchange)
+                self._ended.notify_all()
 
-    def cut_all(self) -> None:
-        """End all requests at once, and those that may still come; return when their connections are closed."""
-        with self._landed:
-            self._closed = True
-            for flight in self._flights:
-                flight.cut()
-            # A signal handler may close the client in the middle of a request of its own thread.
-            if _flight() is None:
-                self._landed.wait_for(lambda: not self._flights, LANDING)
+    def cut_off_cancelled(self) -> None:
+        """Cut off at once the exchanges that were cancelled, all of them; return when they have ended."""
+        with self._ended:
+            for exchange in self._exchanges:
+                exchange.check()
+            # A signal handler may close the client in the middle of an exchange of its own thread.
+            if _exchange() is None:
+                self._ended.wait_for(lambda: not self._exchanges, LONGEST_CLOSE)
 
     def _watch(self) -> None:
-        """Run until there has been nothing to watch for a while."""
-        idle = 0
-        while idle < IDLE_TICKS:
-            time.sleep(self._tick)
-            with self._landed:
-                for flight in self._flights:
-                    flight.look(time.monotonic())
-                idle = 0 if self._flights else idle + 1
-                self._watching = idle < IDLE_TICKS
-
-
-def _not_ours(record: logging.LogRecord) -> bool:
-    """Keep urllib3 from logging malformed headers of our answers word for word: they may echo the API key."""
-    return _flight() is None
-
-
-logging.getLogger("urllib3.connection").addFilter(_not_ours)
-
-
-class _FinalResponse(http.client.HTTPResponse):
-    """Skips 102 and 103, which ``http.client`` takes for the answer; the real one would answer the next request."""
-
-    def _read_status(self) -> tuple[str, int, str]:
+        """Run until there is nothing to watch."""
         while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]
-            if not 102 <= status < 200:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
+            time.sleep(self._tick)
+            with self._ended:
+                if not self._exchanges:
+                    self._watching = False
+                    return
+                for exchange in self._exchanges:
+                    exchange.check()
+
+
+class _Response(http.client.HTTPResponse):
+    """A response that is the final one, and whose headers nobody logs."""
+
+    def begin(self) -> None:
+        """Read status and headers."""
+        super().begin()
+        # http.client takes 102 and 103 for the response; the real one would then be read as that of the next request.
+        while 102 <= self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+        # urllib3 would log malformed headers word for word, and they may echo the API key.
+        self.headers.defects.clear()
+        self.headers.set_payload("")
 
 
 class _Watched:
-    """What makes a connection of urllib3, direct or through a proxy, one that a flight watches over."""
+    """A mixin for the connections of urllib3, direct or through a proxy, that tells the exchange where it stands."""
 
-    response_class = _FinalResponse
+    response_class = _Response
     sock: socket.socket | None
 
-    def _new_conn(self) -> socket.socket:
-        """Connect; what follows on the connection, a proxy's answer and the TLS handshake, is watched over."""
-        connection: socket.socket = super()._new_conn()  # type: ignore[misc]
-        if flight := _flight():
-            flight.begin(connection, flight.connecting)
-        return connection
+    def connect(self) -> None:
+        """Connect, in the time that the exchange has for it."""
+        if exchange := _exchange():
+            exchange.begin(exchange.connecting, lambda: self.sock)
+        super().connect()  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        """Begin to read the response, watched over."""
-        if self.sock and (flight := _flight()):
-            flight.begin(self.sock, flight.responding)
+        """Begin to read the response; the clock runs until all of it is read."""
+        if exchange := _exchange():
+            connection = (
+                self.sock
+            )  # http.client forgets it before the body is read, if the server closes after that
+            exchange.begin(exchange.responding, lambda: connection)
         return super().getresponse()  # type: ignore[misc]
 
 
 @cache
-def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    """Return a pool class whose connections are watched over, and as they were in all else."""
-    connection = type(f"Watched{pool.ConnectionCls.__name__}", (_Watched, pool.ConnectionCls), {})
-    return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": connection})
-
-
-def _watch_over(manager: Any) -> None:
-    """Make the pools of a manager watched ones; one for SOCKS proxies brings pools of its own."""
-    manager.pool_classes_by_scheme = {
-        scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
-    }
+def _watched(kind: type[Any]) -> type[Any]:
+    """Return a class of connections that are watched, and like those of ``kind`` in all else."""
+    return kind if issubclass(kind, _Watched) else type(f"Watched{kind.__name__}", (_Watched, kind), {})
 
 
 class WatchedAdapter(HTTPAdapter):
-    """An adapter of ``requests`` whose connections are watched over, through proxies too."""
+    """An adapter of ``requests`` whose connections are watched."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pool of direct connections."""
-        super().init_poolmanager(*args, **kwargs)
-        _watch_over(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Return the pool of connections through a proxy."""
-        is_new = proxy not in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if is_new:
-            _watch_over(manager)
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool for a request, whether direct or through an HTTP or SOCKS proxy."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _watched(pool.ConnectionCls)
+        return pool
 
 
 def bare(error: BaseException) -> BaseException:

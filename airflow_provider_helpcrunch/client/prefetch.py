@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from airflow_provider_helpcrunch.client.forks import renew_after_fork
+from airflow_provider_helpcrunch.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -73,8 +73,8 @@ class Attempts:
         ) + wait_random(0, policy.first_pause)
 
     @property
-    def patience(self) -> float:
-        """Seconds that the call may still wait for the budget."""
+    def max_wait(self) -> float:
+        """Seconds that the call may still wait for a permit."""
         return self._policy.patience - (time.monotonic() - self._started)
 
     @property

@@ -14,15 +14,13 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_helpcrunch import __version__
 from airflow_provider_helpcrunch.client.connections import (
-    Flight,
+    Exchange,
     Watchdog,
     WatchedAdapter,
     bare,
     never_connected,
     why,
 )
-from airflow_provider_helpcrunch.client.forks import renew_after_fork
-from airflow_provider_helpcrunch.client.rate_limit import Cancelled
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.response import Response
 from airflow_provider_helpcrunch.client.retry import Attempts, RetryPolicy
@@ -32,13 +30,15 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchError,
     HelpCrunchRateLimitError,
 )
+from airflow_provider_helpcrunch.forks import renew_after_fork
+from airflow_provider_helpcrunch.rate_limit.limiter import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tenacity import RetryCallState
 
-    from airflow_provider_helpcrunch.client.rate_limit import Budget
+    from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Transport:
 
     :param api_key: the account's key
     :param base_url: address that every path is appended to, such as ``https://api.helpcrunch.com/v1``
-    :param budget: permits for requests
+    :param limiter: permits for requests
     :param connect_timeout: seconds to wait for a connection
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete
     :param retry: when a failed request is repeated
@@ -95,14 +95,14 @@ class Transport:
         api_key: str,
         *,
         base_url: str,
-        budget: Budget,
+        limiter: RateLimiter,
         connect_timeout: float,
         read_timeout: float,
         retry: RetryPolicy,
         environment: bool = True,
     ) -> None:
         self._base_url = base_url
-        self._budget = budget
+        self._limiter = limiter
         self._timeout = (connect_timeout, read_timeout)
         self._retry = retry
         self._redact = Redactor(api_key)
@@ -135,16 +135,16 @@ class Transport:
     def usage(self) -> Usage:
         """What has been spent so far."""
         with self._counting:
-            return Usage(self._usage.requests, self._usage.retries, self._budget.waited)
+            return Usage(self._usage.requests, self._usage.retries, self._limiter.waited)
 
     @property
     def limit(self) -> int:
         """Requests that the budget allows in a window."""
-        return self._budget.limit
+        return self._limiter.limit
 
     def budget_wait(self, requests: int) -> float:
-        """Return the seconds until the budget has so many permits, if nobody else takes them."""
-        return self._budget.wait(requests)
+        """Return the seconds until this many permits are free, if nobody else acquires them."""
+        return self._limiter.wait_time(requests)
 
     def call(
         self,
@@ -176,7 +176,7 @@ class Transport:
 
         def attempt() -> T:
             self._check_open(method, path)
-            with self._budget.permit(attempts.patience, cancelled), attempts.one():
+            with self._limiter.permit(attempts.max_wait, cancelled), attempts.one():
                 if cancelled.is_set():
                     raise Cancelled
                 self._count(repeated=attempts.sent > 1)
@@ -185,7 +185,7 @@ class Transport:
                         parse
                     )
                 except HelpCrunchRateLimitError as refusal:
-                    self._budget.pause(attempts.refused(refusal))
+                    self._limiter.pause(attempts.refused(refusal))
                     raise
 
         def sleep(seconds: float) -> None:
@@ -211,13 +211,13 @@ class Transport:
             raise HelpCrunchError(msg)
 
     def close(self) -> None:
-        """Cut what is in flight, wake who waits, and close the connections and the budget's store."""
+        """Cut requests off, wake the threads that wait, and close the connections and the rate limiter's store."""
         self._closed = True
         for cancelled in list(self._calls):
             cancelled.set()
-        self._watchdog.cut_all()
+        self._watchdog.cut_off_cancelled()
         self._session.close()
-        self._budget.close()
+        self._limiter.close()
 
     def _send(
         self, attempts: Attempts, cancelled: threading.Event, method: str, path: str, **arguments: Any
@@ -226,11 +226,13 @@ class Transport:
         connected, problem = True, ""
         interruption: BaseException | None = None
         connect_timeout, read_timeout = (min(each, attempts.time_left) for each in self._timeout)
-        flight = Flight(connect_timeout, min(2 * self._timeout[1], attempts.time_left), cancelled)
+        # Twice each: once for the first byte (a connection, the beginning of a response), once for the rest.
+        connecting, responding = (min(2 * each, attempts.time_left) for each in self._timeout)
+        exchange = Exchange(connecting, responding, cancelled)
         try:
-            with self._watchdog.over(flight):
+            with self._watchdog.over(exchange):
                 answer = self._answer(attempts, method, path, (connect_timeout, read_timeout), arguments)
-            if not flight.late:
+            if not exchange.late:
                 return answer
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL) as error:
             interruption = _proxy_error(self._redact(error))
@@ -244,8 +246,8 @@ class Transport:
                 self._session.close()
         if interruption is not None:
             raise interruption
-        if flight.late:  # what was cut off may look like any error, or like an answer without a body
-            problem = f"timed out: not complete after {flight.seconds:.1f} s"
+        if exchange.late:  # what was cut off may look like any error, or like an answer without a body
+            problem = f"timed out: not complete after {exchange.seconds:.1f} s"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
         msg = f"{method} {path}: no complete answer from HelpCrunch at {self._base_url} ({problem})."
         raise HelpCrunchConnectionError(

@@ -33,7 +33,7 @@ def redis_of(conn_id: str) -> Redis:
         raise HelpCrunchConfigurationError(msg) from error
     client: Redis = RedisHook(redis_conn_id=conn_id).get_conn()  # type: ignore[no-untyped-call]
     if extra.get("ssl") and extra.get("ssl_cert_reqs", "required") == "required":
-        # Older releases of redis-py do not check the name in the certificate unless they are told to.
+        # Older releases of redis-py do not check the name in the certificate unless asked to.
         check = extra.get("ssl_check_hostname", True)
         client.connection_pool.connection_kwargs["ssl_check_hostname"] = check
     return client

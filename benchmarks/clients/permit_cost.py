@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_helpcrunch.client.rate_limit import Budget
+    from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
 
 WAITERS = 8
 PERIOD = 1.0
@@ -39,7 +39,7 @@ def permits(address: str, times: int) -> list[float]:
     """Return the cost of permits, all of which are free: the window has no length."""
     cancelled = threading.Event()
     with contextlib.closing(
-        open_budget(address, api_key="key", base_url="https://127.0.0.1/v1", period=0.0)
+        open_rate_limiter(address, api_key="key", base_url="https://127.0.0.1/v1", period=0.0)
     ) as budget:
 
         def once() -> None:
@@ -69,21 +69,21 @@ def beside(redis: Redis, address: str, times: int) -> dict[str, list[float]]:
     }
 
 
-def lateness(budgets: list[Budget], wakes: int) -> list[float]:
+def lateness(budgets: list[RateLimiter], wakes: int) -> list[float]:
     """Return median and most of the milliseconds from a slot's time to the waiter who gets it."""
     cancelled = threading.Event()
     late: list[float] = []
     settled: dict[int, float] = {}
 
-    def wait(budget: Budget) -> None:
+    def wait(budget: RateLimiter) -> None:
         while len(late) < wakes:
-            slot = budget._acquire(60.0, cancelled)
+            slot = budget.acquire(60.0, cancelled)
             now = time.monotonic()
             if slot in settled:
                 late.append((now - settled[slot] - PERIOD) * 1000)
             time.sleep(0.02)
             settled[slot] = time.monotonic()
-            budget._store.settle(slot)
+            budget.release(slot)
 
     waiters = [threading.Thread(target=wait, args=(budget,)) for budget in budgets]
     for waiter in waiters:
@@ -99,7 +99,9 @@ def main(report: str, stores: str, times: str, wakes: str) -> None:
     for name, address in json.loads(stores).items():
         cost = permits(address, int(times))
         waiting = [
-            open_budget(address, api_key="key", base_url="waiters", requests_per_minute=20, period=PERIOD)
+            open_rate_limiter(
+                address, api_key="key", base_url="waiters", requests_per_minute=20, period=PERIOD
+            )
             for _ in range(WAITERS)
         ]
         result[name] = [*cost, *lateness(waiting, int(wakes))]

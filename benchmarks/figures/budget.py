@@ -12,7 +12,7 @@ from harness.demand import CYCLE, LATENCY, LIMIT, Workers, spend, worker_of
 from harness.report import Section, target
 from harness.stores import MEMORY, REDIS, SQLITE, stores
 
-from airflow_provider_helpcrunch.client.rate_limit import PERIOD
+from airflow_provider_helpcrunch.rate_limit.limiter import PERIOD
 from airflow_provider_helpcrunch.sandbox.journal import busiest_window
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from harness.bench import OURS
 from harness.report import Section, target
 from harness.stores import REDIS, SQLITE, seconds_until_free, stores
 
-from airflow_provider_helpcrunch.client.rate_limit import PERIOD
+from airflow_provider_helpcrunch.rate_limit.limiter import PERIOD
 
 if TYPE_CHECKING:
     from harness.bench import Bench

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_helpcrunch.client.rate_limit import DEFAULT_REQUESTS_PER_MINUTE, PERIOD
+from airflow_provider_helpcrunch.rate_limit.limiter import DEFAULT_REQUESTS_PER_MINUTE, PERIOD
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from harness.bench import OURS
 from harness.sandbox import KEY

@@ -8,8 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_helpcrunch.client.rate_limit import DEFAULT_REQUESTS_PER_MINUTE
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
+from airflow_provider_helpcrunch.rate_limit.limiter import DEFAULT_REQUESTS_PER_MINUTE, open_rate_limiter
 from harness.processes import Processes, environment
 from harness.sandbox import KEY
 
@@ -53,9 +52,9 @@ def seconds_until_free(store: str, url: str) -> float:
 
     A Redis that was just started counts its first window as spent: it cannot know what was spent before.
     """
-    budget = open_budget(store, api_key=KEY, base_url=url)
+    budget = open_rate_limiter(store, api_key=KEY, base_url=url)
     try:
-        return budget.wait(DEFAULT_REQUESTS_PER_MINUTE)
+        return budget.wait_time(DEFAULT_REQUESTS_PER_MINUTE)
     finally:
         budget.close()
 

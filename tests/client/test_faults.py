@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient
-from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchError,
     HelpCrunchPaginationError,
 )
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 AGENTS = 1000
@@ -55,7 +55,7 @@ def test_survived_or_loud(
     settings, faults, error = SCENARIOS[scenario]
     account = sandbox(agents=AGENTS, faults=faults, **settings)
     lasting = account.agents
-    caller = client(account, read_timeout=1.0, budget=Budget(MemoryStore(10_000, 0.5), 10_000, 0.5))
+    caller = client(account, read_timeout=1.0, budget=RateLimiter(MemoryStore(10_000, 0.5), 10_000, 0.5))
     if error:
         with pytest.raises(error):
             caller.list_agents()

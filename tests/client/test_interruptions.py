@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy
 from airflow_provider_helpcrunch.client.credentials import ApiKey
-from airflow_provider_helpcrunch.client.rate_limit import Cancelled
-from airflow_provider_helpcrunch.client.rate_limit_stores import MemoryStore
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+from airflow_provider_helpcrunch.rate_limit.limiter import Cancelled
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 KEY = "hc-9fQ2wZ1nB7xK3mT9vR2cL6yD4pS0gZ"
@@ -73,7 +73,7 @@ def test_closing_wakes_everyone_who_waits_for_the_budget(
     sandbox: Callable[..., Sandbox], client: Callable[..., HelpCrunchClient]
 ) -> None:
     account = sandbox(agents=5)
-    budget = Budget(MemoryStore(2, 60.0), 2, 60.0)
+    budget = RateLimiter(MemoryStore(2, 60.0), 2, 60.0)
     caller = client(account, budget=budget, retry=RetryPolicy(patience=100))
     errors: list[BaseException] = []
 

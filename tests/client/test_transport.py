@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import logging
 import shutil
 import socket
 import ssl
@@ -344,6 +345,23 @@ def _drip(listener: socket.socket, start: bytes, piece: bytes) -> None:
             time.sleep(0.05)
 
 
+def test_a_body_that_only_the_end_of_the_connection_ends_is_cut_off(client: Connect, sandbox: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(
+            target=_drip, args=(listener, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" "), daemon=True
+        ).start()
+        caller = client(
+            sandbox(),
+            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1",
+            read_timeout=0.4,
+            retry=RetryPolicy(max_attempts=1),
+        )
+        started = time.monotonic()
+        with pytest.raises(HelpCrunchConnectionError, match="timed out: not complete after 0.8 s"):
+            caller.list_agents()
+    assert time.monotonic() - started < 5
+
+
 @pytest.mark.parametrize(
     "piece",
     [b"0", b";x", b"X-Trailer: y\r\n"],
@@ -387,6 +405,20 @@ def _hint_and_answer(listener: socket.socket, bodies: list[bytes]) -> None:
             peer.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
             time.sleep(0.05)
             peer.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def test_malformed_headers_that_echo_the_key_are_not_logged(
+    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = sandbox()
+    body = b'{"data":[{"id":7}],"meta":{"total":1}}'
+    with caplog.at_level(logging.DEBUG):
+        caller = client(
+            account, base_url=raw_server(http(body, f"Content-Type: text/html\r\n{account.key} no header"))
+        )
+        assert caller.list_agents() == [{"id": 7}]
+    assert account.key not in caplog.text
+    assert logging.getLogger("urllib3.connection").filters == []
 
 
 @pytest.mark.parametrize("name", ["Retry-After", "Date"])

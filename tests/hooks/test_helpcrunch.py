@@ -47,7 +47,7 @@ def warnings_logged() -> Any:
 
 
 def client_arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return what the hook gives to the client; ``open_budget`` and ``Transport`` get it unchanged."""
+    """Return what the hook gives to the client; ``open_rate_limiter`` and ``Transport`` get it unchanged."""
     given: dict[str, Any] = {}
 
     def record(api_key: str, **arguments: Any) -> HelpCrunchClient:

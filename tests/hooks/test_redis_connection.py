@@ -59,7 +59,7 @@ def test_a_password_stays_in_the_connection(
     server, account = redis_server("--requirepass", "hidden-word"), sandbox()
     budget_connection(port=server.port, password="hidden-word")
     connection(account, rate_limit_conn_id="budget", requests_per_minute=7)
-    monkeypatch.setattr("airflow_provider_helpcrunch.client.client.open_budget", short_window)
+    monkeypatch.setattr("airflow_provider_helpcrunch.client.client.open_rate_limiter", short_window)
     with HelpCrunchHook() as hook:
         hook.client.get_organization()
     assert len(account.journal) == 1
@@ -67,9 +67,9 @@ def test_a_password_stays_in_the_connection(
 
 
 def short_window(*args: Any, **kwargs: Any) -> Any:
-    from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
+    from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 
-    return open_budget(*args, **kwargs, period=0.1)
+    return open_rate_limiter(*args, **kwargs, period=0.1)
 
 
 def test_a_wrong_password_is_never_shown(
@@ -84,7 +84,8 @@ def test_a_wrong_password_is_never_shown(
     success, message = HelpCrunchHook().test_connection()
     assert not success
     assert (
-        "Mend user, password, rights or database in the connection that rate_limit_conn_id names" in message
+        "Correct user, password, rights or database in the connection that rate_limit_conn_id names"
+        in message
     )
     assert "hidden-word" not in message
     assert account.journal == []

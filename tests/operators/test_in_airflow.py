@@ -176,12 +176,13 @@ UpdateChatsOperator(task_id="never_run", plan="s3://bucket/plan.parquet")
 SearchChatsOperator(task_id="never_run", created_since="{{ ds }}", statuses=["opened"])
 imported_with_chats = sorted(set(sys.modules) - before)
 
-from airflow_provider_helpcrunch.client import RetryPolicy, rate_limit_address
+from airflow_provider_helpcrunch.client import RetryPolicy
+from airflow_provider_helpcrunch.rate_limit import limiter
 from airflow_provider_helpcrunch.operators.chats import runner
 from airflow_provider_helpcrunch.hooks import helpcrunch
 
 helpcrunch.RetryPolicy = functools.partial(RetryPolicy, max_attempts=1)
-rate_limit_address.open_budget.__kwdefaults__["period"] = 3.0
+limiter.open_rate_limiter.__kwdefaults__["period"] = 3.0
 runner.BRIEF = 0.1
 HERE = os.environ["AIRFLOW_HOME"]
 CHATS = json.loads(os.environ["CHATS"])

@@ -45,11 +45,11 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
-from airflow_provider_helpcrunch.client import rate_limit_address
+from airflow_provider_helpcrunch.rate_limit import limiter
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator, runner
 
 HERE = Path(__file__).parent
-rate_limit_address.open_budget.__kwdefaults__["period"] = {period}
+limiter.open_rate_limiter.__kwdefaults__["period"] = {period}
 runner.BRIEF = 0.5
 settings = {{"schedule": "@once", "start_date": datetime(2026, 1, 1), "catchup": False}}
 

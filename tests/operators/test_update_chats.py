@@ -18,7 +18,6 @@ from airflow_names import OutletEvents
 from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset, TaskDeferred
-from airflow_provider_helpcrunch.client import rate_limit_address
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchConfigurationError,
@@ -34,6 +33,7 @@ from airflow_provider_helpcrunch.operators.chats import (
     UpdateChatsOperator,
     runner,
 )
+from airflow_provider_helpcrunch.rate_limit import limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
@@ -401,8 +401,8 @@ class TestSpentBudget:
     ) -> Sandbox:
         server = sandbox(agents=5, chats=40)
         connection(server, requests_per_minute=20)
-        assert rate_limit_address.open_budget.__kwdefaults__ is not None
-        monkeypatch.setitem(rate_limit_address.open_budget.__kwdefaults__, "period", 2.0)
+        assert limiter.open_rate_limiter.__kwdefaults__ is not None
+        monkeypatch.setitem(limiter.open_rate_limiter.__kwdefaults__, "period", 2.0)
         monkeypatch.setattr(runner, "BRIEF", 0.1)
         return server
 

@@ -114,10 +114,10 @@ except ImportError:  # Airflow 2.11
     from airflow import DAG
     from airflow.decorators import task
 
-from airflow_provider_helpcrunch.client import rate_limit_address
+from airflow_provider_helpcrunch.rate_limit import limiter
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator, runner
 
-rate_limit_address.open_budget.__kwdefaults__["period"] = 1.6
+limiter.open_rate_limiter.__kwdefaults__["period"] = 1.6
 runner.BRIEF = 0.1
 HERE = os.environ["AIRFLOW_HOME"]
 

@@ -16,7 +16,6 @@ import pytest
 
 from airflow_provider_helpcrunch._airflow import TaskDeferred
 from airflow_provider_helpcrunch.client import client
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchError,
@@ -24,6 +23,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, bulk, runner
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 StartAccount = Callable[..., Sandbox]
@@ -40,7 +40,9 @@ WINDOW, MARGIN, BRIEF = 1.0, 0.1, 0.1
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Scale the minute to a second, and note how long requests waited in their place, stay by stay on a worker."""
     noted: list[float] = []
-    monkeypatch.setattr(client, "open_budget", functools.partial(open_budget, period=WINDOW + MARGIN))
+    monkeypatch.setattr(
+        client, "open_rate_limiter", functools.partial(open_rate_limiter, period=WINDOW + MARGIN)
+    )
     monkeypatch.setattr(runner, "BRIEF", BRIEF)
     monkeypatch.setattr(runner, "count_usage", lambda usage: noted.append(usage.budget_wait))
     return noted

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_helpcrunch.client import client
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, runner
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 StartAccount = Callable[..., Sandbox]
@@ -70,7 +70,7 @@ def test_two_processes_share_the_budget(account: StartAccount, tmp_path: Path) -
 def test_two_threads_share_a_budget_that_runs_out(
     account: StartAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "open_budget", functools.partial(open_budget, period=1.1))
+    monkeypatch.setattr(client, "open_rate_limiter", functools.partial(open_rate_limiter, period=1.1))
     monkeypatch.setattr(runner, "BRIEF", 0.1)
     extra = {"requests_per_minute": 30, "rate_limit_store": "sqlite://"}
     server = account(rate_limit=30, window=1.0, extra=extra)

@@ -34,10 +34,10 @@ except ImportError:
     from airflow import DAG
     from airflow.datasets import Dataset as Asset
 
-from airflow_provider_helpcrunch.client import rate_limit_address
+from airflow_provider_helpcrunch.rate_limit import limiter
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, runner
 
-rate_limit_address.open_budget.__kwdefaults__["period"] = 1.6
+limiter.open_rate_limiter.__kwdefaults__["period"] = 1.6
 runner.BRIEF = 0.1
 MOVES = Asset("x-helpcrunch://moves")
 

@@ -14,9 +14,9 @@ from redis_server import RedisServer
 
 from airflow_provider_helpcrunch._airflow import TaskDeferred
 from airflow_provider_helpcrunch.client import client
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
 from airflow_provider_helpcrunch.operators.chats import runner
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 LIMIT, CHATS, WINDOW, MARGIN = 30, 100, 1.0, 0.1
@@ -31,7 +31,9 @@ def limited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> StartLimited:
     """Start an account whose minute is a second, and the Redis in which its requests are counted."""
-    monkeypatch.setattr(client, "open_budget", functools.partial(open_budget, period=WINDOW + MARGIN))
+    monkeypatch.setattr(
+        client, "open_rate_limiter", functools.partial(open_rate_limiter, period=WINDOW + MARGIN)
+    )
     monkeypatch.setattr(runner, "BRIEF", 0.5)
 
     def start(**extra: Any) -> tuple[Sandbox, RedisServer]:

@@ -11,7 +11,6 @@ import pytest
 
 from airflow_provider_helpcrunch.chats import drain
 from airflow_provider_helpcrunch.client import client
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import (
@@ -19,6 +18,7 @@ from airflow_provider_helpcrunch.operators.chats import (
     UpdateChatsOperator,
     runner,
 )
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sandbox.answers import Answer, error
 from airflow_provider_helpcrunch.sandbox.journal import Request
@@ -108,7 +108,9 @@ def test_a_429_that_asks_for_a_long_wait(
 def test_a_budget_that_somebody_else_has_spent(
     source: int | None, account: StartAccount, reassign: Reassign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "open_budget", functools.partial(open_budget, period=WINDOW + 0.1))
+    monkeypatch.setattr(
+        client, "open_rate_limiter", functools.partial(open_rate_limiter, period=WINDOW + 0.1)
+    )
     extra = {"requests_per_minute": 20, "rate_limit_store": "sqlite://"}
     server = account(extra=extra, rate_limit=20, window=WINDOW)
     server.insert_chats(40, assignee=source)

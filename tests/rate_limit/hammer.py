@@ -9,7 +9,7 @@ import threading
 import time
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 
 FORK = multiprocessing.get_context("fork")
 """Importing Airflow takes longer than the whole test: import once, then fork."""
@@ -17,7 +17,7 @@ FORK = multiprocessing.get_context("fork")
 
 def spend(url: str, key: str, store: str, limit: int, period: float, seconds: float, threads: int) -> int:
     """Return how many requests the threads of this process made."""
-    budget = open_budget(store, api_key=key, base_url=url, requests_per_minute=limit, period=period)
+    budget = open_rate_limiter(store, api_key=key, base_url=url, requests_per_minute=limit, period=period)
     ends = time.monotonic() + seconds
     done: list[int] = []
 

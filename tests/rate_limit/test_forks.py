@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from redis_server import RedisServer
 
-from airflow_provider_helpcrunch.client.forks import _after_fork
-from airflow_provider_helpcrunch.client.rate_limit import Budget
-from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
-from airflow_provider_helpcrunch.client.rate_limit_stores import Away, MemoryStore
+from airflow_provider_helpcrunch.forks import _after_fork
+from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
+from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore
+from airflow_provider_helpcrunch.rate_limit.store import Unreachable
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 
@@ -62,12 +63,12 @@ def test_children_and_parent_share_no_connection_lock_or_thread(
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_a_lock_that_another_thread_held_is_free_in_the_child(kind: str, tmp_path: Path) -> None:
     store: Any = MemoryStore(5, 1.0) if kind == "memory" else SQLiteStore(tmp_path / "budget", 5, 1.0)
-    budget = Budget(store, 5, 1.0)
+    budget = RateLimiter(store, 5, 1.0)
     lock = store._slots.lock if kind == "memory" else store._lock
     with lock, budget._turn:
         store.after_fork() if kind == "sqlite" else store._slots.after_fork()
         budget.after_fork()
-        assert isinstance(store.take(), int)
+        assert isinstance(store.acquire(), int)
         assert not budget._turn.locked()
 
 
@@ -75,7 +76,7 @@ def test_a_real_fork_with_a_lock_held(tmp_path: Path) -> None:
     code = f"""
 import os, threading, warnings
 from pathlib import Path
-from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
+from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore
 
 warnings.simplefilter("ignore", DeprecationWarning)
 store = SQLiteStore(Path({str(tmp_path / "budget")!r}), 5, 1.0)
@@ -89,10 +90,10 @@ def hold():
 threading.Thread(target=hold, daemon=True).start()
 held.wait()
 if (pid := os.fork()) == 0:
-    os._exit(0 if isinstance(store.take(), int) else 1)
+    os._exit(0 if isinstance(store.acquire(), int) else 1)
 status = os.waitpid(pid, 0)[1]
 over.set()
-assert isinstance(store.take(), int)
+assert isinstance(store.acquire(), int)
 raise SystemExit(os.waitstatus_to_exitcode(status))
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=30, env={**os.environ}, capture_output=True)
@@ -109,6 +110,6 @@ def test_a_holder_that_cannot_go_on_keeps_no_other_from_it(tmp_path: Path) -> No
         file.unlink()
     (tmp_path / "place").rmdir()
     _after_fork()
-    assert isinstance(lost.take(), Away)
-    assert isinstance(first.take(), int)
-    assert isinstance(last.take(), int)
+    assert isinstance(lost.acquire(), Unreachable)
+    assert isinstance(first.acquire(), int)
+    assert isinstance(last.acquire(), int)

@@ -1,9 +1,9 @@
 """
-What a forked process must not share with its parent: sockets, locks and threads.
+Sockets, locks and threads, which a forked process must not share with its parent.
 
 Celery's prefork pool, ``multiprocessing`` and a hook at module level fork a process that has used a client before. Two
 processes on one socket read each other's responses, a lock that another thread held stays locked for ever, and of the
-threads only the one that forked is alive. So whatever holds one of these starts afresh in the child.
+threads only the one that forked is alive. So an object that holds one of these renews it in the child.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def renew_after_fork(holder: Forkable) -> None:
     """
     Have :meth:`Forkable.after_fork` called in each process that is forked from now on.
 
-    :param holder: who holds sockets, locks or threads; it may be garbage-collected as before
+    :param holder: an object that holds sockets, locks or threads; it may be garbage-collected as before
     """
     _holders.add(holder)
 
@@ -47,7 +47,7 @@ def pause_while_forking(caller: Pausable) -> None:
     """
     Have the calls of a library wait for each fork from now on.
 
-    :param caller: who calls it; it may be garbage-collected as before
+    :param caller: the object that calls it; it may be garbage-collected as before
     """
     _pausable.add(caller)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -12,9 +13,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.commands.core import Script
 from redis.exceptions import (
     MasterDownError,
     OutOfMemoryError,
@@ -27,13 +30,12 @@ from redis_server import RedisServer, free_port
 from airflow_provider_helpcrunch.client import (
     HelpCrunchClient,
     RetryPolicy,
-    rate_limit_redis,
-    redis_scripts,
 )
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
-from airflow_provider_helpcrunch.client.rate_limit_redis import KEEP, RedisStore
-from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, Away, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.rate_limit import redis as module
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
+from airflow_provider_helpcrunch.rate_limit.redis import KEEP, RedisStore
+from airflow_provider_helpcrunch.rate_limit.store import LONGEST_FLIGHT, Unreachable, Wait
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 NEVER = threading.Event()
@@ -59,14 +61,14 @@ def opened() -> Iterator[Open]:
 
 def known(store: RedisStore) -> RedisStore:
     """Wait until the store knows what was sent in the last period."""
-    while store.wait(1):
+    while store.wait_time(1):
         time.sleep(0.01)
     return store
 
 
 def taken(store: RedisStore, times: int) -> list[bool]:
     """Return whether there was a slot, so many times."""
-    return [isinstance(store.take(), int) for _ in range(times)]
+    return [isinstance(store.acquire(), int) for _ in range(times)]
 
 
 def full_wait(answer: object, *, unknown: bool) -> bool:
@@ -79,24 +81,24 @@ def full_wait(answer: object, *, unknown: bool) -> bool:
 def test_a_slot_is_free_again_one_period_after_its_answer(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
     store, other = known(opened(server)), opened(server)
-    slots = [store.take(), other.take(), store.take()]
+    slots = [store.acquire(), other.acquire(), store.acquire()]
     assert sorted(slots) == [0, 1, 2]  # type: ignore[type-var]
-    assert full_wait(other.take(), unknown=False)  # nobody knows when these will be answered
+    assert full_wait(other.acquire(), unknown=False)  # nobody knows when these will be answered
     time.sleep(0.2)
-    store.settle(1)
-    wait = other.take()
+    store.release(1)
+    wait = other.acquire()
     assert isinstance(wait, Wait)
     assert PERIOD - 0.2 < wait.seconds <= PERIOD
     time.sleep(wait.seconds + SLACK)
-    assert other.take() == 1
-    assert isinstance(store.take(), Wait)
+    assert other.acquire() == 1
+    assert isinstance(store.acquire(), Wait)
 
 
 def test_nobody_knows_what_was_sent_before_the_first_use(redis_server: StartRedis, opened: Open) -> None:
     store = opened(redis_server())
-    assert full_wait(store.take(), unknown=True)
+    assert full_wait(store.acquire(), unknown=True)
     time.sleep(PERIOD / 2)
-    again = store.take()
+    again = store.acquire()
     assert isinstance(again, Wait)
     assert again.seconds <= PERIOD / 2
     assert again.unknown
@@ -107,7 +109,7 @@ def test_nobody_knows_what_was_sent_before_the_first_use(redis_server: StartRedi
 @pytest.fixture
 def long_up(redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
     """Return a server that is up for longer than anything lasts; its uptime is told in whole seconds."""
-    monkeypatch.setattr(rate_limit_redis, "LONGEST_FLIGHT", 0.1)
+    monkeypatch.setattr(module, "LONGEST_FLIGHT", 0.1)
     server = redis_server()
     with server.admin() as admin:
         while admin.info("server")["uptime_in_seconds"] < 2:
@@ -117,7 +119,7 @@ def long_up(redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch) -> RedisS
 
 def test_nobody_waits_where_nothing_can_have_been_sent(long_up: RedisServer, opened: Open) -> None:
     store, other = opened(long_up), opened(long_up)
-    assert store.wait(3) == 0
+    assert store.wait_time(3) == 0
     assert taken(other, 2) == [True, True]
     assert taken(store, 2) == [True, False]
 
@@ -125,12 +127,12 @@ def test_nobody_waits_where_nothing_can_have_been_sent(long_up: RedisServer, ope
 def test_a_server_up_for_long_that_was_emptied_makes_everyone_wait(
     long_up: RedisServer, opened: Open
 ) -> None:
-    for use in (lambda: opened(long_up).take(), lambda: opened(long_up).wait(1)):
+    for use in (lambda: opened(long_up).acquire(), lambda: opened(long_up).wait_time(1)):
         use()
         with long_up.admin() as admin:
             admin.flushall()
-        assert full_wait(opened(long_up).take(), unknown=True)
-        assert opened(long_up).wait(1) == pytest.approx(PERIOD, abs=0.1)
+        assert full_wait(opened(long_up).acquire(), unknown=True)
+        assert opened(long_up).wait_time(1) == pytest.approx(PERIOD, abs=0.1)
 
 
 def test_a_server_up_for_long_that_does_not_say_so_makes_everyone_wait(
@@ -138,19 +140,19 @@ def test_a_server_up_for_long_that_does_not_say_so_makes_everyone_wait(
 ) -> None:
     with long_up.admin() as admin:
         admin.acl_setuser("worker", enabled=True, passwords=["+w"], keys=["*"], commands=["+@all", "-info"])
-    assert full_wait(opened(long_up, username="worker", password="w").take(), unknown=True)
+    assert full_wait(opened(long_up, username="worker", password="w").acquire(), unknown=True)
 
 
 def test_an_emptied_redis_makes_everyone_wait_one_period(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
     store = known(opened(server))
-    slot = store.take()
+    slot = store.acquire()
     with server.admin() as admin:
         admin.flushall()
-    assert full_wait(store.take(), unknown=True)
+    assert full_wait(store.acquire(), unknown=True)
     time.sleep(PERIOD / 2)
     assert isinstance(slot, int)
-    store.settle(slot)  # it was under way when the count was lost, so its own period begins only now
+    store.release(slot)  # it was under way when the count was lost, so its own period begins only now
     time.sleep(PERIOD / 2 + SLACK)
     assert taken(store, 3) == [True, True, False]
 
@@ -158,11 +160,11 @@ def test_an_emptied_redis_makes_everyone_wait_one_period(redis_server: StartRedi
 def test_an_answer_does_not_make_a_count_that_was_lost(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
     store = known(opened(server))
-    slot = store.take()
+    slot = store.acquire()
     with server.admin() as admin:
         admin.flushall()
         assert isinstance(slot, int)
-        store.settle(slot)
+        store.release(slot)
         assert admin.keys() == []
     assert taken(store, 1) == [False]
 
@@ -172,12 +174,12 @@ def test_a_restart_with_an_old_snapshot_is_noticed(redis_server: StartRedis, ope
     store, other = known(opened(server)), opened(server)
     with server.admin() as admin:
         admin.save()
-    for slot in [store.take() for _ in range(3)]:
-        store.settle(slot)  # type: ignore[arg-type]
+    for slot in [store.acquire() for _ in range(3)]:
+        store.release(slot)  # type: ignore[arg-type]
     server.kill()
     server.start()
-    assert full_wait(other.take(), unknown=True)
-    assert isinstance(store.take(), Wait)
+    assert full_wait(other.acquire(), unknown=True)
+    assert isinstance(store.acquire(), Wait)
     assert taken(known(store), 4) == [True, True, True, False]
 
 
@@ -195,13 +197,13 @@ def test_a_smaller_limit_uses_only_the_first_slots(redis_server: StartRedis, ope
     server = redis_server()
     big = known(opened(server, 250, period=0.2))
     small = opened(server, 2, period=0.2)
-    assert [small.take(), small.take()] == [0, 1]
-    assert isinstance(small.take(), Wait)
+    assert [small.acquire(), small.acquire()] == [0, 1]
+    assert isinstance(small.acquire(), Wait)
     assert taken(big, 249) == [True] * 248 + [False]
-    small.settle(1)
-    assert 0 < small.wait(1) < 0.2 < 60 < small.wait(2) < 60.2  # type: ignore[operator]
+    small.release(1)
+    assert 0 < small.wait_time(1) < 0.2 < 60 < small.wait_time(2) < 60.2  # type: ignore[operator]
     time.sleep(0.2)
-    assert small.take() == 1
+    assert small.acquire() == 1
 
 
 def test_a_pause_stops_everyone_and_never_gets_shorter(redis_server: StartRedis, opened: Open) -> None:
@@ -209,11 +211,11 @@ def test_a_pause_stops_everyone_and_never_gets_shorter(redis_server: StartRedis,
     store, other = known(opened(server)), opened(server)
     store.pause(0.6)
     store.pause(0.1)
-    wait = other.take()
+    wait = other.acquire()
     assert isinstance(wait, Wait)
     assert wait.paused
     assert 0.4 < wait.seconds < 0.61
-    assert 0.4 < other.wait(1) < 0.61  # type: ignore[operator]
+    assert 0.4 < other.wait_time(1) < 0.61  # type: ignore[operator]
     time.sleep(wait.seconds + SLACK)
     assert taken(other, 1) == [True]
 
@@ -222,8 +224,8 @@ def test_what_a_dead_process_took_is_kept_for_the_longest_flight(
     redis_server: StartRedis, opened: Open
 ) -> None:
     store = known(opened(redis_server(), 1))
-    store.take()
-    assert store.wait(1) == pytest.approx(LONGEST_FLIGHT + PERIOD, abs=0.2)
+    store.acquire()
+    assert store.wait_time(1) == pytest.approx(LONGEST_FLIGHT + PERIOD, abs=0.2)
 
 
 def test_a_clock_that_was_set_back_costs_one_period(redis_server: StartRedis, opened: Open) -> None:
@@ -235,15 +237,15 @@ def test_a_clock_that_was_set_back_costs_one_period(redis_server: StartRedis, op
         (key,) = admin.keys()
         ahead = {slot: (time.time() + 86_400) * 1e6 for slot in "012"}
         admin.zadd(key, {**ahead, "pause": 2e16 + (time.time() + 86_400) * 1e6})
-    assert full_wait(store.take(), unknown=True)
+    assert full_wait(store.acquire(), unknown=True)
     assert taken(known(store), 4) == [True, True, True, False]
     time.sleep(PERIOD + SLACK)
-    assert store.wait(1) == pytest.approx(LONGEST_FLIGHT, abs=1)
+    assert store.wait_time(1) == pytest.approx(LONGEST_FLIGHT, abs=1)
 
 
 def test_keys_are_named_by_a_hash_and_expire(redis_server: StartRedis) -> None:
     server, secret = redis_server(), "a-key-that-nobody-should-see"
-    budget = open_budget(server.url, api_key=secret, base_url="https://x.example/v1", period=0.0)
+    budget = open_rate_limiter(server.url, api_key=secret, base_url="https://x.example/v1", period=0.0)
     with budget.permit(5, NEVER):
         budget.pause(100)
     budget.close()
@@ -257,11 +259,11 @@ def test_keys_are_named_by_a_hash_and_expire(redis_server: StartRedis) -> None:
 def test_another_key_or_address_is_another_account(redis_server: StartRedis) -> None:
     server = redis_server()
     budgets = [
-        open_budget(server.url, api_key=key, base_url=address, requests_per_minute=1, period=PERIOD)
+        open_rate_limiter(server.url, api_key=key, base_url=address, requests_per_minute=1, period=PERIOD)
         for key, address in (("a", "u"), ("b", "u"), ("a", "v"))
     ]
     for budget in budgets:
-        budget.wait(1)
+        budget.wait_time(1)
     time.sleep(PERIOD + SLACK)
     for budget in budgets:
         with budget.permit(0.0, NEVER):
@@ -276,9 +278,24 @@ def test_a_user_who_may_do_little_shares_the_count(redis_server: StartRedis, ope
     limited, other = (opened(server, username="worker", password="w") for _ in range(2))
     assert taken(known(limited), 2) == [True, True]
     assert taken(other, 2) == [True, False]
-    limited.settle(0)
+    limited.release(0)
     time.sleep(PERIOD + SLACK)
     assert taken(other, 2) == [True, False]
+
+
+def test_the_rights_in_the_documentation_are_enough(redis_server: StartRedis, opened: Open) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "workers.md").read_text(encoding="utf-8")
+    (rights,) = re.findall(r"`~airflow-provider-helpcrunch:\*` and `([^`]*)`", page)
+    server = redis_server()
+    with server.admin() as admin:
+        keys = ["airflow-provider-helpcrunch:*"]
+        admin.acl_setuser("worker", enabled=True, passwords=["+w"], keys=keys, commands=rights.split())
+    store = known(opened(server, username="worker", password="w"))
+    slot = store.acquire()
+    assert isinstance(slot, int)
+    store.release(slot)
+    store.pause(20)
+    assert is_paused(store.acquire())
 
 
 # Redis does not answer
@@ -318,10 +335,10 @@ def test_requests_go_on_when_redis_is_back(
     redis_server: StartRedis, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = redis_server()
-    budget = open_budget(server.url, api_key="k", base_url="u", requests_per_minute=2, period=PERIOD)
+    budget = open_rate_limiter(server.url, api_key="k", base_url="u", requests_per_minute=2, period=PERIOD)
     with budget.permit(5, NEVER):
         server.kill()
-        assert budget.wait(1) == PERIOD
+        assert budget.wait_time(1) == PERIOD
         timer = threading.Timer(0.5, server.start)
         timer.start()
     with caplog.at_level(logging.INFO), budget.permit(10, NEVER):
@@ -335,7 +352,7 @@ def test_a_request_that_succeeded_does_not_fail_because_redis_went(
     redis_server: StartRedis, sandbox: Callable[..., Sandbox]
 ) -> None:
     account, server = sandbox(latency=0.3), redis_server()
-    budget = open_budget(server.url, api_key="k", base_url="u", period=0.0)
+    budget = open_rate_limiter(server.url, api_key="k", base_url="u", period=0.0)
     timer = threading.Timer(0.1, server.kill)
     with HelpCrunchClient(account.key, base_url=account.url, budget=budget) as client:
         with budget.permit(5, NEVER):
@@ -347,9 +364,9 @@ def test_a_request_that_succeeded_does_not_fail_because_redis_went(
 def test_a_redis_that_hangs_does_not_hang_the_task(
     redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.3)
+    monkeypatch.setattr(module, "TIMEOUT", 0.3)
     server = redis_server()
-    budget = open_budget(server.url, api_key="k", base_url="u", period=0.0, on_failure="fail")
+    budget = open_rate_limiter(server.url, api_key="k", base_url="u", period=0.0, on_failure="fail")
     started = time.monotonic()
     with budget.permit(5, NEVER):
         server.signal(signal.SIGSTOP)
@@ -372,9 +389,9 @@ def test_a_server_that_is_no_redis_is_told() -> None:
 
         threading.Thread(target=answer, daemon=True).start()
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
-        budget = open_budget(url, api_key="k", base_url="u", on_failure="fail")
+        budget = open_rate_limiter(url, api_key="k", base_url="u", on_failure="fail")
         with pytest.raises(HelpCrunchBudgetStoreError, match="cannot be used"):
-            budget.wait(1)
+            budget.wait_time(1)
     budget.close()
 
 
@@ -383,10 +400,10 @@ def test_an_answer_is_noted_on_a_connection_that_was_closed(redis_server: StartR
     store = known(opened(server))
     with server.admin() as admin:
         admin.config_set("save", "")
-        slot = store.take()
+        slot = store.acquire()
         admin.client_kill_filter(_type="normal", skipme=True)
         assert isinstance(slot, int)
-        store.settle(slot)
+        store.release(slot)
     time.sleep(PERIOD + SLACK)
     assert taken(store, 4) == [True, True, True, False]
 
@@ -398,10 +415,10 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(
     store = known(opened(server))
     with server.admin() as admin:
         before = admin.info("stats")["total_connections_received"]
-        store.wait(1)
+        store.wait_time(1)
         assert admin.info("stats")["total_connections_received"] == before
-        monkeypatch.setattr(redis_scripts, "LONGEST_IDLE", 0.0)
-        store.wait(1)
+        monkeypatch.setattr(module, "LONGEST_IDLE", 0.0)
+        store.wait_time(1)
         assert admin.info("stats")["total_connections_received"] == before + 1
 
 
@@ -410,14 +427,14 @@ def test_who_is_far_from_redis_asks_again_in_time(
 ) -> None:
     store = known(opened(redis_server()))
     assert taken(store, 3) == [True] * 3
-    near = store._scripts.run
+    near = store._run
 
-    def far(script: str, *arguments: int) -> object:
+    def far(script: Script, *arguments: int) -> object:
         time.sleep(0.2)
         return near(script, *arguments)
 
-    monkeypatch.setattr(store._scripts, "run", far)
-    wait = store.take()
+    monkeypatch.setattr(store, "_run", far)
+    wait = store.acquire()
     assert isinstance(wait, Wait)
     assert PERIOD - 0.3 < wait.seconds <= PERIOD - 0.2
 
@@ -436,12 +453,12 @@ def test_who_is_far_from_redis_asks_again_in_time(
     ],
 )
 def test_what_passes_is_waited_for_and_what_lasts_is_not(answer: str, lasting: bool) -> None:
-    assert redis_scripts.lasts(ResponseError(answer)) is lasting
+    assert module.lasts(ResponseError(answer)) is lasting
 
 
 @pytest.mark.parametrize("kind", [ReadOnlyError, OutOfMemoryError, MasterDownError, TryAgainError])
 def test_what_redis_py_names_passes_too(kind: type[Exception]) -> None:
-    assert not redis_scripts.lasts(kind("the code is cut off"))
+    assert not module.lasts(kind("the code is cut off"))
 
 
 def test_connections_that_redis_closed_are_made_anew(redis_server: StartRedis, opened: Open) -> None:
@@ -450,7 +467,7 @@ def test_connections_that_redis_closed_are_made_anew(redis_server: StartRedis, o
     with server.admin() as admin:
         for _ in range(3):
             admin.client_kill_filter(_type="normal", skipme=True)
-            assert isinstance(store.take(), int)
+            assert isinstance(store.acquire(), int)
 
 
 def test_a_pause_that_redis_did_not_hear_stops_this_process_and_the_others_when_redis_is_back(
@@ -461,12 +478,12 @@ def test_a_pause_that_redis_did_not_hear_stops_this_process_and_the_others_when_
     server.kill()
     store.pause(30)
     assert [text for text in caplog.messages if "only this process pauses for now" in text]
-    assert isinstance(store.take(), Away)
-    assert isinstance(store.wait(1), Away)
+    assert isinstance(store.acquire(), Unreachable)
+    assert isinstance(store.wait_time(1), Unreachable)
     server.start()
-    assert is_paused(store.take())
-    assert store.take().seconds > 20  # type: ignore[union-attr]
-    assert is_paused(other.take())
+    assert is_paused(store.acquire())
+    assert store.acquire().seconds > 20  # type: ignore[union-attr]
+    assert is_paused(other.acquire())
 
 
 def test_a_pause_outlives_the_count(redis_server: StartRedis, opened: Open) -> None:
@@ -476,11 +493,11 @@ def test_a_pause_outlives_the_count(redis_server: StartRedis, opened: Open) -> N
     with server.admin() as admin:
         (key,) = admin.keys()
         admin.zremrangebyrank(key, 0, 3)  # all but the pause
-    assert is_paused(other.take())
+    assert is_paused(other.acquire())
     with server.admin() as admin:
         admin.flushall()
-    assert is_paused(store.take())
-    assert store.wait(1) > 20  # type: ignore[operator]
+    assert is_paused(store.acquire())
+    assert store.wait_time(1) > 20  # type: ignore[operator]
 
 
 def is_paused(answer: object) -> bool:
@@ -511,13 +528,13 @@ def stubborn(redis: Redis) -> None:
 def test_no_answer_is_taken_for_that_to_another_question(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
     store, other = known(opened(server)), opened(server)
-    slots = [store.take() for _ in range(2)]
+    slots = [store.acquire() for _ in range(2)]
     with busy(server):
         for slot in slots:
-            store.settle(slot)  # type: ignore[arg-type]
-        assert isinstance(other.take(), Away)
-    assert store.wait(1) == 0
-    assert store.wait(3) == pytest.approx(LONGEST_FLIGHT + PERIOD, abs=1)
+            store.release(slot)  # type: ignore[arg-type]
+        assert isinstance(other.acquire(), Unreachable)
+    assert store.wait_time(1) == 0
+    assert 0 < store.wait_time(3) <= PERIOD  # type: ignore[operator]
     assert taken(store, 3) == [True, False, False]
 
 
@@ -526,19 +543,21 @@ def test_a_full_redis_counts_and_pauses_what_it_knows(redis_server: StartRedis, 
     store, other = known(opened(server)), opened(server)
     with server.admin() as admin:
         admin.config_set("maxmemory", 1)
-    slot = store.take()
+    slot = store.acquire()
     assert isinstance(slot, int)
-    store.settle(slot)
+    store.release(slot)
     time.sleep(PERIOD + SLACK)
     assert taken(other, 4) == [True, True, True, False]
     store.pause(20)
-    assert is_paused(other.take())
+    assert is_paused(other.acquire())
 
 
 def test_a_master_that_became_a_replica_is_left(redis_server: StartRedis) -> None:
     old, new = redis_server(), redis_server()
     with Proxy(old.port) as proxy:
-        budget = open_budget(f"redis://127.0.0.1:{proxy.port}/0", api_key="k", base_url="u", period=PERIOD)
+        budget = open_rate_limiter(
+            f"redis://127.0.0.1:{proxy.port}/0", api_key="k", base_url="u", period=PERIOD
+        )
         with budget.permit(10, NEVER):
             pass
         with old.admin() as admin:
@@ -559,17 +578,37 @@ def test_a_new_master_hears_of_answers_that_the_old_one_refused(redis_server: St
             for port in (proxy.port, new.port)
         ]
         store, other = known(stores[0]), stores[1]
-        slots = [store.take() for _ in range(3)]
+        slots = [store.acquire() for _ in range(3)]
         with old.admin() as admin:
             admin.replicaof("127.0.0.1", str(new.port))
         proxy.target = new.port
-        assert full_wait(other.take(), unknown=True)
+        assert full_wait(other.acquire(), unknown=True)
         time.sleep(PERIOD / 2)
         for slot in slots:
-            store.settle(slot)  # type: ignore[arg-type]
-        store.wait(1)
+            store.release(slot)  # type: ignore[arg-type]
+        store.wait_time(1)
         time.sleep(PERIOD / 2 + SLACK)
         assert taken(other, 1) == [False]
+
+
+def test_a_release_that_was_interrupted_is_sent_with_the_next_call(
+    redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = known(opened(redis_server()))
+    slots = [store.acquire() for _ in range(3)]
+    evaluated = store._evaluated
+
+    def interrupted(*arguments: object) -> object:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_evaluated", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.release(slots[0])  # type: ignore[arg-type]
+    assert store._evaluated == evaluated
+    for slot in slots[1:]:
+        store.release(slot)  # type: ignore[arg-type]
+    assert store.wait_time(3) == pytest.approx(PERIOD, abs=0.1)
 
 
 @pytest.mark.parametrize("closes", ["before", "after"])
@@ -578,20 +617,20 @@ def test_answers_are_noted_when_the_client_closes(
 ) -> None:
     server = redis_server()
     store, other = known(opened(server)), opened(server)
-    slots = [store.take() for _ in range(3)]
+    slots = [store.acquire() for _ in range(3)]
     if closes == "before":
         store.close()
     else:
         server.kill()
-        assert isinstance(store.take(), Away)
+        assert isinstance(store.acquire(), Unreachable)
         server.start()
-        other.take()
+        other.acquire()
     for slot in slots:
-        store.settle(slot)  # type: ignore[arg-type]
+        store.release(slot)  # type: ignore[arg-type]
     if closes == "after":
         store.close()
-    assert store._scripts._connection is None
-    assert PERIOD - 0.1 < other.wait(3) <= PERIOD  # type: ignore[operator]
+    assert all(each._sock is None for each in store._redis.connection_pool._available_connections)
+    assert PERIOD - 0.1 < other.wait_time(3) <= PERIOD  # type: ignore[operator]
 
 
 def test_a_pause_that_is_over_does_not_come_back_with_the_clock(
@@ -601,13 +640,13 @@ def test_a_pause_that_is_over_does_not_come_back_with_the_clock(
     store, other = known(opened(server)), opened(server)
     store.pause(0.05)
     time.sleep(0.1)
-    assert other.wait(1) == 0
+    assert other.wait_time(1) == 0
     with server.admin() as admin:
         (key,) = admin.keys()
         assert admin.zscore(key, "pause") is None
         admin.zadd(key, {"pause": 2e16 + (time.time() + 7200) * 1e6})
     store.pause(20)
-    assert 19 < other.wait(1) < 21  # type: ignore[operator]
+    assert 19 < other.wait_time(1) < 21  # type: ignore[operator]
 
 
 def test_a_promoted_replica_is_not_believed_that_nothing_was_spent(
@@ -621,7 +660,7 @@ def test_a_promoted_replica_is_not_believed_that_nothing_was_spent(
         while admin.info("server")["uptime_in_seconds"] < 2:
             time.sleep(0.05)
         admin.replicaof("no", "one")
-    assert full_wait(opened(replica).take(), unknown=True)
+    assert full_wait(opened(replica).acquire(), unknown=True)
 
 
 def test_a_count_with_gaps_begins_anew(redis_server: StartRedis, opened: Open) -> None:
@@ -630,35 +669,35 @@ def test_a_count_with_gaps_begins_anew(redis_server: StartRedis, opened: Open) -
     with server.admin() as admin:
         (key,) = admin.keys()
         admin.zrem(key, "1", "2")
-    assert small.wait(4) == PERIOD
-    assert full_wait(big.take(), unknown=True)
+    assert small.wait_time(4) == PERIOD
+    assert full_wait(big.acquire(), unknown=True)
     assert taken(known(big), 6) == [True] * 5 + [False]
 
 
 def test_answers_are_noted_although_redis_hangs(
     redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.3)
+    monkeypatch.setattr(module, "TIMEOUT", 0.3)
     server = redis_server()
     store = known(opened(server))
-    slots = [store.take() for _ in range(3)]
+    slots = [store.acquire() for _ in range(3)]
     server.signal(signal.SIGSTOP)
-    assert isinstance(store.take(), Away)
+    assert isinstance(store.acquire(), Unreachable)
     started = time.monotonic()
     for slot in slots:
-        store.settle(slot)  # type: ignore[arg-type]
+        store.release(slot)  # type: ignore[arg-type]
     assert time.monotonic() - started < 0.2
     server.signal(signal.SIGCONT)
     time.sleep(0.1)
-    store.wait(1)
+    store.wait_time(1)
     time.sleep(PERIOD + SLACK)
     assert taken(store, 4) == [True, True, True, False]
 
 
 def test_what_a_fork_asks_is_not_answered_to_its_parent(redis_server: StartRedis, opened: Open) -> None:
     store = known(opened(redis_server(), 40))
-    slot = store.take()
-    store.settle(slot)  # type: ignore[arg-type]
+    slot = store.acquire()
+    store.release(slot)  # type: ignore[arg-type]
     child = os.fork()
     if not child:
         os._exit(sum(taken(store, 10)))
@@ -670,15 +709,15 @@ def test_what_a_fork_asks_is_not_answered_to_its_parent(redis_server: StartRedis
 def test_a_signal_handler_may_close_what_it_interrupts(
     redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_scripts, "TIMEOUT", 0.5)
+    monkeypatch.setattr(module, "TIMEOUT", 0.5)
     server = redis_server()
-    budget = open_budget(server.url, api_key="k", base_url="u", on_failure="fail")
-    budget.wait(1)
+    budget = open_rate_limiter(server.url, api_key="k", base_url="u", on_failure="fail")
+    budget.wait_time(1)
     server.signal(signal.SIGSTOP)
     before = signal.signal(signal.SIGALRM, lambda *_: budget.close())
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     with pytest.raises(HelpCrunchBudgetStoreError):
-        budget.wait(1)
+        budget.wait_time(1)
     signal.signal(signal.SIGALRM, before)
     server.signal(signal.SIGCONT)
 
@@ -689,8 +728,8 @@ def test_a_server_that_answers_anything_is_told(redis_server: StartRedis) -> Non
             thread = threading.Thread(target=parrot, args=(listener, answer))
             thread.start()
             url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
-            budget = open_budget(url, api_key="k", base_url="u")
-            with pytest.raises(HelpCrunchBudgetStoreError, match="no Redis that can run scripts"):
+            budget = open_rate_limiter(url, api_key="k", base_url="u")
+            with pytest.raises(HelpCrunchBudgetStoreError, match="not a Redis that can run scripts"):
                 budget.permit(600, NEVER).__enter__()
             budget.close()
             thread.join()
@@ -736,8 +775,8 @@ class Proxy:
 def test_a_wrong_password_is_told_at_once_and_never_shown(redis_server: StartRedis) -> None:
     server = redis_server("--requirepass", "right")
     for redis in (Redis(port=server.port, password="hidden-word"), Redis(port=server.port)):
-        budget = open_budget(redis, api_key="k", base_url="u")
-        with pytest.raises(HelpCrunchBudgetStoreError, match="Mend user, password") as caught:
+        budget = open_rate_limiter(redis, api_key="k", base_url="u")
+        with pytest.raises(HelpCrunchBudgetStoreError, match="Correct user, password") as caught:
             budget.permit(600, NEVER).__enter__()
         seen = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         assert "hidden-word" not in "".join(seen.format())
@@ -790,8 +829,8 @@ def test_an_address_may_leave_out_port_and_database() -> None:
 
 def test_the_database_of_the_address_is_used(redis_server: StartRedis) -> None:
     server = redis_server()
-    budget = open_budget(f"redis://localhost:{server.port}/3", api_key="k", base_url="u")
-    budget.wait(1)
+    budget = open_rate_limiter(f"redis://localhost:{server.port}/3", api_key="k", base_url="u")
+    budget.wait_time(1)
     budget.close()
     with server.admin() as admin:
         assert list(admin.info("keyspace")) == ["db3"]
@@ -809,18 +848,18 @@ def test_tls_is_spoken_and_certificates_are_checked() -> None:
         thread = threading.Thread(target=hear)
         thread.start()
         url = f"rediss://127.0.0.1:{listener.getsockname()[1]}/0"
-        budget = open_budget(url, api_key="k", base_url="u", on_failure="fail")
+        budget = open_rate_limiter(url, api_key="k", base_url="u", on_failure="fail")
         with pytest.raises(HelpCrunchBudgetStoreError, match="with TLS cannot be used"):
-            budget.wait(1)
+            budget.wait_time(1)
         thread.join()
     assert heard[0][:2] == b"\x16\x03"
-    kind = budget._store._scripts.connect()  # type: ignore[attr-defined]
+    kind = budget._store._redis.connection_pool.make_connection()  # type: ignore[attr-defined]
     assert (kind.check_hostname, kind.cert_reqs.name) == (True, "CERT_REQUIRED")
 
 
 def test_without_redis_py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    monkeypatch.delitem(sys.modules, "airflow_provider_helpcrunch.client.rate_limit_redis")
+    monkeypatch.delitem(sys.modules, "airflow_provider_helpcrunch.rate_limit.redis")
     with pytest.raises(HelpCrunchConfigurationError, match=r"airflow-provider-helpcrunch\[redis\]"):
         HelpCrunchClient("a-key", rate_limit_store="redis://host")
 

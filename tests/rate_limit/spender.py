@@ -14,8 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from airflow_provider_helpcrunch.client.rate_limit import Budget
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
+from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter, open_rate_limiter
 
 FORK = multiprocessing.get_context("fork")
 """Importing Airflow takes longer than the whole test: import once, then fork."""
@@ -50,7 +49,7 @@ class Spending:
 
 def spend(it: Spending, number: int) -> list[float]:
     """Spend with all threads of one process; return how long each permit was held."""
-    budget = open_budget(
+    budget = open_rate_limiter(
         it.stores[number], api_key="k", base_url="u", requests_per_minute=it.limit, period=it.period
     )
     true_time = time.time
@@ -69,7 +68,7 @@ def spend(it: Spending, number: int) -> list[float]:
     return held
 
 
-def work(it: Spending, budget: Budget, dice: random.Random, ends: float, held: list[float]) -> None:
+def work(it: Spending, budget: RateLimiter, dice: random.Random, ends: float, held: list[float]) -> None:
     """Take permits until the end, each with random delays before the request arrives and before its answer does."""
     never = threading.Event()
     with socket.create_connection(("127.0.0.1", it.port)) as server:

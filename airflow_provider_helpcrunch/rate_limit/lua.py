@@ -1,12 +1,12 @@
 """
-What Redis does for :mod:`.rate_limit_redis`, in its own language: one script for each operation, each run alone.
+Scripts that run inside Redis, for :mod:`.redis`: one for each operation, each run alone.
 
 ``KEYS[1]`` is a sorted set: each slot, from 0 on, by the time from which it is free, in microseconds of Redis' clock.
 Behind the slots, by times that are raised above all of theirs, stands a member that names who counts, by the time until
 which nothing was known when the count began; and maybe one by the time until which everyone pauses.
 
 ``ARGV``: the limit; period, longest flight, longest pause and life of an unused count in microseconds; what the
-operation needs; and, of a script whose answer is waited for, whether the server saw it for the first time.
+operation needs; and 1 if the server sees the script for the first time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ local longest_pause, keep = tonumber(ARGV[4]), tonumber(ARGV[5])
 local raised = 1e16
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
--- First of all: a server whose memory is full lets a script write that began with what needs no more of it.
+-- First of all: a server whose memory is full lets a script write if its first command needs no more memory.
 redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 """
 
@@ -26,20 +26,21 @@ COUNT = f"""{_NOW}
 local wanted, take, first_seen = tonumber(ARGV[6]), ARGV[7] == '1', ARGV[8] == '1'
 
 local function info(section)
-    local told = redis.pcall('INFO', section) -- an ACL may forbid it
-    return type(told) == 'string' and told or ''
+    local reply = redis.pcall('INFO', section) -- an ACL may forbid it
+    return type(reply) == 'string' and reply or ''
 end
 
 -- This id is another one after each start and each failover. The member's name is longer than 64 bytes, or Redis would
 -- keep a set of this size as a list, through which each step would walk.
-local told = info('replication')
-local server = 'counted by the server with the id ' .. (string.match(told, 'master_replid:%w+') or 'unknown')
+local replication = info('replication')
+local server = 'counted by the server with the id ' .. (string.match(replication, 'master_replid:%w+') or 'unknown')
 
--- Whether a server that has never counted for this account can know by that alone that nothing was spent of late: who
--- counts here runs this script, and what got its slot before this server was started has arrived long ago.
+-- Whether a server that has never counted for this account can know by that alone that no request was sent in the last
+-- period: whoever counts here runs this script, and a request that got its slot before this server was started has
+-- arrived long ago.
 local function nothing_was_spent()
     local up = tonumber(string.match(info('server'), 'uptime_in_seconds:(%d+)') or 0)
-    local always_alone = string.find(told, 'master_replid2:0000000000', 1, true)
+    local always_alone = string.find(replication, 'master_replid2:0000000000', 1, true)
     return first_seen and always_alone and up - 1 >= (flight + period) / 1000000
 end
 
@@ -92,7 +93,7 @@ local function nth(n)
 end
 
 local slot, free_at = nth(wanted)
-if not slot then -- somebody took slots out: the next one who asks begins anew
+if not slot then -- somebody removed slots: the next caller starts a new count
     redis.call('DEL', slots)
     return {{-1, period, 0, 1}}
 end
@@ -101,19 +102,19 @@ local rest = math.max(paused_until - now, 0)
 if take and wait == 0 and rest == 0 then
     redis.call('ZADD', slots, now + flight + period, slot)
 end
--- A slot in use may be settled at any moment, and be free one period later.
+-- A slot in use may be released at any moment, and be free one period later.
 wait = math.max(take and math.min(wait, period) or wait, rest)
 return {{slot, wait, rest > 0 and 1 or 0, unknown_until > now and 1 or 0}}
 """
 """
-``ARGV[6]`` is the number of slots wanted, ``ARGV[7]`` is 1 to take the first one if it is free. Return that slot, the
-microseconds to wait for it (0 when it was taken), 1 while all pause, 1 while the count is unknown.
+``ARGV[6]`` is the number of slots wanted, ``ARGV[7]`` is 1 to acquire the first one if it is free. Return that slot,
+the microseconds to wait for it (0 when it was acquired), 1 while all pause, 1 while the count is unknown.
 """
 
-SETTLE = f"""{_NOW}
+RELEASE = f"""{_NOW}
 return redis.call('ZADD', slots, 'XX', now + period, ARGV[6])
 """
-"""``ARGV[6]`` is the slot. Where the count is lost or will be found to be old, all slots get a later time than this."""
+"""``ARGV[6]`` is the slot. Where the count is lost or will be found to be old, all slots get a later time."""
 
 PAUSE = f"""{_NOW}
 local until_then = 2 * raised + now + tonumber(ARGV[6])
@@ -124,4 +125,4 @@ if noted < until_then or noted > 2 * raised + now + longest_pause then
 end
 return 0
 """
-"""``ARGV[6]`` is the length in microseconds. Whoever counts next, keeps it, even if the count was lost."""
+"""``ARGV[6]`` is the length in microseconds. The next count keeps it, even if this one is lost."""

@@ -1,4 +1,4 @@
-"""The request budget of one machine: every process of one user shares a SQLite file."""
+"""The store of one machine: every process of one user shares the slots in a SQLite file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_helpcrunch.client.forks import pause_while_forking, renew_after_fork
-from airflow_provider_helpcrunch.client.rate_limit_stores import LONGEST_FLIGHT, LONGEST_PAUSE, Away, Wait
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
+from airflow_provider_helpcrunch.forks import pause_while_forking, renew_after_fork
+from airflow_provider_helpcrunch.rate_limit.store import LONGEST_FLIGHT, LONGEST_PAUSE, Unreachable, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ PASSING = frozenset(
 
 class SQLiteStore:
     """
-    The budget of one machine: every process of one user shares a file.
+    A store in a file, which every process of one user on this machine shares.
 
     :param path: the file; made when missing
     :param limit: requests in any ``period``
@@ -70,16 +70,16 @@ class SQLiteStore:
         self._refuse_unusable()
 
     def _refuse_unusable(self) -> None:
-        """Fail now, before a request is wanted, where the file will never do; a busy one may be free by then."""
+        """Raise now, before a request is wanted, if the file can never be used; a busy one may be free by then."""
         try:
             with self._lock:
                 self._connected()
         except (sqlite3.Error, OSError) as error:
-            if self._away(error).lasting:
+            if self._unreachable(error).lasting:
                 raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
 
     def _forget_connection(self) -> None:
-        """Connect at the next use: what goes wrong then is told to who uses it."""
+        """Connect at the next use, so that an error reaches whoever uses the store."""
         self._lock = threading.Lock()
         self._is_paused = False
         self._is_ready = False
@@ -96,19 +96,19 @@ class SQLiteStore:
             self._lock.release()
 
     def after_fork(self) -> None:
-        """Open the file anew: SQLite allows no connection in two processes, not even to close it."""
+        """Open the file again: SQLite allows no connection in two processes, not even to close it."""
         if self._db is not None:
             self._inherited.append(self._db)
         self._forget_connection()
 
-    def take(self) -> int | Wait | Away:
-        """Take a free slot (see :class:`.rate_limit_stores.Store`)."""
+    def acquire(self) -> int | Wait | Unreachable:
+        """Acquire a free slot (see :class:`.store.Store`)."""
         try:
-            return self._take()
+            return self._acquire()
         except (sqlite3.Error, OSError) as error:
-            return self._away(error)
+            return self._unreachable(error)
 
-    def _take(self) -> int | Wait:
+    def _acquire(self) -> int | Wait:
         with self._transaction() as db:
             now, paused_until = self._begin(db)
             if now < paused_until:
@@ -122,23 +122,23 @@ class SQLiteStore:
             db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (taken_until, slot))
             return int(slot)
 
-    def settle(self, slot: int) -> None:
+    def release(self, slot: int) -> None:
         """
-        Start the slot's period (see :class:`.rate_limit_stores.Store`).
+        Start the slot's period (see :class:`.store.Store`).
 
-        Where that cannot be written, the slot counts as in use a little longer, which is safe. It is no error: the
-        request was made, and what it changed must be reported.
+        Where that cannot be written, the slot counts as in use a little longer, which is safe. It must not raise: the
+        request was made, and its result must be reported.
         """
         try:
             with self._transaction() as db:
                 db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (self._clock() + self._period, slot))
         except (sqlite3.Error, OSError) as error:
             log.warning(
-                "%s A request that was made counts for longer than it should.", self._away(error).reason
+                "%s A request that was made counts for longer than it should.", self._cannot_be_used(error)
             )
 
     def pause(self, seconds: float) -> None:
-        """Stop every process (see :class:`.rate_limit_stores.Store`); this one even where that cannot be written."""
+        """Stop every process (see :class:`.store.Store`); this one even where that cannot be written."""
         until = self._clock() + min(seconds, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, until)
         try:
@@ -146,10 +146,10 @@ class SQLiteStore:
                 stale = "UPDATE pause SET until = ? WHERE until NOT BETWEEN ? AND ?"
                 db.execute(stale, (until, until, self._clock() + LONGEST_PAUSE))
         except (sqlite3.Error, OSError) as error:
-            log.warning("%s After this 429 only this process pauses.", self._away(error).reason)
+            log.warning("%s After this 429 only this process pauses.", self._cannot_be_used(error))
 
-    def wait(self, slots: int) -> float | Away:
-        """Return the seconds until so many slots are free (see :class:`.rate_limit_stores.Store`)."""
+    def wait_time(self, slots: int) -> float | Unreachable:
+        """Return the seconds until ``slots`` slots are free (see :class:`.store.Store`)."""
         try:
             with self._transaction() as db:
                 now, paused_until = self._begin(db)
@@ -157,7 +157,7 @@ class SQLiteStore:
                 (free_at,) = db.execute(nth, (self._limit, slots - 1)).fetchone()
                 return max(0.0, float(free_at) - now, paused_until - now)
         except (sqlite3.Error, OSError) as error:
-            return self._away(error)
+            return self._unreachable(error)
 
     def close(self) -> None:
         """Close the file."""
@@ -166,10 +166,10 @@ class SQLiteStore:
                 self._db.close()
 
     def _begin(self, db: sqlite3.Connection) -> tuple[float, float]:
-        """Return the time and the end of the pause, with what a clock that was set back has left behind mended."""
+        """Return the time and the end of the pause, and correct times that a clock set back has left behind."""
         now = self._clock()
         latest = now + LONGEST_FLIGHT + self._period + 1.0
-        # A time further ahead than any that can be written says nothing any more: the slot may just have been used.
+        # A time further ahead than any that can be written means nothing: the slot may just have been used.
         if db.execute("SELECT max(free_at) FROM slot").fetchone()[0] > latest:
             db.execute("UPDATE slot SET free_at = ?", (now + self._period,))
         (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
@@ -185,7 +185,7 @@ class SQLiteStore:
             yield db
 
     def _connected(self) -> sqlite3.Connection:
-        """Return the connection to the file, with all in it that is needed."""
+        """Return the connection to the file, whose tables and slots are there."""
         if self._db is None:
             self._db = sqlite3.connect(
                 self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
@@ -196,7 +196,7 @@ class SQLiteStore:
         return self._db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        """Make what is missing in the file; other processes may be doing the same."""
+        """Create what is missing in the file; other processes may be doing the same."""
         # A power cut may cost the last permits, which a reboot outlasts; a sync to disk would cost every request.
         db.execute("PRAGMA synchronous=OFF")
         # Faster, and not needed: while another process opens the file too, the old mode stays for now.
@@ -208,11 +208,10 @@ class SQLiteStore:
             (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
             db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, self._limit)))
 
-    def _away(self, error: Exception) -> Away:
+    def _unreachable(self, error: Exception) -> Unreachable:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         # SQLite's extended codes have the basic one in their low byte.
-        passes = code & 0xFF in PASSING and code != sqlite3.SQLITE_READONLY_DBMOVED
-        return Away(self._cannot_be_used(error), lasting=not passes)
+        return Unreachable(self._cannot_be_used(error), lasting=code & 0xFF not in PASSING)
 
     def _cannot_be_used(self, error: Exception) -> str:
         return (
@@ -223,7 +222,7 @@ class SQLiteStore:
 
 @contextlib.contextmanager
 def _committed(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Commit what is done inside the block, or nothing of it."""
+    """Commit everything done inside the block, or nothing."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield db

@@ -13,16 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
-from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
-from airflow_provider_helpcrunch.client.rate_limit_stores import (
-    LONGEST_FLIGHT,
-    LONGEST_PAUSE,
-    MemoryStore,
-    Store,
-    Wait,
-)
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
+from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore
+from airflow_provider_helpcrunch.rate_limit.store import LONGEST_FLIGHT, LONGEST_PAUSE, Store, Wait
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -60,14 +55,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Itera
 def spend(store: Store, requests: int = 1) -> None:
     """Make so many requests, each answered at once."""
     for _ in range(requests):
-        slot = store.take()
+        slot = store.acquire()
         assert isinstance(slot, int)
-        store.settle(slot)
+        store.release(slot)
 
 
 def waits(store: Store) -> list[float]:
     """Return the waits for one to five requests."""
-    return [store.wait(requests) for requests in range(1, 6)]
+    return [store.wait_time(requests) for requests in range(1, 6)]
 
 
 def test_nothing_is_to_wait_for_while_all_is_free(store: Store) -> None:
@@ -90,28 +85,28 @@ def test_what_is_told_is_when_so_many_can_be_taken(store: Store, clock: Clock) -
         spend(store)
         clock.now += pause
     for requests in range(1, 6):
-        clock.now += max(store.wait(requests) - 0.01, 0)
-        assert store.wait(requests) > 0
+        clock.now += max(store.wait_time(requests) - 0.01, 0)
+        assert store.wait_time(requests) > 0
         clock.now += 0.02
-        assert store.wait(requests) == 0
-    assert all(isinstance(store.take(), int) for _ in range(5))
+        assert store.wait_time(requests) == 0
+    assert all(isinstance(store.acquire(), int) for _ in range(5))
 
 
 def test_asking_takes_nothing(store: Store) -> None:
     for _ in range(20):
-        store.wait(5)
+        store.wait_time(5)
     spend(store, 5)
-    assert isinstance(store.take(), Wait)
+    assert isinstance(store.acquire(), Wait)
 
 
 def test_a_request_in_flight_counts_until_its_answer(store: Store, clock: Clock) -> None:
-    slot = store.take()
+    slot = store.acquire()
     assert isinstance(slot, int)
-    assert store.wait(4) == 0
-    assert store.wait(5) == pytest.approx(LONGEST_FLIGHT + 10)
+    assert store.wait_time(4) == 0
+    assert store.wait_time(5) == pytest.approx(LONGEST_FLIGHT + 10)
     clock.now += 1
-    store.settle(slot)
-    assert store.wait(5) == pytest.approx(10)
+    store.release(slot)
+    assert store.wait_time(5) == pytest.approx(10)
 
 
 def test_a_pause_holds_for_however_few(store: Store, clock: Clock) -> None:
@@ -140,7 +135,7 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_for_more_than_a_window(
         spend(store, 2)
         store.pause(LONGEST_PAUSE)
         clock.now -= 86_400
-        assert [store.wait(requests) for requests in (1, 2, 3)] == [10.0] * 3
+        assert [store.wait_time(requests) for requests in (1, 2, 3)] == [10.0] * 3
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -164,39 +159,39 @@ def test_nobody_is_told_too_little_or_too_much(
     )
     with contextlib.closing(store):
         for pause in spent:
-            if isinstance(slot := store.take(), int):
-                store.settle(slot)
+            if isinstance(slot := store.acquire(), int):
+                store.release(slot)
             clock.now += pause
         for pause in pauses:
             store.pause(pause)
-        told = store.wait(requests)
+        told = store.wait_time(requests)
         if told > 0.001:
             clock.now += told - 0.001
-            assert not all(isinstance(store.take(), int) for _ in range(requests))
+            assert not all(isinstance(store.acquire(), int) for _ in range(requests))
             return
         clock.now += 0.001
-        assert all(isinstance(store.take(), int) for _ in range(requests))
+        assert all(isinstance(store.acquire(), int) for _ in range(requests))
 
 
 def test_more_than_the_limit_counts_as_the_limit_and_less_than_one_as_one(clock: Clock) -> None:
-    budget = Budget(MemoryStore(3, 10.0, clock), 3, 10.0)
+    budget = RateLimiter(MemoryStore(3, 10.0, clock), 3, 10.0)
     with budget.permit(0, NEVER):
         pass
-    assert (budget.wait(3), budget.wait(4), budget.wait(10**9)) == pytest.approx((10, 10, 10))
-    assert (budget.wait(0), budget.wait(-5), budget.wait(1)) == (0, 0, 0)
+    assert (budget.wait_time(3), budget.wait_time(4), budget.wait_time(10**9)) == pytest.approx((10, 10, 10))
+    assert (budget.wait_time(0), budget.wait_time(-5), budget.wait_time(1)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("scheme", ["memory", "sqlite"])
 def test_a_smaller_limit_waits_for_its_own_part(tmp_path: Path, scheme: str) -> None:
     url = "memory://" if scheme == "memory" else f"sqlite://{tmp_path}/budget"
     big, small = (
-        open_budget(url, api_key=str(tmp_path), base_url="u", requests_per_minute=limit, period=10.0)
+        open_rate_limiter(url, api_key=str(tmp_path), base_url="u", requests_per_minute=limit, period=10.0)
         for limit in (5, 2)
     )
     for _ in range(2):
         with big.permit(0, NEVER):
             pass
-    assert (big.wait(3), small.wait(1) > 9, big.wait(5) > 9) == (0, True, True)
+    assert (big.wait_time(3), small.wait_time(1) > 9, big.wait_time(5) > 9) == (0, True, True)
     big.close()
     small.close()
 
@@ -225,7 +220,7 @@ def test_a_429_pauses_everyone_and_is_told(
     sandbox: Callable[..., Sandbox], client: Callable[..., HelpCrunchClient], retry_after: str | None
 ) -> None:
     account = sandbox(chats=3, faults=[Fault("status", status=429, retry_after=retry_after)])
-    shared = Budget(MemoryStore(100, 3.0), 100, 3.0)
+    shared = RateLimiter(MemoryStore(100, 3.0), 100, 3.0)
     reader, other = client(account, budget=shared), client(account, budget=shared)
     thread = threading.Thread(target=reader.list_chats)
     thread.start()
@@ -257,10 +252,10 @@ def test_what_another_client_of_the_account_spends_is_told(
 
 SPEND = """
 import sys
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 import threading
 
-budget = open_budget(sys.argv[1], api_key="k", base_url="u", requests_per_minute=5)
+budget = open_rate_limiter(sys.argv[1], api_key="k", base_url="u", requests_per_minute=5)
 for _ in range(4):
     with budget.permit(0, threading.Event()):
         pass
@@ -275,10 +270,10 @@ def test_what_another_process_spent_is_told_where_they_share_a_file(tmp_path: Pa
     url = f"sqlite://{tmp_path}/budget"
     command = [sys.executable, "-c", SPEND, url, "pause" if pause else "spend"]
     subprocess.run(command, check=True, cwd=ROOT, timeout=300)
-    budget = open_budget(url, api_key="k", base_url="u", requests_per_minute=5)
+    budget = open_rate_limiter(url, api_key="k", base_url="u", requests_per_minute=5)
     if pause:
-        assert 400 < budget.wait(1) <= 500
+        assert 400 < budget.wait_time(1) <= 500
     else:
-        assert budget.wait(1) == 0.0
-        assert 0 < budget.wait(2) <= 61
+        assert budget.wait_time(1) == 0.0
+        assert 0 < budget.wait_time(2) <= 61
     budget.close()

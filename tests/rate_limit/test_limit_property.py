@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from redis_server import RedisServer
 from spender import Spending
 
-from airflow_provider_helpcrunch.client import Budget
-from airflow_provider_helpcrunch.client.rate_limit import SPREAD
-from airflow_provider_helpcrunch.client.rate_limit_stores import Wait
+from airflow_provider_helpcrunch.client import RateLimiter
+from airflow_provider_helpcrunch.rate_limit.limiter import SPREAD
+from airflow_provider_helpcrunch.rate_limit.store import Wait
 
 SPENDER = Path(__file__).with_name("spender.py")
 ROOT = Path(__file__).parents[2]
@@ -172,10 +172,10 @@ def test_a_waiter_sleeps_until_the_first_moment_that_can_bring_a_permit() -> Non
         def __init__(self) -> None:
             self.answers: list[int | Wait] = [Wait(7.0, paused=False), Wait(0.2, paused=False), 0]
 
-        def take(self) -> int | Wait:
+        def acquire(self) -> int | Wait:
             return self.answers.pop(0)
 
-        def settle(self, slot: int) -> None:
+        def release(self, slot: int) -> None:
             pass
 
     class Sleeper(threading.Event):
@@ -183,7 +183,7 @@ def test_a_waiter_sleeps_until_the_first_moment_that_can_bring_a_permit() -> Non
             asked.append(timeout or 0.0)
             return False
 
-    with Budget(Calendar(), 1, 61.0).permit(60, Sleeper()):  # type: ignore[arg-type]
+    with RateLimiter(Calendar(), 1, 61.0).permit(60, Sleeper()):  # type: ignore[arg-type]
         pass
     assert [pytest.approx(seconds, abs=0.05) for seconds in asked] == [7.0, 0.2]
     # The part by chance, which lets others be first, too.

@@ -16,22 +16,16 @@ from pathlib import Path
 import pytest
 from redis_server import RedisServer
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.client.rate_limit import Cancelled
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
-from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore
-from airflow_provider_helpcrunch.client.rate_limit_stores import (
-    LONGEST_FLIGHT,
-    LONGEST_PAUSE,
-    MemoryStore,
-    Store,
-    Wait,
-)
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBudgetStoreError,
     HelpCrunchConfigurationError,
     HelpCrunchRateLimitError,
 )
+from airflow_provider_helpcrunch.rate_limit.limiter import Cancelled, open_rate_limiter
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
+from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore
+from airflow_provider_helpcrunch.rate_limit.store import LONGEST_FLIGHT, LONGEST_PAUSE, Store, Wait
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 HAMMER = Path(__file__).with_name("hammer.py")
@@ -74,7 +68,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path, redis_server: Callabl
 
 def take(store: Store) -> int:
     """Take a slot that must be free."""
-    taken = store.take()
+    taken = store.acquire()
     assert isinstance(taken, int)
     return taken
 
@@ -84,23 +78,23 @@ def test_a_slot_is_free_again_one_period_after_its_answer(store: Store, clock: C
     assert len(set(slots)) == 3
     clock.now += 2
     for slot in slots:
-        store.settle(slot)
-    assert store.take() == (pytest.approx(10.0), False, False)
+        store.release(slot)
+    assert store.acquire() == (pytest.approx(10.0), False, False)
     clock.now += 9.99
-    assert isinstance(store.take(), Wait)
+    assert isinstance(store.acquire(), Wait)
     clock.now += 0.02
     assert {take(store) for _ in range(3)} == set(slots)
-    assert isinstance(store.take(), Wait)
+    assert isinstance(store.acquire(), Wait)
 
 
 def test_a_request_in_flight_keeps_its_slot_however_long_it_takes(store: Store, clock: Clock) -> None:
     slow, *others = (take(store) for _ in range(3))
     for slot in others:
-        store.settle(slot)
+        store.release(slot)
     clock.now += 30
     assert {take(store), take(store)} == set(others)
-    assert isinstance(store.take(), Wait)
-    store.settle(slow)
+    assert isinstance(store.acquire(), Wait)
+    store.release(slow)
     clock.now += 10.01
     assert take(store) == slow
 
@@ -109,7 +103,7 @@ def test_what_a_dead_process_took_comes_back_by_itself(store: Store, clock: Cloc
     for _ in range(3):
         take(store)
     clock.now += LONGEST_FLIGHT + 9
-    assert isinstance(store.take(), Wait)
+    assert isinstance(store.acquire(), Wait)
     clock.now += 2
     take(store)
 
@@ -118,10 +112,10 @@ def test_a_pause_stops_everyone_and_never_gets_shorter(store: Store, clock: Cloc
     slot = take(store)
     store.pause(100)
     store.pause(5)
-    store.settle(slot)
-    assert store.take() == (pytest.approx(100), True, False)
+    store.release(slot)
+    assert store.acquire() == (pytest.approx(100), True, False)
     clock.now += 99
-    assert isinstance(store.take(), Wait)
+    assert isinstance(store.acquire(), Wait)
     clock.now += 2
     take(store)
 
@@ -135,11 +129,11 @@ def test_a_pause_is_bounded(store: Store, clock: Clock) -> None:
 def test_a_clock_that_was_set_back_costs_one_period(tmp_path: Path, clock: Clock) -> None:
     store = SQLiteStore(tmp_path / "budget", 3, 10.0, clock)
     for slot in [take(store), take(store), take(store)]:
-        store.settle(slot)
+        store.release(slot)
     store.pause(60)
     clock.now -= 86_400
-    assert store.take() == Wait(10.0, paused=False)
-    assert store.wait(3) == 10.0
+    assert store.acquire() == Wait(10.0, paused=False)
+    assert store.wait_time(3) == 10.0
     clock.now += 10.0
     assert sorted([take(store), take(store), take(store)]) == [0, 1, 2]
     store.close()
@@ -149,16 +143,17 @@ def test_a_clock_that_was_set_back_costs_one_period(tmp_path: Path, clock: Clock
 def test_a_smaller_limit_uses_a_part_of_the_same_budget(tmp_path: Path, kind: str) -> None:
     url = "memory://" if kind == "memory" else f"sqlite://{tmp_path}/budget"
     big, small = (
-        open_budget(url, api_key=str(tmp_path), base_url="u", requests_per_minute=limit) for limit in (5, 2)
+        open_rate_limiter(url, api_key=str(tmp_path), base_url="u", requests_per_minute=limit)
+        for limit in (5, 2)
     )
-    assert [isinstance(small._store.take(), int) for _ in range(3)] == [True, True, False]
-    assert [isinstance(big._store.take(), int) for _ in range(4)] == [True, True, True, False]
+    assert [isinstance(small._store.acquire(), int) for _ in range(3)] == [True, True, False]
+    assert [isinstance(big._store.acquire(), int) for _ in range(4)] == [True, True, True, False]
     big.close()
     small.close()
 
 
 def test_patience_ends_before_a_wait_that_is_too_long(clock: Clock) -> None:
-    budget = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    budget = RateLimiter(MemoryStore(1, 10.0, clock), 1, 10.0)
     with budget.permit(0, NEVER):
         pass
     with (
@@ -169,8 +164,25 @@ def test_patience_ends_before_a_wait_that_is_too_long(clock: Clock) -> None:
     assert (caught.value.status_code, caught.value.retry_after) == (None, pytest.approx(10))
 
 
+def test_the_former_name_can_still_be_imported(clock: Clock) -> None:
+    from airflow_provider_helpcrunch.client import Budget
+
+    assert Budget is RateLimiter
+    limiter = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    with HelpCrunchClient("a-key", budget=limiter) as client:
+        assert client.requests_per_minute == 1
+
+
+def test_what_is_acquired_is_released(clock: Clock) -> None:
+    limiter = RateLimiter(MemoryStore(1, 10.0, clock), 1, 10.0)
+    slot = limiter.acquire(0, NEVER)
+    assert limiter.wait_time(1) == LONGEST_FLIGHT + 10
+    limiter.release(slot)
+    assert limiter.wait_time(1) == 10
+
+
 def test_a_wait_can_be_given_up(clock: Clock) -> None:
-    budget = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    budget = RateLimiter(MemoryStore(1, 10.0, clock), 1, 10.0)
     with budget.permit(0, NEVER):
         pass
     given_up = threading.Event()
@@ -181,7 +193,7 @@ def test_a_wait_can_be_given_up(clock: Clock) -> None:
 
 
 def test_a_permit_is_settled_when_the_request_fails(clock: Clock) -> None:
-    budget = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
+    budget = RateLimiter(MemoryStore(1, 10.0, clock), 1, 10.0)
     with pytest.raises(ZeroDivisionError), budget.permit(0, NEVER):
         raise ZeroDivisionError
     clock.now += 10.01
@@ -224,7 +236,7 @@ def test_eight_threads_and_a_process_that_was_killed_never_pass_the_limit(
         while len(account.journal) < 10:
             assert victim.poll() is None
         os.killpg(victim.pid, signal.SIGKILL)
-    budget = open_budget(
+    budget = open_rate_limiter(
         shared, api_key=account.key, base_url=account.url, requests_per_minute=20, period=1.0
     )
     with HelpCrunchClient(account.key, base_url=account.url, budget=budget) as survivor:
@@ -260,7 +272,7 @@ def test_many_processes_may_make_the_file_at_once(sandbox: Callable[..., Sandbox
 
 def test_the_file_is_private_and_named_by_a_hash(tmp_path: Path) -> None:
     key = "a-key-that-nobody-should-see"
-    budget = open_budget(f"sqlite://{tmp_path}/budget", api_key=key, base_url="https://x.example/v1")
+    budget = open_rate_limiter(f"sqlite://{tmp_path}/budget", api_key=key, base_url="https://x.example/v1")
     names = [path.name for path in (tmp_path / "budget").iterdir()]
     assert any(
         name.startswith(hashlib.sha256(f"https://x.example/v1\n{key}".encode()).hexdigest()[:40])
@@ -277,7 +289,7 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("open", "link"):
         with pytest.raises(HelpCrunchBudgetStoreError, match="must belong to this user alone"):
-            open_budget(f"sqlite://{tmp_path}/{name}", api_key="k", base_url="u")
+            open_rate_limiter(f"sqlite://{tmp_path}/{name}", api_key="k", base_url="u")
 
 
 def test_a_damaged_file_is_told_and_never_means_no_limit(

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_helpcrunch.client import Budget, HelpCrunchClient
-from airflow_provider_helpcrunch.client import rate_limit_sqlite as module
-from airflow_provider_helpcrunch.client.rate_limit_address import open_budget
-from airflow_provider_helpcrunch.client.rate_limit_sqlite import SQLiteStore, private_directory
-from airflow_provider_helpcrunch.client.rate_limit_stores import Away, Wait
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError
+from airflow_provider_helpcrunch.rate_limit import sqlite as module
+from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
+from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore, private_directory
+from airflow_provider_helpcrunch.rate_limit.store import Unreachable, Wait
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 
@@ -64,43 +64,43 @@ class Broken:
 @pytest.mark.parametrize("statement", ["BEGIN", "UPDATE", "COMMIT"])
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY])
 def test_settling_and_pausing_never_fail(statement: str, code: int, store: SQLiteStore) -> None:
-    slot = store.take()
+    slot = store.acquire()
     assert isinstance(slot, int)
     sound = store._db
     store._db = Broken(sound, statement, code)  # type: ignore[assignment]
-    store.settle(slot)
+    store.release(slot)
     store.pause(5.0)
     store._db = sound
     assert not sound.in_transaction
-    waited = store.take()
+    waited = store.acquire()
     assert isinstance(waited, Wait)  # this process pauses although the file does not know it
     assert waited.paused
 
 
 @pytest.mark.usefixtures("locked")
 def test_of_a_locked_file_neither(store: SQLiteStore) -> None:
-    store.settle(0)
+    store.release(0)
     store.pause(1.0)
-    assert isinstance(store.take(), Away)
-    assert isinstance(store.wait(1), Away)
+    assert isinstance(store.acquire(), Unreachable)
+    assert isinstance(store.wait_time(1), Unreachable)
 
 
 def test_what_was_not_settled_counts_for_longer_and_never_for_less(tmp_path: Path) -> None:
     now = 1_700_000_000.0
     store = SQLiteStore(tmp_path / "budget", 2, 1.0, clock=lambda: now)
-    slots = [store.take(), store.take()]
+    slots = [store.acquire(), store.acquire()]
     sound, store._db = store._db, Broken(store._db, "UPDATE", sqlite3.SQLITE_FULL)  # type: ignore[assignment]
-    store.settle(slots[0])  # type: ignore[arg-type]
+    store.release(slots[0])  # type: ignore[arg-type]
     store._db = sound
     now += 30
-    assert isinstance(store.take(), Wait)
+    assert isinstance(store.acquire(), Wait)
     now += 31.5
-    assert isinstance(store.take(), int)
+    assert isinstance(store.acquire(), int)
     store.close()
 
 
 def test_taking_waits_for_a_locked_file(store: SQLiteStore, locked: Callable[[], None]) -> None:
-    budget = Budget(store, 5, 1.0)
+    budget = RateLimiter(store, 5, 1.0)
     threading.Timer(0.5, locked).start()
     began = time.monotonic()
     with budget.permit(30.0, threading.Event()):
@@ -109,7 +109,7 @@ def test_taking_waits_for_a_locked_file(store: SQLiteStore, locked: Callable[[],
 
 @pytest.mark.usefixtures("locked")
 def test_taking_fails_at_once_where_that_is_wanted(store: SQLiteStore) -> None:
-    budget = Budget(store, 5, 1.0, on_failure="fail")
+    budget = RateLimiter(store, 5, 1.0, on_failure="fail")
     with (
         pytest.raises(HelpCrunchBudgetStoreError, match="database is locked"),
         budget.permit(30.0, threading.Event()),
@@ -126,31 +126,31 @@ def test_a_change_that_was_made_is_reported_although_its_permit_cannot_be_settle
     sandbox: Callable[..., Sandbox], client: Callable[..., HelpCrunchClient], store: SQLiteStore
 ) -> None:
     account = sandbox(chats=5)
-    caller = client(account, budget=Budget(store, 5, 1.0))
-    settle = store.settle
+    caller = client(account, budget=RateLimiter(store, 5, 1.0))
+    release = store.release
 
-    def settle_on_a_full_disk(slot: int) -> None:
+    def release_on_a_full_disk(slot: int) -> None:
         sound = store._db
         store._db = Broken(sound, "UPDATE", sqlite3.SQLITE_FULL)  # type: ignore[assignment]
-        settle(slot)
+        release(slot)
         store._db = sound
 
-    store.settle = settle_on_a_full_disk  # type: ignore[method-assign]
+    store.release = release_on_a_full_disk  # type: ignore[method-assign]
     chat, agent = account.chats[0]["id"], account.agents[1]["id"]
     assert caller.update_chat_assignee(chat, agent)["assignee"]["id"] == agent
     assert account.chat(chat)["assignee"]["id"] == agent
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path, store: SQLiteStore) -> None:
-    slot = store.take()
+    slot = store.acquire()
     assert isinstance(slot, int)
     store._db.execute("CREATE TABLE ballast (text)")
     (pages,) = store._db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(sqlite3.OperationalError, match="full"):
         store._db.executemany("INSERT INTO ballast VALUES (?)", [("x" * 1000,)] * 1000)
-    store.settle(slot)
-    assert isinstance(store.take(), int | Wait | Away)
+    store.release(slot)
+    assert isinstance(store.acquire(), int | Wait | Unreachable)
 
 
 class TestPoorFilesystem:
@@ -190,7 +190,7 @@ def test_without_a_temporary_directory_one_sentence_says_what_to_do(monkeypatch:
 
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
     with pytest.raises(HelpCrunchBudgetStoreError) as caught:
-        open_budget("sqlite://", api_key="k", base_url="u")
+        open_rate_limiter("sqlite://", api_key="k", base_url="u")
     assert "TMPDIR" in str(caught.value)
     assert "rate_limit_store" in str(caught.value)
-    open_budget("memory://", api_key="k", base_url="u").close()
+    open_rate_limiter("memory://", api_key="k", base_url="u").close()

@@ -1,0 +1,290 @@
+"""
+The rate limiter of an account: 120 requests in any rolling minute, shared by everything that uses the same store.
+
+Every HTTP attempt, retries included, needs a permit. A burst up to the whole limit is allowed, so a small job is
+never slowed down. A 429 that arrives nevertheless (somebody else uses the account) stops everyone who shares the store.
+Why no window can hold more than the limit is explained in :mod:`.store`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import random
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchBudgetStoreError,
+    HelpCrunchConfigurationError,
+    HelpCrunchRateLimitError,
+)
+from airflow_provider_helpcrunch.forks import renew_after_fork
+from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
+from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore, private_directory
+from airflow_provider_helpcrunch.rate_limit.store import Store, Unreachable, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from urllib.parse import SplitResult
+
+    from redis import Redis
+
+log = logging.getLogger(__name__)
+
+DEFAULT_REQUESTS_PER_MINUTE = 120
+MOST_REQUESTS_PER_MINUTE = 100_000
+DEFAULT_STORE = "sqlite://"
+DEFAULT_ON_FAILURE = "wait"
+ON_FAILURE = (DEFAULT_ON_FAILURE, "fail")
+
+PERIOD = 61.0
+"""Seconds of the window: HelpCrunch's minute, and a margin for clocks that do not run at the same speed."""
+
+UNREACHABLE_PAUSE = 1.0
+"""Seconds at most after which an unreachable store is tried again."""
+
+SPREAD = 0.03
+"""Seconds at most that a waiter comes late, and less each time that it gets nothing. Without it, the waiter nearest to
+the store would always come first, and the one farthest away never."""
+
+LOG_WAITS_FROM = 5.0
+"""Waits shorter than this many seconds are not worth a line in the log."""
+
+
+class Cancelled(Exception):  # noqa: N818
+    """The caller has no use for the permit any more. Never leaves the client."""
+
+
+class RateLimiter:
+    """
+    Permits for the requests of one account, counted in a store that may be shared.
+
+    :param store: where the permits are counted
+    :param limit: requests in any ``period``, for messages (120)
+    :param period: length of the window in seconds (61); also the pause after a 429 that names no time
+    :param on_failure: while the store is unreachable, ``wait`` for it as for a permit (default) or ``fail`` at once;
+        requests are never sent uncounted
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limit: int = DEFAULT_REQUESTS_PER_MINUTE,
+        period: float = PERIOD,
+        *,
+        on_failure: str = DEFAULT_ON_FAILURE,
+    ) -> None:
+        self.limit = limit
+        self.period = period
+        self._spread = min(SPREAD, period / 100)
+        self._waits_for_store = on_failure == "wait"
+        self.waited = 0.0
+        """Seconds that this client has waited for permits so far."""
+        self._store = store
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the queue to the parent, whose threads stand in it."""
+        self._turn = threading.Lock()
+
+    @contextlib.contextmanager
+    def permit(self, max_wait: float, cancelled: threading.Event) -> Iterator[None]:
+        """
+        Hold a permit for one request: enter before it is sent, leave when its response is there.
+
+        :param max_wait: longest wait in seconds
+        :param cancelled: set by the caller to end the wait early
+        :raises HelpCrunchRateLimitError: no permit within ``max_wait``
+        :raises HelpCrunchBudgetStoreError: the store cannot be used, or was unreachable for as long
+        :raises Cancelled: ``cancelled`` was set
+        """
+        slot = self.acquire(max_wait, cancelled)
+        try:
+            yield
+        finally:
+            self.release(slot)
+
+    def acquire(self, max_wait: float, cancelled: threading.Event) -> int:
+        """
+        Wait for a permit, and return the slot to :meth:`release` when the response is there.
+
+        :param max_wait: longest wait in seconds
+        :param cancelled: set by the caller to end the wait early
+        :raises HelpCrunchRateLimitError: no permit within ``max_wait``
+        :raises HelpCrunchBudgetStoreError: the store cannot be used, or was unreachable for as long
+        :raises Cancelled: ``cancelled`` was set
+        """
+        started = time.monotonic()
+        logged, late = False, self._spread
+        # One thread of the client asks at a time; the others queue here instead of crowding the store.
+        with self._turn:
+            if cancelled.is_set():
+                raise Cancelled
+            while not isinstance(acquired := self._store.acquire(), int):
+                seconds = self._until_next_try(acquired, max_wait, time.monotonic() - started)
+                if not logged and (isinstance(acquired, Unreachable) or acquired.seconds >= LOG_WAITS_FROM):
+                    log.info("%s Waiting for %.0f s at most.", self._reason(acquired), max_wait)
+                    logged = True
+                self._wait(seconds + late * random.uniform(0.5, 1.0), cancelled)  # noqa: S311
+                late *= 0.8
+            return acquired
+
+    def release(self, slot: int) -> None:
+        """
+        Start the slot's period: the response is there, or none will come.
+
+        :param slot: as returned by :meth:`acquire`
+        """
+        self._store.release(slot)
+
+    def pause(self, seconds: float | None = None) -> None:
+        """
+        Stop everyone who shares the store, after a 429.
+
+        :param seconds: for how long; default: until the window has passed
+        """
+        self._store.pause(self.period if seconds is None else seconds)
+
+    def wait_time(self, permits: int) -> float:
+        """
+        Return the seconds until this many permits are free, if nobody acquires them; 0.0 when they are now.
+
+        :param permits: how many; more than the limit count as the limit
+        :raises HelpCrunchBudgetStoreError: the store cannot be used
+        """
+        seconds = self._store.wait_time(max(1, min(permits, self.limit)))
+        if not isinstance(seconds, Unreachable):
+            return seconds
+        if not self._waits_for_store or seconds.lasting:
+            raise _store_error(seconds)
+        return self.period  # the count may be lost when the store is reachable again
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def _until_next_try(self, refusal: Wait | Unreachable, max_wait: float, waited: float) -> float:
+        if isinstance(refusal, Unreachable):
+            if not self._waits_for_store or refusal.lasting or waited + UNREACHABLE_PAUSE > max_wait:
+                raise _store_error(refusal, waited)
+            return UNREACHABLE_PAUSE * random.uniform(0.5, 1.0)  # noqa: S311
+        if refusal.seconds > max_wait - waited:
+            raise self._longer_than_max_wait(refusal, waited)
+        # No slot is free any sooner, so trying in between would find nothing; but a long pause may be lifted.
+        return min(refusal.seconds, max(self.period, 1.0))
+
+    def _wait(self, seconds: float, cancelled: threading.Event) -> None:
+        began = time.monotonic()
+        given_up = cancelled.wait(seconds)
+        self.waited += time.monotonic() - began
+        if given_up:
+            raise Cancelled
+
+    def _reason(self, refusal: Wait | Unreachable) -> str:
+        if isinstance(refusal, Unreachable):
+            return refusal.reason
+        if refusal.paused:
+            return "HelpCrunch answered 429, so everyone who uses this account pauses."
+        if refusal.unknown:
+            return "The store of the request budget is new or lost its count, so that the last minute counts as spent."
+        return f"The account's budget of {self.limit} requests a minute is spent."
+
+    def _longer_than_max_wait(self, refusal: Wait, waited: float) -> HelpCrunchRateLimitError:
+        msg = (
+            f"{self._reason(refusal)} A request may pass in {refusal.seconds:.0f} s at the earliest, which is longer "
+            f"than the patience left after {waited:.0f} s. Try later, or raise patience."
+        )
+        return HelpCrunchRateLimitError(msg, waited=waited, retry_after=refusal.seconds, status_code=None)
+
+
+def _store_error(store: Unreachable, waited: float = 0.0) -> HelpCrunchBudgetStoreError:
+    so_far = f", waited {waited:.0f} s for it" if waited >= 1 else ""
+    return HelpCrunchBudgetStoreError(f"{store.reason} No request is sent without it{so_far}.")
+
+
+def open_rate_limiter(
+    store: str | Redis,
+    *,
+    api_key: str,
+    base_url: str,
+    requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
+    period: float = PERIOD,
+    on_failure: str = DEFAULT_ON_FAILURE,
+) -> RateLimiter:
+    """
+    Open the rate limiter of one account.
+
+    :param store: ``sqlite://`` (a file in the temporary directory, private to the user; every process of the machine
+        shares it), ``sqlite:///directory`` (the same in a directory of your own), ``redis://host:port/db`` or, with
+        TLS, ``rediss://host:port/db`` (every process of every machine), ``memory://`` (one process), or a client of
+        redis-py that says where Redis is
+    :param api_key: the account's key; only a hash of it names the count
+    :param base_url: the API's address; the same key elsewhere is another account
+    :param requests_per_minute: the account's limit (120)
+    :param period: seconds of the window (61)
+    :param on_failure: while the store is unreachable, ``wait`` for it (default) or ``fail``
+    :return: the rate limiter
+    :raises HelpCrunchConfigurationError: ``store``, ``requests_per_minute`` or ``on_failure`` is wrong
+    :raises HelpCrunchBudgetStoreError: the store cannot be used
+    """
+    if not 1 <= requests_per_minute <= MOST_REQUESTS_PER_MINUTE:
+        msg = f"requests_per_minute must be 1 to {MOST_REQUESTS_PER_MINUTE}, not {requests_per_minute}."
+        raise HelpCrunchConfigurationError(msg)
+    if on_failure not in ON_FAILURE:
+        msg = f"rate_limit_on_failure must be {' or '.join(ON_FAILURE)}."
+        raise HelpCrunchConfigurationError(msg)
+    name = hashlib.sha256(f"{base_url}\n{api_key}".encode()).hexdigest()[:40]
+    limit = requests_per_minute
+    return RateLimiter(_open_store(store, name, limit, period), limit, period, on_failure=on_failure)
+
+
+def _open_store(store: str | Redis, name: str, limit: int, period: float) -> Store:
+    if not isinstance(store, str):
+        return _redis_store(store, name, limit, period)
+    try:
+        parts = urlsplit(store)
+    except ValueError:  # its text would show the address, and with it a password
+        parts = urlsplit("")
+    if parts.scheme == "memory" and not (parts.netloc or parts.path):
+        return MemoryStore.shared(name, limit, period)
+    if parts.scheme == "sqlite" and not parts.netloc and not parts.query:
+        directory = Path(parts.path) if parts.path.strip("/") else _default_directory()
+        return SQLiteStore(private_directory(directory) / f"{name}.sqlite", limit, period)
+    if parts.scheme in ("redis", "rediss"):
+        return _redis_store(parts, name, limit, period)
+    msg = (
+        "rate_limit_store must be sqlite:// (default), sqlite:///absolute/directory, redis://host:port/db, "
+        "rediss://host:port/db or memory://."
+    )
+    raise HelpCrunchConfigurationError(msg)
+
+
+def _redis_store(where: SplitResult | Redis, name: str, limit: int, period: float) -> Store:
+    from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
+
+    try:
+        from airflow_provider_helpcrunch.rate_limit.redis import RedisStore, redis_at
+    except AirflowOptionalProviderFeatureException as error:
+        msg = "A request budget in Redis needs: pip install 'airflow-provider-helpcrunch[redis]'"
+        raise HelpCrunchConfigurationError(msg) from error
+    return RedisStore(redis_at(where) if isinstance(where, tuple) else where, name, limit, period)
+
+
+def _default_directory() -> Path:
+    try:
+        temporary = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        msg = (
+            "The request budget needs a temporary directory, and none can be written to. Set TMPDIR to one, or "
+            "rate_limit_store on the connection to sqlite:///a/directory, redis://host:port/db or memory://."
+        )
+        raise HelpCrunchBudgetStoreError(msg) from error
+    return Path(temporary, f"airflow-provider-helpcrunch-{os.getuid()}")
