@@ -25,6 +25,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
     from redis import Redis
+    from requests.adapters import BaseAdapter
 
     from airflow_provider_helpcrunch.client.paging import Listing
     from airflow_provider_helpcrunch.client.records import Agent, Department, Organization
@@ -56,6 +57,8 @@ class HelpCrunchClient(ChatEndpoints):
     :param connect_timeout: seconds to wait for a connection (10)
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete (20)
     :param retry: how often and how long a failed request is repeated
+    :param http_adapter: sends the requests instead of the client's own connections, such as
+        ``Sandbox().adapter()`` in a test; it has to bound the time of a response itself
     :param budget: a budget of your own instead of ``requests_per_minute`` and ``rate_limit_store``
     :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
 
@@ -74,6 +77,7 @@ class HelpCrunchClient(ChatEndpoints):
         read_timeout: float = READ_TIMEOUT,
         retry: RetryPolicy | None = None,
         budget: Budget | None = None,
+        http_adapter: BaseAdapter | None = None,
     ) -> None:
         api_key = ApiKey(api_key)
         check_api_key(api_key)
@@ -97,6 +101,7 @@ class HelpCrunchClient(ChatEndpoints):
             read_timeout=read_timeout,
             retry=retry or RetryPolicy(),
             environment=self.base_url.startswith("https://"),  # http stays on this machine, without proxies
+            http_adapter=http_adapter,
         )
         super().__init__(transport, Redactor(api_key))
 

@@ -36,6 +36,7 @@ from airflow_provider_helpcrunch.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from requests.adapters import BaseAdapter
     from tenacity import RetryCallState
 
     from airflow_provider_helpcrunch.client.rate_limit import Budget
@@ -88,6 +89,7 @@ class Transport:
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete
     :param retry: when a failed request is repeated
     :param environment: whether proxies and certificates named in environment variables are used
+    :param http_adapter: sends the requests; default: connections of our own, whose responses are complete in time
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Transport:
         read_timeout: float,
         retry: RetryPolicy,
         environment: bool = True,
+        http_adapter: BaseAdapter | None = None,
     ) -> None:
         self._base_url = base_url
         self._budget = budget
@@ -117,11 +120,12 @@ class Transport:
         self._session.headers["User-Agent"] = f"airflow-provider-helpcrunch/{__version__}"
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self._http_adapter = http_adapter
         self._mount()
         renew_after_fork(self)
 
     def _mount(self) -> None:
-        adapter = WatchedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
+        adapter = self._http_adapter or WatchedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 

@@ -9,7 +9,7 @@ from airflow_provider_helpcrunch.sandbox.chat_words import OPEN
 from airflow_provider_helpcrunch.sandbox.journal import Request, busiest_window
 
 if TYPE_CHECKING:
-    from airflow_provider_helpcrunch.sandbox.account import Position, Record
+    from airflow_provider_helpcrunch.sandbox.records import Position, Record
     from airflow_provider_helpcrunch.sandbox.state import State
 
 

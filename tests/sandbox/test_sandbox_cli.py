@@ -155,7 +155,10 @@ def test_a_wrong_argument_is_explained(arguments, words):
 
 def test_help_names_every_argument_of_the_sandbox():
     text = run("--help").stdout
-    flags = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {"--faults"}
+    flags = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {
+        "--faults",
+        "--clock",
+    }
     assert {*flags, "--fault", "--port-file"} <= set(re.findall(r"--[a-z-]+", text))
 
 
@@ -171,11 +174,14 @@ def test_the_documentation_names_every_option_fault_and_method():
     text = (ROOT / "docs" / "sandbox.md").read_text()
     rows = re.findall(r"^\| (.*?) \|", text, re.MULTILINE)
     named = {word for row in rows for word in re.findall(r"`(-*\w[\w-]*)", row)}
-    options = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {"--faults"}
+    options = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {
+        "--faults",
+        "--clock",
+    }
     methods = {name for name in dir(Sandbox) if not name.startswith("_")}
     assert options | {"--fault", "--port-file"} <= named
     assert set(KINDS) <= named
-    assert methods - named == {"start", "stop", "port", "url", "key", "connection"}
+    assert methods - named == {"start", "stop", "port", "url", "key", "connection", "adapter"}
     assert all(f"`{field.name}`" in text for field in fields(Fault) if field.name != "kind")
 
 
