@@ -21,7 +21,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchServerError,
 )
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
-from airflow_provider_helpcrunch.sandbox.faults import KINDS
+from airflow_provider_helpcrunch.sandbox.fault_kinds import KINDS
 
 NOW = "2026-01-31T08:00"
 AT_ONCE = RetryPolicy(first_pause=0.0)
