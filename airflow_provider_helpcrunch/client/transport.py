@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass
@@ -232,7 +233,7 @@ class Transport:
         connect_timeout, read_timeout = (min(each, attempts.time_left) for each in self._timeout)
         flight = Flight(connect_timeout, min(2 * self._timeout[1], attempts.time_left), cancelled)
         try:
-            with self._watchdog.over(flight):
+            with self._watched(flight):
                 answer = self._answer(attempts, method, path, (connect_timeout, read_timeout), arguments)
             if not flight.late:
                 return answer
@@ -255,6 +256,10 @@ class Transport:
         raise HelpCrunchConnectionError(
             msg, method=method, path=path, attempts=attempts.sent, connected=connected
         )
+
+    def _watched(self, flight: Flight) -> contextlib.AbstractContextManager[None]:
+        # An adapter that was given has no connection of ours that could be cut.
+        return contextlib.nullcontext() if self._http_adapter else self._watchdog.over(flight)
 
     def _answer(
         self,
