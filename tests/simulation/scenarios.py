@@ -31,15 +31,14 @@ MOST_AGE = 30.0
 def listing(world: World) -> None:
     """Agents are listed, in pages of a few, while rows come and go in front, behind and between."""
     chance = world.chance
-    account = world.open(
-        agents=chance.randint(0, 60),
-        chats=0,
-        page_cap=chance.choice((3, 7, 100)),
-        total=chance.choice(
-            ("exact", "exact", "exact", "missing", "zero", "low", "high", "string", "root", 3)
-        ),
+    # One lie at a time: where the total is one, no page is cut short as well, for nothing would be left to tell by.
+    total = chance.choice((*["exact"] * 4, "string", "root", "missing", "zero", "low", "high", 3))
+    honest = total in ("exact", "string", "root")
+    page_cap = chance.choice((3, 7, 100)) if honest else 100
+    account = world.open(agents=chance.randint(0, 40), chats=0, page_cap=page_cap, total=total)
+    world.faults(
+        READS if honest else tuple(kind for kind in READS if kind not in ("empty_page", "short_page"))
     )
-    world.faults(READS)
     lasting = {agent["id"] for agent in account.agents}
     ever = set(lasting)
 
@@ -56,8 +55,9 @@ def listing(world: World) -> None:
 
     world.people([insert, delete], pause=chance.choice((0.3, 2.0, 20.0)), most=chance.choice((0, 10)))
     with world.client() as client:
-        got = [agent["id"] for agent in client.iter_agents(page_size=chance.randint(2, 9))]
-    compare(got, lasting, ever)
+        agents = client.iter_agents(page_size=chance.randint(2, 9))
+        got = [agent["id"] for agent in agents]
+    compare(got, lasting, ever, getattr(agents, "warnings", ()))
 
 
 def search(world: World) -> None:
@@ -88,23 +88,31 @@ def search(world: World) -> None:
             [Filter("chats.assignee", "=", LEAVER)], page_size=chance.randint(2, 9)
         )
         got = [chat["id"] for chat in chats]
-    compare(got, lasting, ever)
+    compare(got, lasting, ever, getattr(chats, "warnings", ()))
 
 
-def compare(got: list[int], lasting: set[int], ever: set[int]) -> None:
+class Warned(HelpCrunchError):  # noqa: N818
+    """Records are missing, and a warning in the result says so: the end that was found contradicts the total."""
+
+
+def compare(got: list[int], lasting: set[int], ever: set[int], warnings: Iterable[str]) -> None:
     """
     Hold a listing against the account.
 
     :param got: ids that were listed
     :param lasting: those that were there all the time: each must be listed
     :param ever: those that were there at any time: nothing else may be listed
+    :param warnings: what the listing says of itself
     """
     problems = {
-        "missing": sorted(lasting - set(got)),
         "listed twice": [number for number, times in Counter(got).items() if times > 1],
         "never there": sorted(set(got) - ever),
+        "missing": sorted(lasting - set(got)),
     }
-    if found := {name: numbers for name, numbers in problems.items() if numbers}:
+    found = {name: numbers for name, numbers in problems.items() if numbers}
+    if found.keys() == {"missing"} and warnings:
+        raise Warned(*warnings)
+    if found:
         raise Wrong(found)
 
 
@@ -116,7 +124,7 @@ def limiter(world: World) -> None:
     for _ in range(pauses):
         fault = {"nth": chance.randint(1, 30), "retry_after": chance.choice((None, "7", "45"))}
         world.sandbox.add_fault(Fault("status", status=429, **fault))
-    each, workers = chance.randint(1, 25), chance.randint(1, 5)
+    each, workers = chance.randint(1, 12), chance.randint(1, 5)
     done: list[int] = []
     errors: list[BaseException] = []
 
@@ -184,11 +192,17 @@ def reassign(world: World) -> None:
         "to_agents": list(TARGETS),
         "strategy": chance.choice(("round_robin", "least_loaded")),
         "deferrable": chance.random() < 0.5,
+        "dry_run": chance.random() < 0.1,
     }
     try:
         result = task(world, lambda: ReassignChatsOperator(task_id="reassign", **arguments))
     finally:
         check_writes(world, sources)
+    if arguments["dry_run"]:
+        if world.sandbox.requests(method="PUT"):
+            message = "a dry run wrote"
+            raise Wrong(message)
+        return
     check_drained(world, sources)
     check_report(world, result)
 

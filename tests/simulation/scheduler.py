@@ -57,8 +57,6 @@ class Scheduler:
         self._chance = random.Random(seed)
         self._tasks: dict[int, _Task] = {}
         self._stuck: str | None = None
-        self._plain = False
-        """Whether new primitives are real ones: those that a thread needs for itself."""
 
     def time(self) -> float:
         """Return the virtual time in UNIX seconds."""
@@ -85,18 +83,9 @@ class Scheduler:
             raise Stuck(self._stuck)
         return ready()
 
-    def simulates(self) -> bool:
-        """Say whether the calling thread is one of the simulation, and wants virtual primitives."""
-        return threading.get_ident() in self._tasks and not self._plain
-
-    @contextmanager
-    def plain(self) -> Iterator[None]:
-        """Make real primitives inside the block."""
-        self._plain = True
-        try:
-            yield
-        finally:
-            self._plain = False
+    def has(self, ident: int) -> bool:
+        """Say whether a thread is one of the simulation."""
+        return ident in self._tasks
 
     def adopt(self, task: _Task) -> None:
         """Make the calling thread one of the simulation, once it is its turn."""
@@ -141,21 +130,18 @@ class Scheduler:
         self._stack = ExitStack()
         task = _Task()
         self._tasks[threading.get_ident()] = task
-        for name, made in _primitives(self).items():
+        _Current.scheduler = self
+        for name, made in _PRIMITIVES.items():
             self._stack.enter_context(mock.patch.object(threading, name, made))
-        virtual = {
-            "time": lambda: self.now if self.simulates() else real_time(),
-            "monotonic": lambda: self.now - START if self.simulates() else real_monotonic(),
-            "sleep": lambda seconds: self.sleep(seconds) if self.simulates() else real_sleep(seconds),
-        }
-        for name, function in virtual.items():
-            self._stack.enter_context(mock.patch.object(time, name, function))
+        for name, (virtual, real) in _CLOCKS.items():
+            self._stack.enter_context(mock.patch.object(time, name, _timed(virtual, real)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self._end_all()
         finally:
+            _Current.scheduler = None
             self._tasks.clear()
             self._stack.close()
         if self._stuck and kind is not Stuck:
@@ -169,173 +155,215 @@ class Scheduler:
             self._hand_over(me)
 
 
+class _Current:
+    """The simulation that runs, if any, and whether new primitives are real ones even so."""
+
+    scheduler: Scheduler | None = None
+    plain = False
+
+
+def _simulating() -> Scheduler | None:
+    """Return the simulation that the calling thread belongs to, unless it makes something for itself."""
+    scheduler = _Current.scheduler
+    if scheduler is None or _Current.plain or not scheduler.has(threading.get_ident()):
+        return None
+    return scheduler
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    """Make real primitives inside the block: those that a thread needs for itself."""
+    before, _Current.plain = _Current.plain, True
+    try:
+        yield
+    finally:
+        _Current.plain = before
+
+
+_CLOCKS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "time": (lambda scheduler: scheduler.now, real_time),
+    "monotonic": (lambda scheduler: scheduler.now - START, real_monotonic),
+    "sleep": (lambda scheduler, seconds: scheduler.sleep(seconds), real_sleep),
+}
+
+
+def _timed(virtual: Callable[..., Any], real: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(*arguments: Any) -> Any:
+        scheduler = _simulating()
+        return real(*arguments) if scheduler is None else virtual(scheduler, *arguments)
+
+    return timed
+
+
 class _Ticket:
     """The place of a waiter in the queue of a condition."""
 
     called = False
 
 
-def _primitives(scheduler: Scheduler) -> dict[str, Any]:  # noqa: C901
-    """Return what takes the place of the primitives of :mod:`threading`."""
+class _Lock:
+    """A lock whose waiters let others run. Threads outside of the simulation may use it too."""
 
-    class Lock:
-        """A lock whose waiters let others run. Threads outside of the simulation may use it too."""
+    def __init__(self) -> None:
+        self._lock = RealLock()
 
-        def __init__(self) -> None:
-            self._lock = RealLock()
-
-        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-            while not self._lock.acquire(False):
-                if not blocking:
-                    return False
-                if not scheduler.simulates():
-                    return self._lock.acquire(True, timeout)
-                if not scheduler.block(self._is_free, None if timeout < 0 else timeout):
-                    return False
-            return True
-
-        def _is_free(self) -> bool:
-            return not self._lock.locked()
-
-        def release(self) -> None:
-            self._lock.release()
-
-        def locked(self) -> bool:
-            return self._lock.locked()
-
-        def __enter__(self) -> bool:
-            return self.acquire()
-
-        def __exit__(self, *_: object) -> None:
-            self.release()
-
-    class RLock(Lock):
-        """The same, for a thread that already has it."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self._owner: int | None = None
-            self._depth = 0
-
-        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-            if not self._is_owned() and not super().acquire(blocking, timeout):
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        while not self._lock.acquire(False):
+            if not blocking:
                 return False
-            self._owner = threading.get_ident()
-            self._depth += 1
-            return True
+            if (scheduler := _simulating()) is None:
+                return self._lock.acquire(True, timeout)
+            if not scheduler.block(self._is_free, None if timeout < 0 else timeout):
+                return False
+        return True
 
-        def release(self) -> None:
-            self._depth -= 1
-            if not self._depth:
-                self._owner = None
-                super().release()
+    def _is_free(self) -> bool:
+        return not self._lock.locked()
 
-        def _is_owned(self) -> bool:
-            return self._owner == threading.get_ident()
+    def release(self) -> None:
+        self._lock.release()
 
-        def _release_save(self) -> int:
-            depth, self._depth, self._owner = self._depth, 0, None
+    def locked(self) -> bool:
+        return self._lock.locked()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class _RLock(_Lock):
+    """The same, for a thread that already has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owner: int | None = None
+        self._depth = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if not self._is_owned() and not super().acquire(blocking, timeout):
+            return False
+        self._owner = threading.get_ident()
+        self._depth += 1
+        return True
+
+    def release(self) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
             super().release()
-            return depth
 
-        def _acquire_restore(self, depth: int) -> None:
-            super().acquire()
-            self._depth, self._owner = depth, threading.get_ident()
+    def _is_owned(self) -> bool:
+        return self._owner == threading.get_ident()
 
-    class Condition(RealCondition):
-        """A condition whose waiters let others run."""
+    def _release_save(self) -> int:
+        depth, self._depth, self._owner = self._depth, 0, None
+        super().release()
+        return depth
 
-        def __init__(self, lock: Any = None) -> None:
-            super().__init__(lock)
-            self._tickets: list[_Ticket] = []
+    def _acquire_restore(self, depth: int) -> None:
+        super().acquire()
+        self._depth, self._owner = depth, threading.get_ident()
 
-        def wait(self, timeout: float | None = None) -> bool:
-            if not scheduler.simulates():
-                return super().wait(timeout)
-            ticket = _Ticket()
-            self._tickets.append(ticket)
-            saved = self._release_save()
-            try:
-                return scheduler.block(lambda: ticket.called, timeout)
-            finally:
-                self._acquire_restore(saved)
-                if ticket in self._tickets:
-                    self._tickets.remove(ticket)
 
-        def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-            if not scheduler.simulates():
-                return super().wait_for(predicate, timeout)
-            end = float("inf") if timeout is None else scheduler.now + timeout
-            while not (result := predicate()) and scheduler.now < end:
-                self.wait(None if timeout is None else end - scheduler.now)
-            return result
+class _Condition(RealCondition):
+    """A condition whose waiters let others run."""
 
-        def notify(self, n: int = 1) -> None:
-            for ticket in self._tickets[:n]:
-                ticket.called = True
+    def __init__(self, lock: Any = None) -> None:
+        super().__init__(lock)
+        self._tickets: list[_Ticket] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if (scheduler := _simulating()) is None:
+            return super().wait(timeout)
+        ticket = _Ticket()
+        self._tickets.append(ticket)
+        saved = self._release_save()
+        try:
+            return scheduler.block(lambda: ticket.called, timeout)
+        finally:
+            self._acquire_restore(saved)
+            if ticket in self._tickets:
                 self._tickets.remove(ticket)
-            super().notify(n)
 
-        def notify_all(self) -> None:
-            for ticket in self._tickets:
-                ticket.called = True
-            self._tickets.clear()
-            super().notify_all()
+    def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
+        if (scheduler := _simulating()) is None:
+            return super().wait_for(predicate, timeout)
+        end = float("inf") if timeout is None else scheduler.now + timeout
+        while not (result := predicate()) and scheduler.now < end:
+            self.wait(None if timeout is None else end - scheduler.now)
+        return result
 
-    class Event(RealEvent):
-        """An event whose waiters let others run."""
+    def notify(self, n: int = 1) -> None:
+        for ticket in self._tickets[:n]:
+            ticket.called = True
+            self._tickets.remove(ticket)
+        super().notify(n)
 
-        def wait(self, timeout: float | None = None) -> bool:
-            if not scheduler.simulates():
-                return super().wait(timeout)
-            return self.is_set() or scheduler.block(self.is_set, timeout)
+    def notify_all(self) -> None:
+        for ticket in self._tickets:
+            ticket.called = True
+        self._tickets.clear()
+        super().notify_all()
 
-    class Thread(RealThread):
-        """A thread that runs when it is its turn."""
 
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            self._task: _Task | None = None
-            self._over = False
-            with scheduler.plain():
-                super().__init__(*arguments, **named)
+class _Event(RealEvent):
+    """An event whose waiters let others run."""
 
-        def start(self) -> None:
-            if not scheduler.simulates():
-                super().start()
-                return
-            self._task = scheduler.enrol()
-            with scheduler.plain():
-                super().start()
+    def wait(self, timeout: float | None = None) -> bool:
+        if (scheduler := _simulating()) is None:
+            return super().wait(timeout)
+        return self.is_set() or scheduler.block(self.is_set, timeout)
 
-        def run(self) -> None:
-            if self._task is None:
-                super().run()
-                return
-            scheduler.adopt(self._task)
-            try:
-                super().run()
-            except Stuck:
-                pass
-            finally:
-                self._over = True
-                scheduler.leave()
 
-        def join(self, timeout: float | None = None) -> None:
-            if self._task is None or not scheduler.simulates():
-                super().join(timeout)
-                return
-            scheduler.block(lambda: self._over, timeout)
+class _Thread(RealThread):
+    """A thread that runs when it is its turn, if a thread of the simulation starts it."""
 
-        def is_alive(self) -> bool:
-            return super().is_alive() if self._task is None else not self._over
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._scheduler: Scheduler | None = None
+        self._over = False
+        with _plain():
+            super().__init__(*arguments, **named)
 
-    def chosen(virtual: Any, real: Any) -> Any:
-        return lambda *arguments: (virtual if scheduler.simulates() else real)(*arguments)
+    def start(self) -> None:
+        if (scheduler := _simulating()) is not None:
+            self._scheduler, self._task = scheduler, scheduler.enrol()
+        with _plain():
+            super().start()
 
-    return {
-        "Lock": chosen(Lock, RealLock),
-        "RLock": chosen(RLock, RealRLock),
-        "Condition": chosen(Condition, RealCondition),
-        "Event": chosen(Event, RealEvent),
-        "Thread": Thread,
-    }
+    def run(self) -> None:
+        if self._scheduler is None:
+            super().run()
+            return
+        self._scheduler.adopt(self._task)
+        try:
+            super().run()
+        except Stuck:
+            pass  # the main thread says so
+        finally:
+            self._over = True
+            self._scheduler.leave()
+
+    def join(self, timeout: float | None = None) -> None:
+        if self._scheduler is None or _simulating() is None:
+            super().join(timeout)
+        else:
+            self._scheduler.block(lambda: self._over, timeout)
+
+    def is_alive(self) -> bool:
+        return super().is_alive() if self._scheduler is None else not self._over
+
+
+def _chosen(virtual: Any, real: Any) -> Any:
+    """Return a factory of virtual primitives for the threads of the simulation, and of real ones for others."""
+    return lambda *arguments: (real if _simulating() is None else virtual)(*arguments)
+
+
+_PRIMITIVES = {
+    "Lock": _chosen(_Lock, RealLock),
+    "RLock": _chosen(_RLock, RealRLock),
+    "Condition": _chosen(_Condition, RealCondition),
+    "Event": _chosen(_Event, RealEvent),
+    "Thread": _Thread,
+}
