@@ -61,10 +61,10 @@ def listing(rows: list[bytes], total: int, style: Total, place: SearchTotal = "m
 
     :param rows: its records, encoded
     :param total: how many records there are
-    :param style: how the total is told, or how many to add to it; the style ``root`` overrules the place
+    :param style: how the total is given, or how many to add to it; the style ``root`` overrules the place
     :param place: where it stands: in ``meta``, or at the ``root`` beside ``data``
     """
-    told = {
+    totals = {
         "exact": b"%d" % total,
         "root": b"%d" % total,
         "zero": b"0",
@@ -73,7 +73,7 @@ def listing(rows: list[bytes], total: int, style: Total, place: SearchTotal = "m
         "high": b"%d" % (total * 3 // 2),
     }
     tail = b',"total":%s' if "root" in (place, style) else b',"meta":{"total":%s}'
-    number = b"%d" % (total + style) if isinstance(style, int) else told.get(style, b"")
+    number = b"%d" % (total + style) if isinstance(style, int) else totals.get(style, b"")
     meta = tail % number if number else b""
     return Answer(200, b'{"data":[%s]%s}' % (b",".join(rows), meta))
 

@@ -67,7 +67,7 @@ class Chats:
         """
         Return encoded chats ``[offset, offset + limit)`` of a search and how many it finds, at one moment.
 
-        :param shuffled: read from an order that is drawn anew for this call
+        :param shuffled: read from an order that is drawn for this call
         """
         with self._lock:
             found = self._found(query)

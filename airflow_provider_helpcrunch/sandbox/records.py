@@ -44,7 +44,7 @@ class Records:
         """
         Return the encoded records ``[offset, offset + limit)`` and the number of all records, at one moment.
 
-        :param shuffled: read from an order that is drawn anew for this call
+        :param shuffled: read from an order that is drawn for this call
         """
         with self._lock:
             total = len(self._order)

@@ -152,7 +152,7 @@ def limiter(world: World) -> None:
 
 
 def check_pauses(world: World) -> None:
-    """Nobody who shares the limit may send anything after a 429, until its time has passed."""
+    """Check that nobody who shares the limit sent anything after a 429, until its time has passed."""
     faults = [entry for entry in world.sandbox.journal if entry.status == 429 and entry.fault]
     for entry in faults:
         # The answer travels, and so does what was sent before it came.
@@ -166,14 +166,16 @@ def check_pauses(world: World) -> None:
 def reassign(world: World) -> None:
     """The chats of an agent, of two, or of nobody go to others, while people work, workers die and tasks defer."""
     chance = world.chance
-    world.open(agents=6, chats=0, page_cap=chance.choice((3, 10, 100)))
+    world.open(
+        agents=6, chats=0, page_cap=chance.choice((3, 10, 100)), latency=chance.choice((0.0, 0.0, 2.0))
+    )
     sources = chance.choice(([LEAVER], [LEAVER], [LEAVER, SECOND], [None]))
     owners = [*sources, *sources, *sources, COLLEAGUE, 1002]
     for _ in range(chance.randint(0, 40)):
         world.arrive(chance.choice(owners), chance.choice((*OPEN, "opened", "opened", "closed", "empty")))
     world.faults(READS, most=2, path="/v1/chats/search")
     world.faults(READS, most=1, method="GET")
-    world.faults(WRITES, most=2, method="PUT")
+    world.faults(WRITES, most=2, refusals=(400, 404), method="PUT")
 
     def leave() -> None:
         if chance.random() < 0.1 and len(world.sandbox.agents) == 6:
@@ -214,7 +216,7 @@ def plan(world: World) -> None:
     chats = [world.arrive(LEAVER) for _ in range(chance.randint(1, 30))]
     picked = chance.sample(chats, chance.randint(1, len(chats)))
     wanted = {chat: chance.choice((*TARGETS, None)) for chat in picked}
-    world.faults(WRITES, most=3, method="PUT")
+    world.faults(WRITES, most=3, refusals=(400, 404), method="PUT")
     world.faults(READS, most=1, method="GET")
     world.people(
         [lambda: hand_on(world, COLLEAGUE)], pause=chance.choice((0.5, 5.0)), most=chance.choice((0, 8))
@@ -284,7 +286,7 @@ def close_or_open(world: World) -> None:
 
 
 def check_writes(world: World, sources: Iterable[int | None]) -> None:
-    """Only chats that were the sources' a short while ago may have been given away, and to the targets alone."""
+    """Check that only chats that were the sources' a short while ago were given away, and to the targets alone."""
     first: dict[int, float] = {}
     previous: tuple[Any, ...] = ()
     for request in world.sandbox.requests(ASSIGNEE, "PUT"):
@@ -311,7 +313,7 @@ def was_theirs(world: World, chat: int, sources: Iterable[int | None], start: fl
 
 
 def check_drained(world: World, sources: Iterable[int | None]) -> None:
-    """What is left with a source came after the last pass over its chats had begun."""
+    """Check that chats that are left with a source came after the last pass over its chats had begun."""
     for source in sources:
         starts = [page.at for page in world.first_pages(source)]
         for chat in world.sandbox.chats_of(source):
@@ -322,7 +324,7 @@ def check_drained(world: World, sources: Iterable[int | None]) -> None:
 
 
 def check_report(world: World, result: dict[str, Any]) -> None:
-    """What a task says that it changed, it has changed."""
+    """Check that a task changed all that it says that it changed."""
     written = {(write.chat, write.body["assignee"]) for write in world.sandbox.writes()}
     for change in result["chats"] or ():
         if change["outcome"] == "changed" and (change["id"], change["after"]) not in written:

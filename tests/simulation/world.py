@@ -21,7 +21,7 @@ WINDOW, PERIOD = 60.0, 61.0
 """Seconds of the server's window, and of the client's."""
 
 MOST_REQUESTS = 3000
-"""After so many the run counts as stuck."""
+"""A run with more counts as stuck."""
 
 ONE_WAY = 0.3
 """Seconds that a request or an answer may travel, at most."""
@@ -110,13 +110,25 @@ class World:
         )
         return self.sandbox
 
-    def faults(self, kinds: tuple[str, ...], *, most: int = 4, **which: Any) -> None:
-        """Let a few things go wrong."""
+    def faults(
+        self, kinds: tuple[str, ...], *, most: int = 4, refusals: tuple[int, ...] = (), **which: Any
+    ) -> None:
+        """
+        Let a few things go wrong.
+
+        :param kinds: some of these
+        :param most: how many at most
+        :param refusals: statuses that say no for good
+        :param which: the requests that are hit, as :class:`Fault` has it
+        """
         for _ in range(self.chance.randint(0, most)):
             kind = self.chance.choice(kinds)
-            details: dict[str, Any] = {"nth": self.chance.randint(1, 25), "times": self.chance.randint(1, 3)}
+            details: dict[str, Any] = {
+                "nth": self.chance.randint(1, 25),
+                "times": self.chance.choice((1, 1, 2, 3, 8)),
+            }
             if kind == "status":
-                details["status"] = self.chance.choice((429, 500, 502, 503))
+                details["status"] = self.chance.choice((429, 500, 502, 503, *refusals))
                 details["retry_after"] = self.chance.choice((None, "3", "20"))
             if kind in ("latency", "drip"):
                 details["seconds"] = self.chance.choice((1, 5, 25))
@@ -171,12 +183,12 @@ class World:
 
     def story(self, chat: int) -> list[Change]:
         """Return what became of a chat, by people's hands and by requests, in order."""
-        told = [change for change in self.changes if change.chat == chat]
+        changes = [change for change in self.changes if change.chat == chat]
         for write in self.sandbox.writes(chat):
             if write.path == "/v1/chats/assignee":
-                told.append(Change(write.at, chat, write.body["assignee"], ""))
+                changes.append(Change(write.at, chat, write.body["assignee"], ""))
         status, story = "", []
-        for change in sorted(told):
+        for change in sorted(changes):
             status = change.status or status
             story.append(change._replace(status=status))
         return story
