@@ -167,7 +167,7 @@ def reassign(world: World) -> None:
     """The chats of an agent, of two, or of nobody go to others, while people work, workers die and tasks defer."""
     chance = world.chance
     world.open(
-        agents=6, chats=0, page_cap=chance.choice((3, 10, 100)), latency=chance.choice((0.0, 0.0, 2.0))
+        agents=6, chats=0, page_cap=chance.choice((3, 100, 100)), latency=chance.choice((0.0, 0.0, 3.0))
     )
     sources = chance.choice(([LEAVER], [LEAVER], [LEAVER, SECOND], [None]))
     owners = [*sources, *sources, *sources, COLLEAGUE, 1002]
