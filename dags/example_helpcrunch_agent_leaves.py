@@ -1,22 +1,22 @@
 """
 ### An agent leaves: their open chats go to others
 
-Press *Trigger*, say who leaves, and run it twice: first as it is, which only shows who would get which chat; then with
-*Dry run* switched off, which moves them. Both times the log of the last task, `check`, has a table of who had how many
-open chats before and has after, and a report lists every chat.
+Press *Trigger*, enter who leaves, and run it twice: first with *Dry run* on, which only shows who would get which chat;
+then with *Dry run* off, which moves the chats. Both times the log of the last task, `check`, has a table of everybody's
+open chats before and after, and a report lists every chat.
 
-*Who leaves* is a number, HelpCrunch's id of the agent. If you do not know it, type any number and leave *Dry run* on:
+*Who leaves* is HelpCrunch's id of the agent, a number. If you do not know it, enter any number and leave *Dry run* on:
 the log of the task `pick_targets` lists all agents with their ids.
 
-A chat that somebody takes meanwhile is left alone. If a chat cannot be moved, all others are, and `check` fails and
-says which: run it once more, for it takes up what is left. The same helps when new chats have come in for the agent,
-so first see to it in HelpCrunch that they get no new ones.
+A chat that somebody takes in the meantime is left alone. If a chat cannot be moved, all others still are, and `check`
+fails and names it. Run the DAG again: it continues with what is left. Do the same if new chats have arrived for the
+agent. To prevent that, first make sure in HelpCrunch that the agent is assigned no new chats.
 
-What it costs: a request for each chat, one for each agent who gets some, and a handful; HelpCrunch allows 120 a minute.
+Cost: one request for each chat, one for each agent who gets chats, and a few more. HelpCrunch allows 120 a minute.
 
-**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. Where tasks run on more
-than one machine, `base_path` must be a place that all of them reach, such as `s3://my_aws@my-bucket/helpcrunch`; there
-`my_aws` is an Airflow connection.
+**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. If tasks run on more
+than one machine, all of them must be able to reach `base_path`: use, for example, `s3://my_aws@my-bucket/helpcrunch`,
+where `my_aws` is an Airflow connection.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 
 log = logging.getLogger(__name__)
 
-# In Airflow's own folder, because /tmp is open to everybody.
+# In Airflow's own folder, because everybody can read /tmp.
 BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
 
-# Stands for the reports wherever they are; the extra of each of its events is the receipt of that run's report.
+# Represents the reports, wherever they are. The extra of each event is the receipt of that run's report.
 REASSIGNMENTS = Asset("x-helpcrunch://reassignments")
 
 
 @task
 def pick_targets(agents: list[dict[str, Any]], leaver: str, named: str) -> list[int]:
-    """Return the ids of those who get the chats: the agents that were named, or else all but the one who leaves."""
+    """Return the ids of the agents who get the chats: those that were named, or else all but the one who leaves."""
     rows = [f"{agent['id']:>10}  {agent['name']} <{agent['email']}>, {agent['role']}" for agent in agents]
     log.info("The agents of the account\n%s", "\n".join(rows))
     if int(leaver) not in {agent["id"] for agent in agents}:
@@ -65,7 +65,7 @@ def pick_targets(agents: list[dict[str, Any]], leaver: str, named: str) -> list[
 
 # [START howto_client_search_chats]
 def open_chats(agent: int) -> list[int]:
-    """Return the ids of an agent's open chats. A request for each 100 of them, one at least."""
+    """Return the ids of an agent's open chats, with one request for each 100 of them and at least one."""
     from airflow_provider_helpcrunch.client.filters import Filter
     from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 
@@ -79,7 +79,7 @@ def open_chats(agent: int) -> list[int]:
 
 
 def read_report(receipt: dict[str, Any]) -> tuple[Counter[int], list[str]]:
-    """Return how many chats each agent got, or would get, and what went wrong."""
+    """Return how many chats each agent got or would get, and the problems."""
     from airflow_provider_helpcrunch.storage import read_records
 
     gets: Counter[int] = Counter()
@@ -96,7 +96,7 @@ def read_report(receipt: dict[str, Any]) -> tuple[Counter[int], list[str]]:
 def check(
     result: dict[str, Any], agents: list[dict[str, Any]], leaver: str, dry_run: str
 ) -> dict[str, dict[str, int]]:
-    """Say who had and has how many open chats; fail if one that should have been moved was not."""
+    """Log everybody's open chats before and after; fail if a chat that should have been moved was not."""
     gets, problems = read_report(result["report"])
     source, moved, is_planned = int(leaver), gets.total(), dry_run == "True"
     names = {agent["id"]: f"{agent['name']} ({agent['id']})" for agent in agents}
@@ -126,7 +126,7 @@ def check(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
@@ -134,16 +134,16 @@ def check(
             type="integer",
             minimum=1,
             title="Who leaves",
-            description="HelpCrunch's id of the agent. You do not know it? Type any number and leave Dry run on: the "
-            "log of the task pick_targets lists all agents with their ids",
+            description="HelpCrunch's id of the agent. If you do not know it, enter any number and leave Dry run on: "
+            "the log of the task pick_targets lists all agents with their ids",
         ),
         "to_agents": Param(
             None,
             type=["null", "string"],
             pattern=r"^\s*(\d+\s*(,\s*\d+\s*)*)?$",
             title="Who takes over",
-            description="Ids of the agents who get the chats, with commas between them, such as 1002, 1003. Empty: all "
-            "agents but the one who leaves",
+            description="Ids of the agents who get the chats, separated by commas, such as 1002, 1003. Empty: all "
+            "agents except the one who leaves",
         ),
         "strategy": Param(
             "round_robin",
@@ -151,16 +151,16 @@ def check(
             enum=["round_robin", "least_loaded"],
             values_display={
                 "round_robin": "Each in turn",
-                "least_loaded": "Always who has the fewest open chats",
+                "least_loaded": "Always the agent with the fewest open chats",
             },
             title="Who gets which chat",
-            description="Each in turn, or always the agent who has the fewest open chats at that moment",
+            description="Each in turn, or always the agent with the fewest open chats at that moment",
         ),
         "dry_run": Param(
             True,
             type="boolean",
             title="Dry run",
-            description="On: nothing is changed, and the log shows what would be. Off: the chats are moved",
+            description="On: nothing is changed, and the log shows what would happen. Off: the chats are moved",
         ),
         "base_path": Param(
             BASE_PATH,
@@ -179,7 +179,7 @@ def example_helpcrunch_agent_leaves() -> None:
     targets = pick_targets(list_agents.output, leaver, "{{ params.to_agents or '' }}")  # type: ignore[arg-type]
 
     # [START howto_operator_reassign_chats]
-    # In Airflow 3 a run triggered by hand may have no logical date, and so no `ts`. It has `run_after` instead.
+    # In Airflow 3 a manual run may have no logical date, and so no `ts`. It has `run_after` instead.
     moment = "{{ (dag_run.logical_date or dag_run.run_after) | ts_nodash }}"
     name = "{{ 'dry-run' if params.dry_run else 'moved' }}-{{ ti.try_number }}.csv"
     reassign = ReassignChatsOperator(
@@ -190,7 +190,7 @@ def example_helpcrunch_agent_leaves() -> None:
         # Safe in a template only because the form has two choices: any other text would name a function to call.
         strategy="{{ params.strategy }}",
         dry_run=dry_run,
-        # Who does not know the id yet types any number and reads the list of agents in the log.
+        # Users who do not know the id yet enter any number and read the list of agents in the log.
         allow_unknown_agents=dry_run,
         report_path="{{ params.base_path }}/reassignments/agent={{ params.agent_id }}/" + moment + "/" + name,
         on_error="report",

@@ -2,15 +2,15 @@
 ### All agents of a HelpCrunch account, a file for each day
 
 `ListAgentsOperator` writes every agent into one object, `agents/date=2026-11-22/agents.jsonl` below the parameter
-`base_path`, and passes on a receipt alone: path, number of records, size and format. The next task reads the object
-back record by record. Neither of them ever holds the whole list in memory, so this suits an account of any size.
+`base_path`, and passes on only a receipt: path, number of records, size and format. The next task reads the object
+back record by record. Neither task ever holds the whole list in memory, so this suits accounts of any size.
 
-The object appears whole or not at all: a run that fails leaves an earlier object of the same day as it was, and a run
-that is repeated replaces it.
+The object appears whole or not at all: a failed run leaves an earlier object of the same day untouched, and a repeated
+run replaces it.
 
-**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. Where tasks run on more
-than one machine, `base_path` must be a place that all of them reach, such as `s3://my_aws@my-bucket/helpcrunch`; there
-`my_aws` is an Airflow connection.
+**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. If tasks run on more
+than one machine, all of them must be able to reach `base_path`: use, for example, `s3://my_aws@my-bucket/helpcrunch`,
+where `my_aws` is an Airflow connection.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 
 log = logging.getLogger(__name__)
 
-# In Airflow's own folder, because agents are personal data and /tmp is open to everybody.
+# In Airflow's own folder, because agents are personal data and everybody can read /tmp.
 BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
 
-# Stands for the agents wherever they are; the extra of each of its events is the receipt of that run.
+# Represents the agents, wherever they are. The extra of each event is the receipt of that run.
 AGENTS = Asset("x-helpcrunch://agents")
 
 
@@ -58,7 +58,7 @@ def count_by_role(receipt: dict[str, Any]) -> dict[str, int]:
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
@@ -75,7 +75,7 @@ def count_by_role(receipt: dict[str, Any]) -> dict[str, int]:
 )
 def example_helpcrunch_agents_to_object_storage() -> None:
     # [START howto_operator_list_agents_to_object_storage]
-    # In Airflow 3 a run triggered by hand may have no logical date, and so no `ds`. It has `run_after` instead.
+    # In Airflow 3 a manual run may have no logical date, and so no `ds`. It has `run_after` instead.
     date = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
     list_agents = ListAgentsOperator(
         task_id="list_agents",

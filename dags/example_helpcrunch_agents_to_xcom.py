@@ -1,9 +1,9 @@
 """
 ### Agents of a HelpCrunch account, a task for each
 
-`ListAgentsOperator` lists the agents and hands them on through XCom. The next task is mapped over the list, so every
-agent gets a task instance of their own, named after them in the grid, with its own log and retries. Use this for work
-on single people: review their access, open an account elsewhere, send them a summary.
+`ListAgentsOperator` lists the agents and passes them on through XCom. The next task is mapped over the list, so each
+agent has a task instance, named after them in the grid, with its own log and retries. Use this for work on individual
+people: review their access, open an account elsewhere, send them a summary.
 
 XCom and mapping are for short lists: Airflow maps at most 1,024 tasks (`[core] max_map_length`), and the operator
 refuses to put more than `max_xcom_bytes` into XCom. Here `roles` keeps the list short. For all agents of an account of
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 # [START howto_operator_list_agents_mapped_task]
 @task(map_index_template="{{ task.op_kwargs['agent']['name'] }}")
 def review_access(agent: dict[str, Any]) -> str:
-    """Say what one agent may do. Your own work on one agent goes here."""
+    """Return one line about an agent's access. Your own work on one agent goes here."""
     return f"{agent['role']}: {agent['name']} <{agent['email']}>"
 
 
@@ -40,7 +40,7 @@ def review_access(agent: dict[str, Any]) -> str:
 
 @task
 def report(lines: list[str]) -> int:
-    """Gather what the mapped tasks returned."""
+    """Collect the results of the mapped tasks."""
     log.info("Reviewed:\n%s", "\n".join(sorted(lines)))
     return len(lines)
 
@@ -49,7 +49,7 @@ def report(lines: list[str]) -> int:
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     tags=["example", "helpcrunch"],

@@ -1,15 +1,15 @@
 """
-### The morning shift: chats of nobody go to those who work
+### The morning shift: unassigned chats go to the agents on duty
 
-Chats that came in overnight and belong to nobody are given to the agents of some roles, each to the one who has the
-fewest open chats at that moment. At most *Most chats* are moved in a run; what is left is there for the next.
+Unassigned chats that came in overnight are given to the agents with certain roles, each chat to the agent with the
+fewest open chats at that moment. One run moves no more than *Most chats*; the rest is left for the next run.
 
-As it is, it runs only when you trigger it, and only shows what it would do. For every working day at seven, give it
-`schedule="0 7 * * 1-5"` (of the time zone of `start_date`) and let `dry_run` be `False` by default.
+As written, it runs only when you trigger it, and only shows what it would do. To run it every working day at seven, set
+`schedule="0 7 * * 1-5"` (in the time zone of `start_date`) and make `False` the default of `dry_run`.
 
-HelpCrunch cannot be asked for chats of nobody, so all chats that are not closed are read, 100 a request. There is also
-a request for each agent, to count what they have, and one for each chat that is moved. HelpCrunch allows 120 a minute.
-While these are spent, the task gives its worker slot back (`deferrable=True`), for which a triggerer must be running.
+HelpCrunch cannot search for unassigned chats, so all chats that are not closed are read, 100 per request. One more
+request for each agent counts their open chats, and one for each chat moves it. HelpCrunch allows 120 a minute. While
+none is left, the task gives its worker slot back (`deferrable=True`), for which a triggerer must be running.
 
 **Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key.
 """
@@ -35,7 +35,7 @@ ROLES = ["agent", "agentChatOnly", "superviser", "admin"]  # spelled as HelpCrun
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
@@ -52,13 +52,13 @@ ROLES = ["agent", "agentChatOnly", "superviser", "admin"]  # spelled as HelpCrun
             type="integer",
             minimum=1,
             title="Most chats",
-            description="So many chats are moved at most, and others stay for the next run",
+            description="No more chats than this are moved in one run; the rest is left for the next",
         ),
         "dry_run": Param(
             True,
             type="boolean",
             title="Dry run",
-            description="On: nothing is changed, and the log shows what would be. Off: the chats are moved",
+            description="On: nothing is changed, and the log shows what would happen. Off: the chats are moved",
         ),
     },
     tags=["example", "helpcrunch"],
@@ -73,7 +73,7 @@ def example_helpcrunch_morning_shift() -> None:
     ReassignChatsOperator(
         task_id="spread",
         helpcrunch_conn_id="helpcrunch_default",
-        from_agents=None,  # nobody
+        from_agents=None,  # unassigned chats
         to_agents=on_duty.output,
         statuses=["new", "opened", "pending", "on hold"],
         strategy="least_loaded",

@@ -1,19 +1,20 @@
 """
 ### Your own rule: search chats, decide, change them
 
-The pattern for any rule of your own: one task finds chats, your task decides what becomes of each, and the last one
-does it. What your task returns is a plan, a list such as `[{"id": 4410021, "assignee": 1002, "status": "pending"}]`;
-`UpdateChatsOperator` checks all of it before it sends anything.
+The pattern for any rule of your own: one task finds chats, your task decides what to change, and the last one changes
+it. Your task returns a plan, a list such as `[{"id": 4410021, "assignee": 1002, "status": "pending"}]`.
+`UpdateChatsOperator` checks the whole plan before it sends anything.
 
-Here the rule is: in one department, customers who have waited longer than some days for an answer get a superviser,
-each superviser in turn, and their chats become *opened*. Change `decide` to make it yours.
+The rule here: in one department, the chats of customers who have waited more than some days for an answer go to the
+supervisers in turn, and become *opened*. Change `decide` to make the rule yours.
 
-As it is, a run only logs its plan; switch *Dry run* off to have it carried out. Each chat is read once more before it
-is changed (`check=True`), and what is so already is left alone. That is a request a chat, and one for each change.
+As written, a run only logs its plan; switch *Dry run* off to carry it out. Each chat is read once more before it is
+changed (`check=True`), and changes that are already in place are skipped. That is one request for each chat, and one
+for each change.
 
-**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. Where tasks run on more
-than one machine, `base_path` must be a place that all of them reach, such as `s3://my_aws@my-bucket/helpcrunch`; there
-`my_aws` is an Airflow connection.
+**Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. If tasks run on more
+than one machine, all of them must be able to reach `base_path`: use, for example, `s3://my_aws@my-bucket/helpcrunch`,
+where `my_aws` is an Airflow connection.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from airflow_provider_helpcrunch.operators.chats import SearchChatsOperator, Upd
 
 log = logging.getLogger(__name__)
 
-# In Airflow's own folder, because /tmp is open to everybody.
+# In Airflow's own folder, because everybody can read /tmp.
 BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
 
 
@@ -48,7 +49,7 @@ BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() /
 def decide(
     chats: list[dict[str, Any]], supervisers: list[dict[str, Any]], days: str, dry_run: str
 ) -> list[dict[str, Any]]:
-    """Return what is to become of which chat. Your own rule goes here."""
+    """Return a plan: the changes to make. Your own rule goes here."""
     from airflow_provider_helpcrunch.assignment import distribute, round_robin
     from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 
@@ -80,7 +81,7 @@ def decide(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    # For a lost worker or a busy machine. Requests have retries of their own, and a wrong key fails at once.
+    # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     params={
@@ -96,7 +97,7 @@ def decide(
             type="integer",
             minimum=0,
             title="Days",
-            description="A customer whose last message is older than this, and unanswered, has waited too long",
+            description="A customer has waited too long if their last message is unanswered and older than this",
         ),
         "dry_run": Param(
             True,
@@ -129,7 +130,7 @@ def example_helpcrunch_own_plan() -> None:
     plan = decide(search.output, supervisers.output, "{{ params.days }}", "{{ params.dry_run }}")  # type: ignore[arg-type]
 
     # [START howto_operator_update_chats]
-    # In Airflow 3 a run triggered by hand may have no logical date, and so no `ts`. It has `run_after` instead.
+    # In Airflow 3 a manual run may have no logical date, and so no `ts`. It has `run_after` instead.
     moment = "{{ (dag_run.logical_date or dag_run.run_after) | ts_nodash }}"
     UpdateChatsOperator(
         task_id="update",

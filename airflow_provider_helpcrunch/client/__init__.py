@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_helpcrunch.client.client import HelpCrunchClient
 from airflow_provider_helpcrunch.client.filters import Filter
-from airflow_provider_helpcrunch.client.paging import Listing
+from airflow_provider_helpcrunch.client.pagination import Listing
 from airflow_provider_helpcrunch.client.rate_limit import Budget
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
 from airflow_provider_helpcrunch.client.timestamps import parse_timestamp

@@ -1,15 +1,16 @@
-"""One page of a listing, checked: a decoded answer becomes records with ids, or an error that says what is wrong."""
+"""Pages of the API's lists: the request for one, and the decoded response as records with ids."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.answers import error_details
+from airflow_provider_helpcrunch.client.ids import id_of, number_from
+from airflow_provider_helpcrunch.client.response import error_details
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from airflow_provider_helpcrunch.client.records import Record
 
@@ -17,23 +18,115 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Page:
     """
-    One answer of a listing.
+    One response of a list.
 
     :param records: its records without repetitions, in the server's order
     :param ids: their ids
-    :param total: how many records HelpCrunch says there are; ``None`` when it does not say, or not in a number
+    :param total: how many records HelpCrunch says there are; ``None`` where it does not say, or not in a number
+    :param offset: how many records of the list stand in front of it (0)
+    :param removed: how many of its records the caller has taken out of the list since (0)
     """
 
     records: list[Record] = field(repr=False)
     ids: list[int]
     total: int | None
+    offset: int = 0
+    removed: int = 0
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def with_records(self, made_of: Callable[[Record], Record]) -> Page:
-        """Return this page with something made of each record."""
-        return replace(self, records=[made_of(record) for record in self.records])
+    @property
+    def size(self) -> int:
+        """How many records it held when it was read."""
+        return len(self) + self.removed
+
+    @property
+    def end(self) -> int:
+        """Offset of what stands behind it."""
+        return self.offset + len(self)
+
+    def without(self, ids: Collection[int]) -> Page:
+        """
+        Return the page as it is once some of its records have left the list.
+
+        :param ids: the ids of these
+        """
+        left = [record for number, record in zip(self.ids, self.records, strict=True) if number not in ids]
+        gone = len(self) - len(left)
+        return replace(
+            self,
+            records=left,
+            ids=[number for number in self.ids if number not in ids],
+            total=None if self.total is None else self.total - gone,
+            removed=self.removed + gone,
+        )
+
+    def refuse_empty(self, noun: str = "records") -> None:
+        """
+        Refuse an empty page that by its own total cannot be empty.
+
+        :param noun: what is listed, for the message (``records``)
+        :raises HelpCrunchPaginationError: its total promises more
+        """
+        if not self.ids and self.total is not None and self.total > self.offset:
+            msg = f"The page at offset {self.offset} is empty, though there should be {self.total} {noun}."
+            raise HelpCrunchPaginationError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """
+    The request for a list, without its offset and limit.
+
+    :param method: ``GET``, or ``POST`` for a search
+    :param path: path below the base URL
+    :param query: the order and, for a search, the filters: query parameters of a ``GET``, the body of a ``POST``
+    :param noun: what is listed, in the plural, for messages
+    :param convert: makes of each record what the caller gets. Default: the record as it came
+    :param check: refuses a page that is not what the query asks for. Default: none
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    noun: str = "records"
+    convert: Callable[[Record], Record] | None = None
+    check: Callable[[Page], None] | None = None
+
+    def arguments(self, offset: int, limit: int) -> dict[str, Any]:
+        """
+        Return what the request for one page carries, as keywords of the transport.
+
+        :param offset: how many records stand in front of the page
+        :param limit: records in the page at most
+        """
+        written = {**self.query, "offset": offset, "limit": limit}
+        return {"params": written} if self.method == "GET" else {"json": written}
+
+    def read(
+        self, payload: Any, *, offset: int, redact: Callable[[object], str] = str, probe: bool = False
+    ) -> Page:
+        """
+        Make a page of a decoded response.
+
+        :param payload: decoded JSON
+        :param offset: the offset that was asked for
+        :param redact: takes the API key out of texts that the server sent
+        :param probe: take a page as it comes, empty or in a wrong order (``False``)
+        :raises ValueError: it is not a page; the message goes behind "HelpCrunch answered 200, but"
+        :raises HelpCrunchPaginationError: it is empty, though its total says that there is more
+        :raises HelpCrunchError: the check of this list refused it
+        """
+        page = replace(parse_page(payload, redact), offset=offset)
+        del payload  # the traceback of an error would carry it
+        if not probe:
+            page.refuse_empty(self.noun)
+            if self.check is not None:
+                self.check(page)
+        if self.convert is None:
+            return page
+        return replace(page, records=[self.convert(record) for record in page.records])
 
 
 def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
@@ -42,8 +135,8 @@ def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
 
     :param payload: decoded JSON
     :param redact: takes the API key out of texts that the server sent
-    :return: the page
-    :raises ValueError: it is no page; the message goes behind "HelpCrunch answered 200, but"
+    :return: the page, as if it were the first
+    :raises ValueError: it is not a page; the message goes behind "HelpCrunch answered 200, but"
     """
     rows = payload.get("data") if isinstance(payload, dict) else payload
     if errors := error_details(payload, redact):
@@ -62,27 +155,12 @@ def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
     return Page(list(by_id.values()), list(by_id), _total_of(payload))
 
 
-def refuse_empty_chats(page: Page, offset: int = 0) -> None:
-    """
-    Refuse an empty page of chats that by its own total cannot be empty.
-
-    :param page: the page
-    :param offset: how many chats stand in front of it (0)
-    :raises HelpCrunchPaginationError: its total promises more
-    """
-    if not page.ids and page.total is not None and page.total > offset:
-        msg = f"The page at offset {offset} is empty, though there should be {page.total} chats."
-        raise HelpCrunchPaginationError(msg)
-
-
 def _id_of(row: Any) -> int:
-    value = row.get("id") if isinstance(row, dict) else None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+    number = id_of(row) if isinstance(row, dict) else None
+    if number is None:
         msg = "a record has no integer id"
         raise ValueError(msg)
-    return value
+    return number
 
 
 def _total_of(payload: Any) -> int | None:
@@ -90,9 +168,4 @@ def _total_of(payload: Any) -> int | None:
         return None
     meta = payload.get("meta")
     total = meta.get("total") if isinstance(meta, dict) else None
-    total = payload.get("total") if total is None else total
-    if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
-        return int(total)
-    if isinstance(total, float) and total.is_integer():
-        total = int(total)
-    return total if isinstance(total, int) and not isinstance(total, bool) and 0 <= total < 2**63 else None
+    return number_from(payload.get("total") if total is None else total)

@@ -39,7 +39,7 @@ class Prefetch:
         """Forget the pages that the parent's threads fetch."""
         self._window.clear()
 
-    def page(self, offset: int, reach: int, following: Iterable[int]) -> tuple[int, Page]:
+    def page(self, offset: int, reach: int, following: Iterable[int]) -> Page:
         """
         Return the page at ``offset``, or one in flight from shortly before it, and fetch the next ones ahead.
 
@@ -48,7 +48,6 @@ class Prefetch:
         :param offset: the page that is wanted now
         :param reach: how many rows before it a page may begin and still bring something new
         :param following: offsets that will probably be wanted after it, ascending
-        :return: the offset of the page, and the page
         :raises Exception: what fetching that page raised
         """
         while self._window and (self._window[0].offset <= offset - reach or self._next_is_better(offset)):
@@ -63,10 +62,20 @@ class Prefetch:
                 self._window.append(self._submitted(next_offset))
         pending = self._window.popleft()
         try:
-            return pending.offset, pending.page.result()
+            return pending.page.result()
         except BaseException:  # also what interrupts the wait
             self._give_up(pending)
             raise
+
+    def put_back(self, page: Page) -> None:
+        """
+        Keep a page that was read too early; :meth:`page` finds it again.
+
+        :param page: the page
+        """
+        ready: Future[Page] = Future()
+        ready.set_result(page)
+        self._window.appendleft(_Pending(page.offset, threading.Event(), ready))
 
     def _next_is_better(self, offset: int) -> bool:
         return len(self._window) > 1 and self._window[1].offset <= offset

@@ -14,7 +14,6 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_helpcrunch import __version__
-from airflow_provider_helpcrunch.client.answers import Answer
 from airflow_provider_helpcrunch.client.connections import (
     Flight,
     Watchdog,
@@ -26,6 +25,7 @@ from airflow_provider_helpcrunch.client.connections import (
 from airflow_provider_helpcrunch.client.forks import renew_after_fork
 from airflow_provider_helpcrunch.client.rate_limit import Cancelled
 from airflow_provider_helpcrunch.client.redaction import Redactor
+from airflow_provider_helpcrunch.client.response import Response
 from airflow_provider_helpcrunch.client.retry import Attempts, RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
@@ -226,7 +226,7 @@ class Transport:
 
     def _send(
         self, attempts: Attempts, cancelled: threading.Event, method: str, path: str, **arguments: Any
-    ) -> Answer:
+    ) -> Response:
         """Send the request once and read the whole answer, in bounded time and memory."""
         connected, problem = True, ""
         interruption: BaseException | None = None
@@ -268,7 +268,7 @@ class Transport:
         path: str,
         timeout: tuple[float, float],
         arguments: dict[str, Any],
-    ) -> Answer:
+    ) -> Response:
         body = bytearray()
         # Leaving the block closes the connection, unless all was read and it can be used again.
         with self._session.request(
@@ -279,7 +279,7 @@ class Transport:
                 if len(body) > LARGEST_BODY:
                     msg = f"more than {LARGEST_BODY} bytes"
                     raise requests.exceptions.ContentDecodingError(msg)
-        return Answer(
+        return Response(
             method, path, attempts.sent, response.status_code, response.headers, bytes(body), self._redact
         )
 

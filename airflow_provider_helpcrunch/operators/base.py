@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
-    from airflow_provider_helpcrunch.client.activity import ActivityListing
+    from airflow_provider_helpcrunch.client.pagination import ActivityListing
     from airflow_provider_helpcrunch.client.records import Record, Table
     from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
     from airflow_provider_helpcrunch.storage import Target

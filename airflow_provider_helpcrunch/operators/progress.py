@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing, Usage
-    from airflow_provider_helpcrunch.client.activity import ActivityListing
+    from airflow_provider_helpcrunch.client.pagination import ActivityListing
     from airflow_provider_helpcrunch.client.records import Record
 
 EVERY = 10.0

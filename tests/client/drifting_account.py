@@ -36,16 +36,17 @@ class DriftingAccount:
         self.throughout = {number for _, number in self.rows}
         self.requests = 0
 
-    def fetch(self, offset: int, limit: int, check: Callable[[Page], None], _: threading.Event) -> Page:
+    def fetch(self, offset: int, limit: int, _: threading.Event, *, probe: bool = False) -> Page:
         """Answer one request, then change. Requests in flight together are answered in any order."""
         time.sleep(random.random() * 0.0002)
         with self._lock:
             self.requests += 1
             ids = [number for _, number in self.rows[offset : offset + limit]]
-            page = Page([{"id": number} for number in ids], ids, self._total(len(self.rows)))
+            page = Page([{"id": number} for number in ids], ids, self._total(len(self.rows)), offset)
             for _change in range(self._changes[min(self.requests, len(self._changes)) - 1]):
                 self._change()
-        check(page)
+        if not probe:
+            page.refuse_empty()
         return page
 
     def _change(self) -> None:

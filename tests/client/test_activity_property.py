@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_helpcrunch.client.activity import ActivityListing
 from airflow_provider_helpcrunch.client.pages import Page
+from airflow_provider_helpcrunch.client.pagination import ActivityListing, refuse_wrong_activity
 from airflow_provider_helpcrunch.client.timestamps import EPOCH
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
@@ -52,19 +52,21 @@ class LivelyAccount:
         self.throughout = set(range(1, size + 1))
         self.requests = 0
 
-    def fetch(self, offset: int, limit: int, check: Callable[[Page], None], _: threading.Event) -> Page:
+    def fetch(self, offset: int, limit: int, _: threading.Event, *, probe: bool = False) -> Page:
         """Answer one request, then change."""
         self.requests += 1
         assert self.requests < MOST_REQUESTS, "it does not end"
         rows = self.order[offset : offset + limit]
         records = [{"id": number, "lastMessageAt": time} for time, number in rows]
-        page = Page(records, [number for _, number in rows], len(self.order) if self._told else None)
+        page = Page(records, [number for _, number in rows], len(self.order) if self._told else None, offset)
         for _change in range(next(self._messages, 0)):
             self._message()
         for _change in range(next(self._removals, 0)):
             if self.order:
                 self.throughout.discard(self.order.pop(self._rng.randrange(len(self.order)))[1])
-        check(page)
+        if not probe:
+            page.refuse_empty()
+            refuse_wrong_activity(page)
         return page
 
     def _message(self) -> None:

@@ -174,7 +174,7 @@ def test_pages_of_one_row_cannot_join_and_end_loudly(client: Connect) -> None:
 
     with (
         AnsweringServer(account := OneRow(60)) as server,
-        pytest.raises(HelpCrunchPaginationError, match="led no further"),
+        pytest.raises(HelpCrunchPaginationError, match="too few chats a page"),
     ):
         read(client(server))
     assert account.requests < 60

@@ -11,7 +11,6 @@ from answering_server import AnsweringServer, Asked
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
 from airflow_provider_helpcrunch.client.pages import Page
-from airflow_provider_helpcrunch.client.paging import Check
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
 Connect = Callable[..., HelpCrunchClient]
@@ -40,11 +39,12 @@ def walk(
 ) -> tuple[list[int], Listing[Any]]:
     """Return what a walk over a list in memory yields, and the walk."""
 
-    def fetch(offset: int, limit: int, check: Check, _: threading.Event) -> Page:
+    def fetch(offset: int, limit: int, _: threading.Event, *, probe: bool = False) -> Page:
         ids = list(range(size))[offset : offset + min(limit, cap)]
         told = total(size, offset, len(ids))
-        page = Page([{"id": number} for number in ids], ids, None if told is None else int(told))
-        check(page)
+        page = Page([{"id": number} for number in ids], ids, None if told is None else int(told), offset)
+        if not probe:
+            page.refuse_empty()
         return page
 
     listing: Listing[Any] = Listing(fetch, page_size=page_size, in_flight=in_flight)
@@ -88,11 +88,12 @@ def test_a_total_that_is_counted_before_the_rows_are_selected() -> None:
 def test_a_record_that_is_missing_under_a_steady_total_is_loud_at_an_end_without_a_total_too() -> None:
     """The last page ends with a record met before, so only a look behind it shows the end."""
 
-    def fetch(offset: int, limit: int, check: Check, _: threading.Event) -> Page:
+    def fetch(offset: int, limit: int, _: threading.Event, *, probe: bool = False) -> Page:
         order = [*range(229), 5] if offset else list(range(230))
         ids = order[offset : offset + limit]
-        page = Page([{"id": number} for number in ids], ids, 230)
-        check(page)
+        page = Page([{"id": number} for number in ids], ids, 230, offset)
+        if not probe:
+            page.refuse_empty()
         return page
 
     with pytest.raises(

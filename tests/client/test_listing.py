@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
-from airflow_provider_helpcrunch.client.pages import parse_page
+from airflow_provider_helpcrunch.client.pages import ListRequest
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchPaginationError
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
@@ -87,7 +87,9 @@ def test_an_ignored_offset_is_loud(sandbox: Start, client: Connect, total: Any) 
 def test_the_older_documentation_without_any_paging(size: int) -> None:
     """No total, and the whole list whatever offset and limit are: complete, and not an ignored offset."""
     rows = [{"id": number} for number in range(size)]
-    listing: Listing[Any] = Listing(lambda *_: parse_page({"data": rows}))
+    listing: Listing[Any] = Listing(
+        lambda offset, *_, **__: ListRequest("GET", "/agents").read({"data": rows}, offset=offset)
+    )
     assert list(listing) == rows
 
 

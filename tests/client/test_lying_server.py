@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_helpcrunch.client.pages import Page, parse_page
-from airflow_provider_helpcrunch.client.paging import Check, Listing
+from airflow_provider_helpcrunch.client.pagination import Listing
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
 Answer = Callable[[list[int], int, int, int], tuple[list[int], int | None]]
@@ -21,11 +21,12 @@ def listing(answer: Answer, size: int = 1000, in_flight: int = 1) -> tuple[list[
     counter = iter(range(1, 10**6))
     lock = threading.Lock()
 
-    def fetch(offset: int, limit: int, check: Check, _: threading.Event) -> Page:
+    def fetch(offset: int, limit: int, _: threading.Event, *, probe: bool = False) -> Page:
         with lock:
             ids, total = answer(list(range(size)), offset, limit, next(counter))
-        page = Page([{"id": number} for number in ids], ids, total)
-        check(page)
+        page = Page([{"id": number} for number in ids], ids, total, offset)
+        if not probe:
+            page.refuse_empty()
         return page
 
     walk: Listing[Any] = Listing(fetch, in_flight=in_flight)

@@ -13,7 +13,7 @@ from drifting_account import DriftingAccount
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_helpcrunch.client.paging import Listing
+from airflow_provider_helpcrunch.client.pagination import Listing
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
 SIZES = st.sampled_from([0, 1, 2, 3, 49, 50, 51, 99, 100, 101, 198, 199, 200, 250, 1000])

@@ -93,6 +93,6 @@ def curtain() -> Iterator[contextlib.ExitStack]:
 @pytest.fixture(scope="session")
 def cluster(story: Story, account: Sandbox, curtain: contextlib.ExitStack) -> clusters.Cluster:
     raise_on_signals()
-    # The set-up that the README recommends for workers on many machines.
+    # The setup that docs/workers.md recommends for workers on many machines.
     connection = account.connection(rate_limit_conn_id="redis_default")
     return curtain.enter_context(clusters.running(DAGS, connection, story.say))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import id_of
 from airflow_provider_helpcrunch.client.filters import Filter
+from airflow_provider_helpcrunch.client.ids import id_of
 from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.client.vocabulary import STATUSES, status_of
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.client.filters import Filter, check_filters
+from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 from airflow_provider_helpcrunch.operators.chats.contradiction import refuse_contradiction

@@ -19,7 +19,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import id_in
+from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchError,
     HelpCrunchRefusedError,

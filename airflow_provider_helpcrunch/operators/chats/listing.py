@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
-    from airflow_provider_helpcrunch.client.activity import ActivityListing
+    from airflow_provider_helpcrunch.client.pagination import ActivityListing
     from airflow_provider_helpcrunch.client.records import Table
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import check_id, id_in
+from airflow_provider_helpcrunch.client.ids import check_id, id_in
 from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.endpoints import id_in
 from airflow_provider_helpcrunch.client.filters import Filter
+from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
 

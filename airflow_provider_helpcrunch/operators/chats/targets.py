@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import STRATEGIES, NoSuchAgentError, Strategy, choose
-from airflow_provider_helpcrunch.client.endpoints import id_in
+from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.filters import Filter
-from airflow_provider_helpcrunch.client.paging import LARGEST_PAGE
+from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBadRequestError,

@@ -24,8 +24,8 @@ from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import TaskDeferred
 from airflow_provider_helpcrunch.client import transport
-from airflow_provider_helpcrunch.client.answers import Answer
 from airflow_provider_helpcrunch.client.redaction import Redactor
+from airflow_provider_helpcrunch.client.response import Response
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchError,
@@ -95,7 +95,7 @@ class Line:
         if done.applied:
             state.journal.applied(ticket)
         state.journal.answered(ticket, done.status)
-        return Answer(method, path, 1, done.status, {}, done.body, Redactor("sandbox-key")).parsed(parse)
+        return Response(method, path, 1, done.status, {}, done.body, Redactor("sandbox-key")).parsed(parse)
 
     def refusal(self, entry: Request) -> Any:
         """Return the answer of a fault that hits the request."""

@@ -1,4 +1,4 @@
-"""The README's DAG of new and active chats, run by Airflow on a local HelpCrunch as a new user has it."""
+"""The documented DAG of new and active chats, run by Airflow on a local HelpCrunch as a new user has it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ AIRFLOW_3 = int(airflow.__version__.split(".")[0]) >= 3
 @pytest.fixture(scope="module")
 def found(dags_folder, run_python, tmp_path_factory):
     home, folder = tmp_path_factory.mktemp("user"), tmp_path_factory.mktemp("dags")
-    readme = (dags_folder.parent / "README.md").read_text(encoding="utf-8")
+    page = (dags_folder.parent / "docs" / "operators.md").read_text(encoding="utf-8")
     (code,) = (
-        block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if '"helpcrunch_chats"' in block
+        block for block in re.findall(r"```python\n(.*?)```", page, re.S) if '"helpcrunch_chats"' in block
     )
-    (folder / "readme.py").write_text(code if AIRFLOW_3 else code.replace("airflow.sdk", "airflow"))
+    (folder / "documented.py").write_text(code if AIRFLOW_3 else code.replace("airflow.sdk", "airflow"))
     run_python("-m", "airflow", "db", "migrate")
     with Sandbox() as sandbox:
         run_python(

@@ -41,7 +41,7 @@ ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """
     One complete HTTP answer and the request it belongs to.
 

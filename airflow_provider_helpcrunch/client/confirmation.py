@@ -1,0 +1,81 @@
+"""Confirmation of a change: the chat that HelpCrunch sends back must show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_helpcrunch.client.ids import id_of
+from airflow_provider_helpcrunch.client.records import chat_of
+from airflow_provider_helpcrunch.client.response import error_details
+from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
+from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_helpcrunch.client.records import Chat
+    from airflow_provider_helpcrunch.client.redaction import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """
+    What a chat must show after a change.
+
+    :param field: the field that shows it
+    :param wanted: what it must hold
+    :param read: ``read(chat, field)`` reads the field; raises where it cannot be read. Default: as it is
+    """
+
+    field: str
+    wanted: Any
+    read: Callable[[Mapping[str, Any], str], Any] = lambda chat, field: chat.get(field)
+
+    def problem_in(self, chat: Mapping[str, Any], redact: Redactor) -> str | None:
+        """
+        Say what the chat shows instead.
+
+        :param chat: the chat as HelpCrunch sent it back
+        :param redact: takes the API key out of texts
+        :return: such as ``assignee 5``; ``None`` where it shows the change
+        """
+        try:
+            shown = self.read(chat, self.field)
+        except (LookupError, HelpCrunchResponseError):
+            return f"no {self.field} that can be read"
+        return None if shown == self.wanted else f"{self.field} {redact(repr(shown))}"
+
+
+def chat_in(payload: Any, chat_id: int | None = None) -> Chat:
+    """
+    Return the chat of a response.
+
+    :param payload: decoded JSON
+    :param chat_id: the chat that was asked for. Default: any
+    :raises ValueError: it holds no chat, or another one; the message goes behind "HelpCrunch answered 200, but"
+    """
+    if errors := error_details(payload, str):
+        msg = f"the body reports errors: {'; '.join(map(str, errors[:5]))}"
+        raise ValueError(msg)
+    data = payload.get("data", payload) if isinstance(payload, dict) else None
+    found = id_of(data) if isinstance(data, dict) else None
+    if not isinstance(data, dict) or found is None or chat_id not in (None, found):
+        msg = "the body holds no chat" if found is None else f"the body holds the chat {found}"
+        raise ValueError(msg)
+    return cast("Chat", chat_of(data))
+
+
+def seconds_in(chat: Mapping[str, Any], field: str) -> int | None:
+    """
+    Return a time that a chat must have, if only as ``null``, in whole UNIX seconds.
+
+    :param chat: the chat
+    :param field: the field with the time
+    :raises LookupError: the field is missing or holds no time
+    """
+    if chat[field] in (None, ""):
+        return None
+    if (shown := parse_timestamp(chat[field])) is None:
+        raise LookupError(field)
+    return int(shown.timestamp())

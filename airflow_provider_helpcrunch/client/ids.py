@@ -1,0 +1,65 @@
+"""Ids and counts, in every spelling of the API and of people: the one place where digits become a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+
+
+def number_from(value: Any) -> int | None:
+    """
+    Return a whole number that may be written as its digits, or as a number with nothing behind the point.
+
+    :param value: from a response, a file or a person
+    :return: the number, from 0 to what 64 bits hold; ``None`` for everything else, ``True`` and ``False`` included
+    """
+    is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
+    if is_digits or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < 2**63 else None
+
+
+def check_id(name: str, value: Any) -> int:
+    """
+    Return an id that may have been written as text.
+
+    :param name: what it is the id of, for the message
+    :param value: a positive integer or its digits
+    :raises HelpCrunchConfigurationError: it is neither
+    """
+    number = None if isinstance(value, float) else number_from(value)
+    if not number:
+        msg = f"{name} must be a HelpCrunch id, a whole number above 0, not {value!r}."
+        raise HelpCrunchConfigurationError(msg)
+    return number
+
+
+def id_of(value: Any) -> int | None:
+    """
+    Return the id of a record, which may be an id alone.
+
+    :param value: a record, its id, or ``None``
+    :return: the id; ``None`` where there is none that can be read
+    """
+    return number_from(value.get("id") if isinstance(value, Mapping) else value)
+
+
+def id_in(record: Mapping[str, Any], field: str) -> int | None:
+    """
+    Return the id of a nested record such as a chat's ``assignee``.
+
+    :param record: the record
+    :param field: the field of the nested record
+    :return: the id; ``None`` only where the API says that there is no such record
+    :raises HelpCrunchResponseError: the field is missing, or holds no id
+    """
+    value = record.get(field)
+    number = id_of(value)
+    if number is None and (value is not None or field not in record):
+        msg = f"HelpCrunch sent record {id_of(record)} without a readable {field}, so what it is cannot be told."
+        raise HelpCrunchResponseError(msg)
+    return number

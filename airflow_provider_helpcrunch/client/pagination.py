@@ -1,0 +1,300 @@
+"""
+Walks over the API's lists: every record once, or an error.
+
+:class:`Listing` walks a list whose order is stable, with pages fetched ahead. :class:`ActivityListing` walks the chats
+by their latest activity, an order that moves. Both stand on :class:`~airflow_provider_helpcrunch.client.cursor.Cursor`,
+which joins the pages and finds the end; here is only what each order adds to that.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import threading
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE, Cursor
+from airflow_provider_helpcrunch.client.prefetch import Prefetch
+from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
+from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchResponseError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_helpcrunch.client.pages import Page
+    from airflow_provider_helpcrunch.client.records import Record
+
+    Fetch = Callable[..., Page]
+    """``fetch(offset, limit, cancelled, probe=False)``: one page, given up when the event ``cancelled`` is set.
+    With ``probe`` the page is taken as it comes; else one that cannot be right is asked for again, then refused."""
+
+MOST_SWEEPS = 50
+"""How often the front may be read again because more chats got a message meanwhile."""
+
+R = TypeVar("R")
+
+
+class Listing(Iterator[R], Generic[R]):
+    """
+    All records of one resource, page by page; can be read once. Closing it ends its requests.
+
+    That the order is stable is checked where it shows: two records that stood in one page must keep their order in
+    others, and where every page told the same total, as many records must have come.
+
+    :param fetch: gets one page
+    :param page_size: records a page, 1 to 100 (100)
+    :param in_flight: pages fetched at a time once the total is known (8)
+    """
+
+    def __init__(self, fetch: Fetch, *, page_size: int = LARGEST_PAGE, in_flight: int = 8) -> None:
+        self.warnings: list[str] = []
+        """What a reader of the result should know: a total that contradicts the end of the list."""
+        self._fetch = fetch
+        self._in_flight = in_flight
+        self._cursor = Cursor(page_size)
+        self._cancelled = threading.Event()
+        self._recent: collections.deque[dict[int, int]] = collections.deque(maxlen=2 * in_flight)
+        self._stride = 1
+        self._rows = self._walk()
+
+    @property
+    def pages(self) -> int:
+        """Pages that were joined so far."""
+        return self._cursor.pages
+
+    @property
+    def records(self) -> int:
+        """Records that were yielded or stand ready."""
+        return len(self._cursor.known)
+
+    @property
+    def read(self) -> int:
+        """Different records read so far: all of them are yielded."""
+        return self.records
+
+    @property
+    def total(self) -> int | None:
+        """How many records HelpCrunch says there are, as of the latest page."""
+        return self._cursor.total
+
+    def __next__(self) -> R:
+        return next(self._rows)
+
+    def close(self) -> None:
+        """End the listing: pages still in flight are given up."""
+        self._rows.close()
+
+    def _walk(self) -> Generator[R, None, None]:
+        cursor = self._cursor
+        try:
+            with Prefetch(self._get, self._in_flight) as prefetch:
+                page = self._get(0, self._cancelled)
+                while True:
+                    if self._leads_on(page) and not cursor.joins(page):
+                        prefetch.put_back(page)
+                    elif self._leads_on(page):
+                        self._check_order(page)
+                        yield from cast("list[R]", cursor.take(page, self._probe))
+                        self._stride = max(len(page) - 1, 1)
+                    if cursor.end is not None:
+                        break
+                    page = prefetch.page(cursor.offset, max(self._stride // 2, 1), self._planned())
+        finally:
+            self._cancelled.set()
+        if warning := cursor.check_count(self.records, cursor.end, cursor.total):
+            self.warnings.append(warning)
+
+    def _leads_on(self, page: Page) -> bool:
+        """Say whether to use a page; one from before the wanted offset may bring nothing new."""
+        return page.offset == self._cursor.offset or any(
+            number not in self._cursor.known for number in page.ids
+        )
+
+    def _get(self, offset: int, cancelled: threading.Event) -> Page:
+        page = self._fetch(offset, self._cursor.limit, cancelled)
+        self._cursor.note_total(page)
+        return page
+
+    def _probe(self, offset: int, limit: int) -> Page:
+        return self._fetch(offset, limit, self._cancelled, probe=True)
+
+    def _planned(self) -> range:
+        """Offsets worth fetching ahead: as far as the total promises a record behind the shared one."""
+        return range(self._cursor.offset + self._stride, (self.total or 0) - 1, self._stride)
+
+    def _check_order(self, page: Page) -> None:
+        """Two records that once stood in one page must stand in the same order in every other page."""
+        for earlier in self._recent:
+            places = [earlier[number] for number in page.ids if number in earlier]
+            if places != sorted(places):
+                msg = "The order of the records changed while they were listed: completeness cannot be promised."
+                raise HelpCrunchPaginationError(msg)
+        self._recent.append({number: place for place, number in enumerate(page.ids)})
+
+
+class ActivityListing(Iterator["Record"]):
+    """
+    Every chat with a message at or after ``since``, once, latest activity first; can be read once.
+
+    A message moves its chat to the front. So while the list is read downwards, rows shift towards the back, and a chat
+    that moves from behind the reader to the front is missed; all others are met. What moved has a later message than
+    any that the reading began with. So the front is read again, down to that moment, until a reading is one page, which
+    is one response, or finds that nothing has moved.
+
+    :param fetch: gets one page, latest activity first
+    :param since: the moment
+    :param page_size: records a page, 1 to 100
+    """
+
+    def __init__(self, fetch: Fetch, since: datetime, *, page_size: int) -> None:
+        self.pages = 0
+        """Pages read so far."""
+        self.records = 0
+        """Chats that were yielded or stand ready."""
+        self.total: int | None = None
+        """How many chats HelpCrunch says the account has."""
+        self.warnings: list[str] = []
+        """What a reader of the result should know: a total that contradicts the end of the list."""
+        self._fetch = fetch
+        self._since = since
+        self._yielded: set[int] = set()
+        self._seen: set[int] = set()
+        self._edge: datetime | None = None
+        self._cursor = Cursor(page_size, "chats", self._stayed)
+        self._dated = self._mute = False
+        self._cancelled = threading.Event()
+        self._rows = self._walk()
+
+    @property
+    def read(self) -> int:
+        """Different chats read so far, those without activity since then included."""
+        return len(self._seen)
+
+    def __next__(self) -> Record:
+        return next(self._rows)
+
+    def close(self) -> None:
+        """End the listing."""
+        self._cancelled.set()
+        self._rows.close()
+
+    def _walk(self) -> Generator[Record, None, None]:
+        until, end, total = self._since, None, None
+        for again in range(MOST_SWEEPS):
+            before, newest, pages = self.records, None, 0
+            for page in self._sweep(until):
+                newest = newest or next(filter(None, moments_of(page)), None)
+                pages += 1
+                yield from self._new(page)
+            if again == 0:
+                end, total = self._cursor.end, self._cursor.total
+            still = self.records == before
+            # The first is looked after even if it was one response, for what is written meanwhile.
+            is_whole = pages == 1 and (again or still or end is not None)
+            if newest is None or is_whole or (still and newest == until):
+                return self._check(end, total)
+            until = newest
+        msg = f"New chats became active throughout {MOST_SWEEPS} readings of the latest ones; given up."
+        raise HelpCrunchPaginationError(msg)
+
+    def _sweep(self, until: datetime) -> Iterator[Page]:
+        """Read from the front down to chats whose last message is older than a moment; yield the pages that join."""
+        cursor, newest = self._cursor, None
+        cursor.restart()
+        self._edge = None
+        while cursor.end is None:
+            page = self._get(cursor.offset)
+            if not cursor.joins(page):
+                continue
+            self._check_order(page, newest)
+            times = [at for at in moments_of(page) if at]
+            newest = newest or next(iter(times), None)
+            self._edge = min((at for at in (self._edge, *times) if at), default=None)
+            if any(at < until for at in times):
+                yield page
+                return
+            cursor.take(page, self._probe)
+            yield page
+
+    def _get(self, offset: int) -> Page:
+        page = self._fetch(offset, self._cursor.limit, self._cancelled)
+        return self._counted(page)
+
+    def _probe(self, offset: int, limit: int) -> Page:
+        return self._counted(self._fetch(offset, limit, self._cancelled, probe=True))
+
+    def _counted(self, page: Page) -> Page:
+        self._cursor.note_total(page)
+        self.pages += 1
+        self.total = page.total
+        return page
+
+    def _stayed(self, chat: Record) -> bool:
+        """Say whether a chat that was met before cannot have moved further back since: only such a one may join."""
+        at = parse_timestamp(chat.get("lastMessageAt"))
+        return at is None or (self._edge is not None and at >= self._edge)
+
+    def _check_order(self, page: Page, newest: datetime | None) -> None:
+        """In front of a chat met before, only those may be new that got a message since the reading began."""
+        known = self._cursor.known
+        rows = list(zip(page.ids, page.records, moments_of(page), strict=True))
+        met = [number in known and self._stayed(chat) for number, chat, _ in rows]
+        last = max((place for place, is_met in enumerate(met) if is_met), default=0)
+        if any(at and newest and at <= newest and number not in known for number, _, at in rows[:last]):
+            msg = "The order of the chats changed while they were listed: completeness cannot be promised."
+            raise HelpCrunchPaginationError(msg)
+
+    def _new(self, page: Page) -> Iterator[Record]:
+        """Return the active chats of a page that were not yielded."""
+        moments = moments_of(page)
+        new = {
+            number: chat
+            for number, chat, at in zip(page.ids, page.records, moments, strict=True)
+            if at and at >= self._since and number not in self._yielded
+        }
+        self._yielded.update(new)
+        self._seen.update(page.ids)
+        self._dated = self._dated or any(moments)
+        # A chat without a message has no time of one, as it should.
+        self._mute = self._mute or any(chat.get("status") != "empty" for chat in page.records)
+        self.records += len(new)
+        return iter(new.values())
+
+    def _check(self, end: int | None, total: int | None) -> None:
+        """Hold what was read against the end and the total that the first reading found."""
+        if self._mute and not self._dated:
+            msg = "HelpCrunch tells of no chat when its last message was, so which are active is unknown."
+            raise HelpCrunchResponseError(msg)
+        if end is not None and (warning := self._cursor.check_count(len(self._seen), end, total)):
+            self.warnings.append(warning)
+
+
+def moments_of(page: Page) -> list[datetime | None]:
+    """
+    Return when the last message of each chat of a page was; ``None`` for chats without one.
+
+    :param page: the page
+    """
+    return [parse_timestamp(chat.get("lastMessageAt")) for chat in page.records]
+
+
+def refuse_wrong_activity(page: Page) -> None:
+    """
+    Refuse a page of chats that does not come latest activity first, or does not tell when that was.
+
+    Otherwise it could end a reading too early.
+
+    :param page: the page
+    :raises HelpCrunchResponseError: a chat has no readable time
+    :raises HelpCrunchPaginationError: the chats are not in this order
+    """
+    moments = moments_of(page)
+    given = [chat.get("lastMessageAt") not in (None, "") for chat in page.records]
+    if [at is not None for at in moments] != given:
+        msg = "HelpCrunch sent a chat whose lastMessageAt is no time in UNIX seconds."
+        raise HelpCrunchResponseError(msg)
+    times = [at for at in moments if at]
+    if any(later > earlier for earlier, later in itertools.pairwise(times)):
+        msg = "HelpCrunch did not send the chats latest activity first, as it was asked to."
+        raise HelpCrunchPaginationError(msg)
