@@ -26,8 +26,6 @@ MOST_REQUESTS = 3000
 ONE_WAY = 0.3
 """Seconds that a request or an answer may travel, at most."""
 
-# Not among them: "ignore_offset". A server that answers the first page to other offsets now and then, while its total
-# changes, can make a listing end early without a word; one that always does is found out.
 READS = (
     *(
         "reset",
@@ -41,7 +39,7 @@ READS = (
         "data_null",
         "data_object",
     ),
-    *("no_ids", "empty_page", "short_page", "duplicate_rows", "latency", "status", "status"),
+    *("no_ids", "empty_page", "short_page", "duplicate_rows", "latency", "status", "status", "ignore_offset"),
 )
 WRITES = (
     "reset",
