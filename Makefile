@@ -64,6 +64,13 @@ test-airflow2: $(ENV2)/.stamp ## run all tests on Airflow 2.11
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow2 $(ENV2)/bin/python -m pytest $(ARGS)
 
+N ?= 2000
+.PHONY: simulate
+simulate: $(ENV3)/.stamp ## run N seeded simulations without waiting; SEED=17 replays one, SCENARIO=plan picks
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python tests/simulation/simulate.py \
+		$(if $(SEED),--seed $(SEED),--runs $(N)) $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
+
 OLDER := 3.0.6 3.1.8
 FAST := tests/test_exceptions.py tests/test_provider_info.py tests/test_optional_features.py tests/hooks/test_helpcrunch.py \
 	tests/client/test_broken_texts.py tests/storage/test_reading_faults.py tests/storage/test_csv_of_spreadsheets.py \

@@ -61,6 +61,13 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
 }
+# The client is of use without Airflow too, in a script or a service. Nobody catches Airflow's exceptions there, so
+# plain classes stand in for them and the tree of errors keeps its shape.
+_STAND_INS = {
+    "AirflowException": Exception,
+    "AirflowFailException": Exception,
+    "AirflowOptionalProviderFeatureException": ImportError,
+}
 _FORMER_NAMES = {"airflow.datasets": {"Asset": "Dataset"}}
 
 
@@ -68,7 +75,8 @@ def __getattr__(name: str) -> Any:
     """
     Import a name at its first use.
 
-    :raises ImportError: the installed Airflow has it nowhere, or failed to import
+    :return: the name; where Airflow is not installed, a stand-in for its exceptions
+    :raises ImportError: the installed Airflow has it nowhere, failed to import, or is not installed
     """
     if name not in _MODULES:
         msg = f"module {__name__!r} has no attribute {name!r}"
@@ -77,6 +85,9 @@ def __getattr__(name: str) -> Any:
         try:
             module = importlib.import_module(path)
         except ModuleNotFoundError as error:
+            if error.name == "airflow" and name in _STAND_INS:
+                globals()[name] = value = _stand_in(name)
+                return value
             if not path.startswith(
                 str(error.name)
             ):  # a module that this one needs is missing: not an older Airflow
@@ -88,6 +99,11 @@ def __getattr__(name: str) -> Any:
             return value
     msg = f"This Airflow has no {name!r} in {' or '.join(_MODULES[name])}; Airflow 2.11 or newer is needed."
     raise ImportError(msg)
+
+
+def _stand_in(name: str) -> type[Exception]:
+    """Return a plain class in place of an exception of Airflow, which is not installed."""
+    return type(name, (_STAND_INS[name],), {"__module__": __name__, "__doc__": f"Stands in for {name}."})
 
 
 def lineage_is_read() -> bool:

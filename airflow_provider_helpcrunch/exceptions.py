@@ -25,6 +25,8 @@ Everything this package raises on purpose.
 ``(!)`` marks permanent errors: they are also ``AirflowFailException``, so the task fails at once and no Airflow
 retry is spent on them. All others are worth a retry.
 
+Where Airflow is not installed, plain exceptions stand in for its two classes.
+
 No message, ``repr`` or traceback holds the API key, whatever the server sends back.
 """
 

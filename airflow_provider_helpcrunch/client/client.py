@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from redis import Redis
+    from requests.adapters import BaseAdapter
 
     from airflow_provider_helpcrunch.client.filters import Filter
     from airflow_provider_helpcrunch.client.models import Agent, Chat, Department, Organization
@@ -85,6 +86,8 @@ class HelpCrunchClient:
     :param connect_timeout: seconds to wait for a connection (10)
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete (20)
     :param retry: how often and how long a failed request is repeated
+    :param http_adapter: sends the requests instead of the client's own connections, such as
+        ``Sandbox().adapter()`` in a test; it has to bound the time of a response itself
     :param budget: a rate limiter of your own instead of ``requests_per_minute`` and ``rate_limit_store``
     :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
 
@@ -103,6 +106,7 @@ class HelpCrunchClient:
         read_timeout: float = READ_TIMEOUT,
         retry: RetryPolicy | None = None,
         budget: RateLimiter | None = None,
+        http_adapter: BaseAdapter | None = None,
     ) -> None:
         api_key = ApiKey(api_key)
         check_api_key(api_key)
@@ -128,6 +132,7 @@ class HelpCrunchClient:
             read_timeout=read_timeout,
             retry=retry or RetryPolicy(),
             environment=self.base_url.startswith("https://"),  # http stays on this machine, without proxies
+            http_adapter=http_adapter,
         )
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from airflow_provider_helpcrunch.rate_limit.limiter import Cancelled
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from requests.adapters import BaseAdapter
     from tenacity import RetryCallState
 
     from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
@@ -88,6 +90,7 @@ class Transport:
     :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete
     :param retry: when a failed request is repeated
     :param environment: whether proxies and certificates named in environment variables are used
+    :param http_adapter: sends the requests; default: connections of our own, whose responses are complete in time
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Transport:
         read_timeout: float,
         retry: RetryPolicy,
         environment: bool = True,
+        http_adapter: BaseAdapter | None = None,
     ) -> None:
         self._base_url = base_url
         self._limiter = limiter
@@ -117,11 +121,12 @@ class Transport:
         self._session.headers["User-Agent"] = f"airflow-provider-helpcrunch/{__version__}"
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self._http_adapter = http_adapter
         self._mount()
         renew_after_fork(self)
 
     def _mount(self) -> None:
-        adapter = WatchedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
+        adapter = self._http_adapter or WatchedAdapter(pool_connections=1, pool_maxsize=IN_FLIGHT)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -230,7 +235,7 @@ class Transport:
         connecting, responding = (min(2 * each, attempts.time_left) for each in self._timeout)
         exchange = Exchange(connecting, responding, cancelled)
         try:
-            with self._watchdog.over(exchange):
+            with self._watched(exchange):
                 answer = self._answer(attempts, method, path, (connect_timeout, read_timeout), arguments)
             if not exchange.late:
                 return answer
@@ -253,6 +258,10 @@ class Transport:
         raise HelpCrunchConnectionError(
             msg, method=method, path=path, attempts=attempts.sent, connected=connected
         )
+
+    def _watched(self, exchange: Exchange) -> contextlib.AbstractContextManager[None]:
+        # An adapter that was given has no connection of ours that could be cut.
+        return contextlib.nullcontext() if self._http_adapter else self._watchdog.over(exchange)
 
     def _answer(
         self,

@@ -8,79 +8,31 @@ import shlex
 import signal
 import sys
 import threading
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.sandbox.clock import milliseconds
 from airflow_provider_helpcrunch.sandbox.control import PATHS, PREFIX
 from airflow_provider_helpcrunch.sandbox.faults import Fault
-from airflow_provider_helpcrunch.sandbox.manual import epilog
+from airflow_provider_helpcrunch.sandbox.manual import epilog, flag, plain
 from airflow_provider_helpcrunch.sandbox.sandbox import Sandbox
-from airflow_provider_helpcrunch.sandbox.settings import TOTAL_STYLES, Settings
+from airflow_provider_helpcrunch.sandbox.settings import DEFAULTS, OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DEFAULT_PORT = 8080
 
 
-def _limit(text: str) -> int | None:
-    return None if text == "none" else int(text)
+def _explained(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Let argparse show what is wrong with a value, in the words of our own checks."""
 
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as wrong:
+            raise argparse.ArgumentTypeError(str(wrong)) from wrong
 
-def _total(text: str) -> Any:
-    return text if text in TOTAL_STYLES else int(text)
-
-
-def _fault(text: str) -> Fault:
-    try:
-        return Fault.parse(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from wrong
-
-
-def _now(text: str) -> str:
-    try:
-        milliseconds(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from wrong
-    return text
-
-
-_FLAGS: tuple[tuple[str, Any, str, str], ...] = (
-    ("port", int, "PORT", "port on 127.0.0.1, 0 for a free one"),
-    ("agents", int, "N", "agents the account starts with"),
-    ("departments", int, "N", "departments it has"),
-    ("chats", int, "N", "chats the account starts with"),
-    ("key", str, "KEY", "API key"),
-    ("seed", int, "N", "the same seed and the same --now give the same account"),
-    (
-        "now",
-        _now,
-        "TIME",
-        "moment its chats lead up to, ISO 8601 (UTC) or UNIX seconds (default: the current time)",
-    ),
-    ("rate_limit", _limit, "N|none", "requests in any rolling window, or none for no limit"),
-    ("window", float, "SECONDS", "length of that window"),
-    ("retry_after", bool, "", "send Retry-After with a 429"),
-    ("latency", float, "SECONDS", "delay of each answer"),
-    ("page_cap", int, "ROWS", "most rows a page ever has"),
-    ("max_limit", int, "ROWS", "a greater limit is answered 400"),
-    (
-        "total",
-        _total,
-        "STYLE|N",
-        f"how a list tells its total: {', '.join(TOTAL_STYLES)}, or a number to add to it",
-    ),
-    ("ignore_offset", bool, "", "every page is the first one"),
-    ("errors", str, "new|old", "error bodies of the new or the old documentation"),
-    ("search_total", str, "root|meta", "where a search of chats tells its total"),
-    ("on_hold", str, "WORDS", "spelling of this status in answers: onhold, on hold, on-hold"),
-    ("timestamps", str, "STYLE", "times of chats: string, integer, fractional"),
-    ("chat_shape", str, "new|old", "fields of a chat in the new or the old documentation"),
-    ("updated_at", bool, "", "a search may filter by chats.updatedAt"),
-)
+    return parsed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,18 +43,20 @@ def parser() -> argparse.ArgumentParser:
         epilog=epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    defaults = {field.name: field.default for field in fields(Settings)} | {"port": DEFAULT_PORT}
-    for name, kind, metavar, text in _FLAGS:
-        flag, default = "--" + name.replace("_", "-"), defaults[name]
-        if kind is bool:
-            made.add_argument(flag, action="store_true", help=text)
-        else:
-            text += "" if default is None else f" (default: {default})"
-            made.add_argument(flag, type=kind, default=default, help=text, metavar=metavar)
+    for name, option in OPTIONS.items():
+        default = DEFAULT_PORT if name == "port" else DEFAULTS[name]
+        text = plain(option.text)
+        if not option.metavar:
+            made.add_argument(flag(name), action="store_true", help=text)
+            continue
+        text += "" if default is None else f" (default: {default})"
+        made.add_argument(
+            flag(name), type=_explained(option.parse), default=default, help=text, metavar=option.metavar
+        )
     made.add_argument(
         "--fault",
         dest="faults",
-        type=_fault,
+        type=_explained(Fault.parse),
         action="append",
         default=[],
         metavar="KIND[,NAME=VALUE...]",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_helpcrunch.sandbox.settings import Errors, SearchTotal, Total
+
+Ending: TypeAlias = Literal["whole", "reset", "close", "truncate", "hang", "drip"]
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -30,9 +32,13 @@ _STATUSES = {status.value for status in HTTPStatus}
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    One HTTP answer.
+    One HTTP answer, and how it reaches the client.
 
     :param applied: the request changed the account
+    :param ending: ``whole``, or a wire fault: ``reset`` and ``close`` (nothing arrives, the connection ends by RST or
+        FIN), ``truncate`` (half of the body, then the connection ends), ``hang`` (nothing ever arrives) or ``drip``
+        (byte by byte)
+    :param pause: seconds before each byte of a ``drip``
     """
 
     status: int
@@ -40,6 +46,8 @@ class Answer:
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     applied: bool = False
+    ending: Ending = "whole"
+    pause: float = 0.0
 
 
 def encode(payload: Any) -> bytes:
@@ -53,10 +61,10 @@ def listing(rows: list[bytes], total: int, style: Total, place: SearchTotal = "m
 
     :param rows: its records, encoded
     :param total: how many records there are
-    :param style: how the total is told, or how many to add to it; the style ``root`` overrules the place
+    :param style: how the total is given, or how many to add to it; the style ``root`` overrules the place
     :param place: where it stands: in ``meta``, or at the ``root`` beside ``data``
     """
-    told = {
+    totals = {
         "exact": b"%d" % total,
         "root": b"%d" % total,
         "zero": b"0",
@@ -65,7 +73,7 @@ def listing(rows: list[bytes], total: int, style: Total, place: SearchTotal = "m
         "high": b"%d" % (total * 3 // 2),
     }
     tail = b',"total":%s' if "root" in (place, style) else b',"meta":{"total":%s}'
-    number = b"%d" % (total + style) if isinstance(style, int) else told.get(style, b"")
+    number = b"%d" % (total + style) if isinstance(style, int) else totals.get(style, b"")
     meta = tail % number if number else b""
     return Answer(200, b'{"data":[%s]%s}' % (b",".join(rows), meta))
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from airflow_provider_helpcrunch.sandbox.account import FIRST_AGENT_ID, FIRST_DEPARTMENT_ID, digest
 from airflow_provider_helpcrunch.sandbox.chat_words import FROM_API, ORIGINS, RATINGS
 from airflow_provider_helpcrunch.sandbox.clock import SECOND
 from airflow_provider_helpcrunch.sandbox.customers import Customer, customer
+from airflow_provider_helpcrunch.sandbox.records import digest
+from airflow_provider_helpcrunch.sandbox.team import FIRST_AGENT_ID, FIRST_DEPARTMENT_ID
 
 FIRST_CHAT_ID = 4_410_001
 FIRST_MESSAGE_ID = 91_200_001

@@ -1,4 +1,4 @@
-"""What a search asks for: from its JSON body to a query, or to what HelpCrunch's validator would say."""
+"""Searches: from a JSON body to a query, or to the complaints of HelpCrunch's validator."""
 
 from __future__ import annotations
 

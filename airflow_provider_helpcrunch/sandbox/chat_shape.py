@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.sandbox.account import (
+from airflow_provider_helpcrunch.sandbox.team import (
     FIRST_AGENT_ID,
     FIRST_DEPARTMENT_ID,
-    Record,
     agent,
     department_name,
 )
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_helpcrunch.sandbox.chat_data import Chat
+    from airflow_provider_helpcrunch.sandbox.records import Record
     from airflow_provider_helpcrunch.sandbox.settings import ChatFields, OnHold, Timestamps
 
 NEW_FIELDS = ("createdWith", "applicationId", "readByAgent", "readByCustomer")

@@ -26,11 +26,11 @@ from airflow_provider_helpcrunch.sandbox.customers import FIRST_CUSTOMER_ID, Cus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_helpcrunch.sandbox.account import Record
     from airflow_provider_helpcrunch.sandbox.chat_search import Query
     from airflow_provider_helpcrunch.sandbox.chat_shape import ChatShape
     from airflow_provider_helpcrunch.sandbox.clock import Clock
     from airflow_provider_helpcrunch.sandbox.faults import Place
+    from airflow_provider_helpcrunch.sandbox.records import Record
 
 SORTS = ("created_at", "last_customer_message_at", "last_message_at", "closed_at")
 # Searches whose results are kept between two changes.
@@ -67,7 +67,7 @@ class Chats:
         """
         Return encoded chats ``[offset, offset + limit)`` of a search and how many it finds, at one moment.
 
-        :param shuffled: read from an order that is drawn anew for this call
+        :param shuffled: read from an order that is drawn for this call
         """
         with self._lock:
             found = self._found(query)

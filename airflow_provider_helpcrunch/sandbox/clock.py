@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Now: TypeAlias = datetime | float | str
 SECOND = 1_000
@@ -39,25 +42,30 @@ def _seconds(now: Now) -> int:
     return int(datetime.fromtimestamp(float(now), UTC).timestamp())
 
 
+def machine_time() -> int:
+    """Return the time of this machine in UNIX milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
 class Clock:
     """
-    Runs with the clock of this machine, or stands still but for one second with each change.
+    The account's clock: one that runs, or one that stands still but for a second with each change.
 
     Not thread-safe: the chats it belongs to have a lock.
 
     :param start: where it starts, in UNIX milliseconds
-    :param runs: whether it runs
+    :param running: tells the time in UNIX milliseconds; ``None``: it stands still
     """
 
-    def __init__(self, start: int, *, runs: bool) -> None:
+    def __init__(self, start: int, running: Callable[[], int] | None) -> None:
         self.start = start
         self._now = start
-        self._runs = runs
+        self._running = running
 
     def tick(self) -> int:
         """Return the time of a change, in UNIX milliseconds: later than that of any other."""
-        if self._runs:
-            self._now = max(self._now + 1, time.time_ns() // 1_000_000)
+        if self._running:
+            self._now = max(self._now + 1, self._running())
         else:
             self._now += SECOND
         return self._now

@@ -1,4 +1,4 @@
-"""What HelpCrunch's validator says about a value. It is Symfony's, by its wording."""
+"""Complaints of HelpCrunch's validator about a value; by its wording it is Symfony's."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from airflow_provider_helpcrunch.sandbox.account import FIRST_NAMES, LAST_NAMES, Record, digest
+from airflow_provider_helpcrunch.sandbox.records import Record, digest
+from airflow_provider_helpcrunch.sandbox.team import FIRST_NAMES, LAST_NAMES
 
 FIRST_CUSTOMER_ID = 880_001
 TAGS = ("vip", "trial", "wholesale", "newsletter", "churned")

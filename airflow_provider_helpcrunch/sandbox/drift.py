@@ -1,4 +1,4 @@
-"""What happens to the account by itself just before an answer."""
+"""Drift: changes that the account makes by itself just before an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar of faults: what goes wrong, with which requests, how often."""
+"""Faults: what goes wrong, with which requests, how often."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from airflow_provider_helpcrunch.sandbox.fault_kinds import KINDS, of_group
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from airflow_provider_helpcrunch.sandbox.journal import Request
 
-DATA_KINDS = ("insert", "delete", "arrive", "take", "vanish")
-SETTING_KINDS = ("shuffle", "ignore_offset", "ignore_filter", "ignore_write")
-# These stand in place of the answer: nothing was read or written for it.
-INSTEAD_KINDS = ("status", "echo_key", "redirect", "html", "errors", "garbage")
-PAYLOAD_KINDS = (
-    *("no_data", "data_null", "data_object", "no_ids"),
-    *("empty_page", "short_page", "duplicate_rows"),
-)
-# The request was carried out, only its answer does not arrive.
-WIRE_KINDS = ("reset", "close", "truncate", "hang", "drip")
-KINDS = (*DATA_KINDS, "latency", *SETTING_KINDS, *INSTEAD_KINDS, *PAYLOAD_KINDS, *WIRE_KINDS)
+DATA_KINDS = of_group("data")
+SETTING_KINDS = of_group("setting")
+INSTEAD_KINDS = of_group("instead")
+PAYLOAD_KINDS = of_group("payload")
+WIRE_KINDS = of_group("wire")
 
 Body = Literal["documented", "html", "empty"]
 Place = Literal["front", "end", "random"]
@@ -37,35 +33,9 @@ class Fault:
 
     Several faults may hit one request: all data changes are made first, then all latencies waited for, then
     the first of the others shapes the answer. A write is carried out before the wait; not at all where a fault
-    puts something in place of its answer (``status`` to ``errors`` below); and as ever where a fault only keeps
-    the answer from arriving (``reset`` to ``hang``).
+    puts something in place of its answer; and as ever where a fault only keeps the answer from arriving.
 
-    =========================================== ===========================================================
-    kind (parameters)                           what happens
-    =========================================== ===========================================================
-    ``insert``, ``delete`` (rows, at)           the account's agents change just before the answer
-    ``arrive`` (rows, agent)                    new chats come in just before the answer
-    ``take`` (rows, agent, by, at)              persons take open chats just before the answer
-    ``vanish`` (agent)                          that agent leaves the account just before the answer
-    ``latency`` (seconds)                       the answer is late
-    ``status`` (status=500, body, retry_after)  an error answer
-    ``echo_key`` (status=401)                   an error whose message holds the whole Authorization header
-    ``redirect`` (location)                     302, by default to this server by its name localhost
-    ``html``, ``garbage``                       200 with an HTML page, or with what is no JSON
-    ``errors``, ``no_data``                     200 with ``errors`` or ``meta`` alone
-    ``data_null``, ``data_object``, ``no_ids``  200 where ``data`` is null, an object, or records without id
-    ``empty_page``, ``short_page`` (rows)       no rows, or only the first ones, under the true total
-    ``duplicate_rows``                          every row of the page twice
-    ``shuffle``, ``ignore_offset``              the page is read from an order drawn anew, or from the start
-    ``ignore_filter``                           a search answers as if no filter had been given
-    ``ignore_write``                            200 with the chat as it was: nothing was changed
-    ``reset``, ``close``                        the connection ends by RST, or by FIN, without an answer
-    ``truncate``                                the full Content-Length, half the body, the connection ends
-    ``drip`` (seconds)                          the headers, then one byte of the body every ``seconds``
-    ``hang``                                    never an answer
-    =========================================== ===========================================================
-
-    :param kind: see above
+    :param kind: a name of :data:`~.fault_kinds.KINDS`, which says what happens
     :param method: only requests with this method; default ``*``: any
     :param path: only requests whose path matches this shell pattern (``/v1/agents``, ``/v1/*``); default ``*``: any
     :param nth: the first matching request that is hit, from 1 (1)

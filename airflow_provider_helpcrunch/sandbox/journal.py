@@ -1,4 +1,4 @@
-"""What reached the server, for the assertions of a test."""
+"""Journal of the requests that reached the sandbox, for the assertions of a test."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ class SlidingWindow:
     """
     At most ``limit`` requests in any rolling window; refused requests do not count.
 
-    Not thread-safe: only the server's event loop uses it.
+    Not thread-safe: requests are judged one at a time, see :mod:`~.exchange`.
 
     :param limit: requests a window, ``None`` for no limit
     :param seconds: length of the window

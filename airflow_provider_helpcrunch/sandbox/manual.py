@@ -1,50 +1,19 @@
-"""What ``--help`` says about faults: each kind with its own parameters and their defaults, and what happens."""
+"""Manual: options and kinds of faults, for ``--help`` and as the tables of ``docs/sandbox.md``."""
 
 from __future__ import annotations
 
-_KINDS: tuple[tuple[str, str, str], ...] = (
-    ("insert", "rows=50,at=front", "agents are added just before the answer; at: front, end, random"),
-    ("delete", "rows=50,at=front", "agents are removed just before the answer"),
-    ("arrive", "rows=1,agent=ID", "new chats come in just before the answer, by default unassigned"),
-    (
-        "take",
-        "rows=1,at=front,agent=ID",
-        "persons take open chats (of agent, by default any) just before the answer; also by=ID: who",
-    ),
-    ("vanish", "agent=ID", "that agent leaves the account just before the answer"),
-    ("latency", "seconds=1", "the answer is late"),
-    (
-        "status",
-        "status=500,body=documented",
-        "an error; body: documented, html, empty; also retry_after=TEXT",
-    ),
-    ("echo_key", "status=401", "an error whose message holds the whole Authorization header"),
-    ("redirect", "location=URL", "302, by default to this server by its name localhost"),
-    ("html", "", "200 with an HTML page"),
-    ("garbage", "", "200 with what is no JSON"),
-    ("errors", "", "200 with errors alone"),
-    ("no_data", "", "200 without data"),
-    ("data_null", "", "200 where data is null"),
-    ("data_object", "", "200 where data is an object"),
-    ("no_ids", "", "200 with records that have no id"),
-    ("empty_page", "", "no rows, under the true total"),
-    ("short_page", "rows=50", "only the first rows, under the true total"),
-    ("duplicate_rows", "", "every row of the page twice"),
-    ("shuffle", "", "the page is read from an order drawn anew"),
-    ("ignore_offset", "", "the page is read from the start"),
-    ("ignore_filter", "", "a search answers as if no filter had been given"),
-    ("ignore_write", "", "200 with the chat as it was: nothing was changed"),
-    ("reset", "", "the connection ends by RST, without an answer"),
-    ("close", "", "the connection ends by FIN, without an answer"),
-    ("truncate", "", "the full Content-Length, half the body, then the end of the connection"),
-    ("drip", "seconds=1", "the headers, then one byte of the body every so many seconds"),
-    ("hang", "", "never an answer"),
-)
+from typing import TYPE_CHECKING
+
+from airflow_provider_helpcrunch.sandbox.fault_kinds import KINDS, of_group
+from airflow_provider_helpcrunch.sandbox.settings import DEFAULTS, OPTIONS
+
+if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.sandbox.settings import Option
 
 
 def epilog() -> str:
     """Return the part of ``--help`` about faults, a line for each kind."""
-    kinds = "\n".join(f"  {kind:14} {own:27} {text}" for kind, own, text in _KINDS)
+    kinds = "\n".join(f"  {kind.name:14} {kind.parameters:43} {plain(kind.text)}" for kind in KINDS.values())
     return f"""\
 kinds of faults, with their parameters:
 {kinds}
@@ -57,5 +26,38 @@ parameters of every kind:
   nth=1          the first matching request that is hit
   times=1        how many matching requests in a row are hit; 0: for ever
 
-A write is not carried out where a fault stands in place of its answer (status, echo_key, redirect, html,
-errors, garbage), and is where the answer only does not arrive (reset, close, truncate, drip, hang)."""
+A write is not carried out where a fault stands in place of its answer ({", ".join(of_group("instead"))}),
+and is where the answer only does not arrive ({", ".join(of_group("wire"))})."""
+
+
+def plain(text: str) -> str:
+    """Return Markdown as a terminal shows it."""
+    return text.replace("`", "")
+
+
+def flag(name: str) -> str:
+    """Return an option's name on a command line."""
+    return "--" + name.replace("_", "-")
+
+
+def kinds_table() -> str:
+    """Return the kinds of faults as a Markdown table."""
+    rows = (
+        f"| `{kind.name}` | {f'`{kind.parameters}` ' if kind.parameters else ''}| {kind.text} |"
+        for kind in KINDS.values()
+    )
+    return "\n".join(("| kind | its parameters | what happens |", "|---|---|---|", *rows))
+
+
+def options_table() -> str:
+    """Return the options as a Markdown table."""
+    rows = (_option_row(name, option) for name, option in OPTIONS.items())
+    return "\n".join(("| option | default | meaning |", "|---|---|---|", *rows))
+
+
+def _option_row(name: str, option: Option) -> str:
+    shown = f"{flag(name)} {option.metavar}".strip().replace("|", "\\|")
+    default = DEFAULTS[name]
+    if isinstance(default, float):
+        default = f"{default:g}"
+    return f"| `{shown}` | {option.note or (f'`{default}`' if option.metavar else 'off')} | {option.text} |"

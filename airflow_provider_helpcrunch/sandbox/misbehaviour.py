@@ -1,16 +1,17 @@
-"""What a fault makes of an answer, up to the wire: pure functions from answer to answer."""
+"""Faults of an answer: pure functions from answer to answer."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from airflow_provider_helpcrunch.sandbox.answers import HTML, HTML_PAGE, Answer, encode, error
-from airflow_provider_helpcrunch.sandbox.faults import Fault
+from airflow_provider_helpcrunch.sandbox.faults import WIRE_KINDS, Fault
 
 if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.sandbox.answers import Ending
     from airflow_provider_helpcrunch.sandbox.settings import Errors
 
 
@@ -35,6 +36,8 @@ Payload: TypeAlias = dict[str, Any]
 
 def shape(fault: Fault, answer: Answer, scene: Scene) -> Answer:
     """Return the answer as the fault distorts it; kinds that work elsewhere leave it as it is."""
+    if fault.kind in WIRE_KINDS:
+        return replace(answer, ending=cast("Ending", fault.kind), pause=fault.seconds)
     if fault.kind in _PAYLOADS:
         payload = json.loads(answer.body)
         change = _PAYLOADS[fault.kind] if "data" in payload else _unchanged

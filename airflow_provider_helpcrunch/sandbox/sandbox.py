@@ -1,10 +1,11 @@
-"""The sandbox as its users hold it: an object that serves from a thread of its own."""
+"""Sandbox object: an account served from a thread of its own, or in process through an adapter."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,9 +22,11 @@ from airflow_provider_helpcrunch.sandbox.state import State
 from airflow_provider_helpcrunch.sandbox.views import AccountView, JournalView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from types import TracebackType
+
+    from requests.adapters import BaseAdapter
 
     from airflow_provider_helpcrunch.sandbox.faults import Fault
 
@@ -32,7 +35,8 @@ MISSING_AIOHTTP = "The sandbox needs aiohttp: pip install 'airflow-provider-help
 
 class Sandbox(AccountView, JournalView):
     """
-    A HelpCrunch account on 127.0.0.1, served from :meth:`start` to :meth:`stop` or inside a ``with`` block.
+    A HelpCrunch account on 127.0.0.1, served from :meth:`start` to :meth:`stop` or inside a ``with`` block; without
+    either, :meth:`adapter` answers in process.
 
     All methods may be called from any thread, while clients read.
 
@@ -65,6 +69,8 @@ class Sandbox(AccountView, JournalView):
         ``createdWith``, ``applicationId``, ``readByAgent`` and ``readByCustomer``
     :param updated_at: a search may filter by ``chats.updatedAt``, instead of getting a 400
     :param faults: what goes wrong; more can be added later
+    :param clock: seconds since any fixed moment, for the rate limit, the journal and the account's own clock, such as
+        a virtual clock; default: the clocks of this machine
     :raises ValueError: a value is out of its range
     """
 
@@ -93,6 +99,7 @@ class Sandbox(AccountView, JournalView):
         chat_shape: ChatFields = "new",
         updated_at: bool = False,
         faults: Iterable[Fault] = (),
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._settings = Settings(
             agents=agents,
@@ -117,7 +124,7 @@ class Sandbox(AccountView, JournalView):
             chat_shape=chat_shape,
             updated_at=updated_at,
         )
-        self._state = State(self._settings, faults)
+        self._state = State(self._settings, faults, clock)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -148,6 +155,20 @@ class Sandbox(AccountView, JournalView):
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
         self._thread = self._loop = self._stopping = None
+
+    def adapter(self, *, sleep: Callable[[float], None] = time.sleep) -> BaseAdapter:
+        """
+        Return an adapter of ``requests`` that answers in process, without a socket or a thread.
+
+        The sandbox need not be started. A client takes it as ``http_adapter``; a ``requests.Session`` mounts it.
+
+        :param sleep: how to wait for latency and timeouts, such as the ``sleep`` of a virtual clock. Default:
+            ``time.sleep``
+        """
+        # Here, not above: the sandbox itself does not need requests.
+        from airflow_provider_helpcrunch.sandbox.adapter import SandboxAdapter
+
+        return SandboxAdapter(self._state, sleep)
 
     def __enter__(self) -> Self:
         """Start."""

@@ -1,11 +1,14 @@
-"""How a sandbox behaves: one value, checked when it is made."""
+"""Options of a sandbox: the one table that arguments, flags and documentation take them from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from airflow_provider_helpcrunch.sandbox.clock import Now, milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TotalStyle: TypeAlias = Literal["exact", "missing", "zero", "string", "low", "high", "root"]
 Total: TypeAlias = TotalStyle | int
@@ -17,62 +20,168 @@ ChatFields: TypeAlias = Literal["new", "old"]
 
 TOTAL_STYLES: tuple[str, ...] = get_args(TotalStyle)
 HIGHEST_PORT = 65535
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "errors": get_args(Errors),
-    "search_total": get_args(SearchTotal),
-    "on_hold": get_args(OnHold),
-    "timestamps": get_args(Timestamps),
-    "chat_shape": get_args(ChatFields),
-}
-_LEAST = {
-    **dict.fromkeys(("agents", "departments", "chats", "port", "window", "latency"), 0),
-    **dict.fromkeys(("rate_limit", "page_cap", "max_limit"), 1),
-}
+
+
+class Option(NamedTuple):
+    """
+    One option.
+
+    :param metavar: its value on a command line; empty for a flag without one
+    :param text: what it does, in Markdown
+    :param parse: reads a value of a command line
+    :param least: the least number that is accepted
+    :param choices: the values that are accepted; none: any
+    :param note: what ``docs/sandbox.md`` says in place of the default
+    """
+
+    metavar: str
+    text: str
+    parse: Callable[[str], Any] = str
+    least: int | None = None
+    choices: tuple[str, ...] = ()
+    note: str = ""
+
+    def check(self, name: str, value: Any) -> None:
+        """
+        Refuse a value that no sandbox can have.
+
+        :raises ValueError: it is out of range, or not among the choices
+        """
+        if self.least is not None and value is not None and value < self.least:
+            message = f"{name} must be at least {self.least}, not {value}"
+            raise ValueError(message)
+        if self.choices and value not in self.choices:
+            message = f"{name} must be one of {', '.join(self.choices)}, not {value!r}"
+            raise ValueError(message)
+
+
+def _limit(text: str) -> int | None:
+    return None if text == "none" else int(text)
+
+
+def _total(text: str) -> Any:
+    return text if text in TOTAL_STYLES else int(text)
+
+
+def _now(text: str) -> str:
+    milliseconds(text)
+    return text
+
+
+def _about(metavar: str, text: str, *details: Any, **named: Any) -> dict[str, Option]:
+    """Return the metadata of a field that is an option; arguments as for :class:`Option`."""
+    return {"option": Option(metavar, text, *details, **named)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
-    The switches of a sandbox; :class:`~airflow_provider_helpcrunch.sandbox.Sandbox` documents them.
+    The switches of a sandbox.
 
-    ``shuffle``, ``ignore_filter`` and ``ignore_write`` are no switches of the sandbox: the faults of these names
+    ``shuffle``, ``ignore_filter`` and ``ignore_write`` are no options of the sandbox: the faults of these names
     set them for one request.
 
     :raises ValueError: a value is out of its range
     """
 
-    agents: int = 250
-    departments: int = 5
-    chats: int = 300
-    key: str = "sandbox-key"
-    port: int = 0
-    seed: int = 1
-    now: Now | None = None
-    rate_limit: int | None = 120
-    window: float = 60.0
-    retry_after: bool = False
-    latency: float = 0.0
-    page_cap: int = 100
-    max_limit: int = 100
-    total: Total = "exact"
-    ignore_offset: bool = False
-    errors: Errors = "new"
-    search_total: SearchTotal = "root"
-    on_hold: OnHold = "onhold"
-    timestamps: Timestamps = "string"
-    chat_shape: ChatFields = "new"
-    updated_at: bool = False
+    port: int = field(
+        default=0,
+        metadata=_about(
+            "PORT", "port on 127.0.0.1, `0` for a free one", int, 0, note="`8080` (in Python `0`)"
+        ),
+    )
+    agents: int = field(default=250, metadata=_about("N", "agents the account starts with", int, 0))
+    departments: int = field(default=5, metadata=_about("N", "departments it has", int, 0))
+    chats: int = field(default=300, metadata=_about("N", "chats the account starts with", int, 0))
+    key: str = field(default="sandbox-key", metadata=_about("KEY", "API key; anything else is answered 401"))
+    seed: int = field(
+        default=1, metadata=_about("N", "the same seed and the same `--now` give the same account", int)
+    )
+    now: Now | None = field(
+        default=None,
+        metadata=_about(
+            "TIME",
+            "the moment its chats lead up to: ISO 8601 or UNIX seconds (in Python also a `datetime`), in UTC without "
+            "an offset",
+            _now,
+            note="the current time",
+        ),
+    )
+    rate_limit: int | None = field(
+        default=120,
+        metadata=_about(
+            "N|none", "requests accepted in any rolling window; more are answered 429", _limit, 1
+        ),
+    )
+    window: float = field(default=60.0, metadata=_about("SECONDS", "length of that window", float, 0))
+    retry_after: bool = field(default=False, metadata=_about("", "send `Retry-After` with such a 429"))
+    latency: float = field(default=0.0, metadata=_about("SECONDS", "delay of each answer", float, 0))
+    page_cap: int = field(
+        default=100,
+        metadata=_about("ROWS", "most rows a page ever has, whatever `limit` was accepted", int, 1),
+    )
+    max_limit: int = field(default=100, metadata=_about("ROWS", "a greater `limit` is answered 400", int, 1))
+    total: Total = field(
+        default="exact",
+        metadata=_about(
+            "STYLE|N",
+            "the total of a list: `exact`, `missing` (no `meta`), `zero`, `string`, `low` (half), `high` (one and a "
+            "half), `root` (beside `data`), or a number to add to it",
+            _total,
+        ),
+    )
+    ignore_offset: bool = field(default=False, metadata=_about("", "every page is the first one"))
+    errors: Errors = field(
+        default="new",
+        metadata=_about(
+            "new|old", "error bodies of HelpCrunch's new or old documentation", choices=get_args(Errors)
+        ),
+    )
+    search_total: SearchTotal = field(
+        default="root",
+        metadata=_about(
+            "root|meta",
+            "where a search of chats has its total; a `--total` of `root` overrules `meta` here",
+            choices=get_args(SearchTotal),
+        ),
+    )
+    on_hold: OnHold = field(
+        default="onhold",
+        metadata=_about(
+            "WORDS",
+            "how answers spell this status: `onhold`, `on hold` or `on-hold`; requests may use any",
+            choices=get_args(OnHold),
+        ),
+    )
+    timestamps: Timestamps = field(
+        default="string",
+        metadata=_about(
+            "STYLE",
+            "times of chats: `string` (digits; `closedAt` with a fraction), `integer` or `fractional` (all with a "
+            "fraction)",
+            choices=get_args(Timestamps),
+        ),
+    )
+    chat_shape: ChatFields = field(
+        default="new",
+        metadata=_about(
+            "new|old",
+            "`old`: chats without `createdWith`, `applicationId`, `readByAgent` and `readByCustomer`",
+            choices=get_args(ChatFields),
+        ),
+    )
+    updated_at: bool = field(
+        default=False,
+        metadata=_about("", "a search may filter by `chats.updatedAt`, instead of getting a 400"),
+    )
     shuffle: bool = False
     ignore_filter: bool = False
     ignore_write: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no sandbox can do."""
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                message = f"{name} must be at least {least}, not {value}"
-                raise ValueError(message)
+        for name, option in OPTIONS.items():
+            option.check(name, getattr(self, name))
         if self.now is not None:
             milliseconds(self.now)
         if self.port > HIGHEST_PORT:
@@ -81,7 +190,9 @@ class Settings:
         if not isinstance(self.total, int) and self.total not in TOTAL_STYLES:
             message = f"total must be an integer or one of {', '.join(TOTAL_STYLES)}, not {self.total!r}"
             raise ValueError(message)
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                message = f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}"
-                raise ValueError(message)
+
+
+OPTIONS: dict[str, Option] = {
+    each.name: each.metadata["option"] for each in fields(Settings) if "option" in each.metadata
+}
+DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Settings) if each.name in OPTIONS}

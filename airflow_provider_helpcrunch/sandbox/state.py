@@ -1,7 +1,8 @@
-"""Everything a sandbox knows, apart from how it is served."""
+"""State of a sandbox: everything apart from how it is served."""
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,13 @@ from airflow_provider_helpcrunch.sandbox.account import Account
 from airflow_provider_helpcrunch.sandbox.chat_data import Cast
 from airflow_provider_helpcrunch.sandbox.chat_shape import ChatShape
 from airflow_provider_helpcrunch.sandbox.chats import Chats
-from airflow_provider_helpcrunch.sandbox.clock import Clock, milliseconds
+from airflow_provider_helpcrunch.sandbox.clock import SECOND, Clock, machine_time, milliseconds
 from airflow_provider_helpcrunch.sandbox.faults import Fault, FaultPlan
 from airflow_provider_helpcrunch.sandbox.journal import Journal
 from airflow_provider_helpcrunch.sandbox.limit import SlidingWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_helpcrunch.sandbox.settings import Settings
 
@@ -26,23 +27,38 @@ class State:
 
     :param settings: the switches
     :param faults: the faults it starts with, and returns to
+    :param clock: seconds since any fixed moment, for the rate limit, the journal and the account's own clock.
+        Default: ``time.monotonic``, and for the account's clock the time of this machine or a clock that stands still
     """
 
-    def __init__(self, settings: Settings, faults: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self, settings: Settings, faults: Iterable[Fault] = (), clock: Callable[[], float] | None = None
+    ) -> None:
         self.settings = settings
         self.journal = Journal()
+        self.clock = clock or time.monotonic
+        self.judging = threading.Lock()
         self._faults = tuple(faults)
         # Once, so that a reset brings back the same chats.
         self._start = milliseconds(time.time() if settings.now is None else settings.now)
+        self._running = (
+            _time_of(clock, self._start) if clock else machine_time if settings.now is None else None
+        )
         self.reset()
 
     def reset(self) -> None:
         """Go back to the start: data, faults with fresh counts, an empty window, an empty journal."""
         settings = self.settings
-        self.account = _account(settings, Clock(self._start, runs=settings.now is None))
+        self.account = _account(settings, Clock(self._start, self._running))
         self.limit = SlidingWindow(settings.rate_limit, settings.window)
         self.faults = FaultPlan(self._faults)
         self.journal.clear()
+
+
+def _time_of(clock: Callable[[], float], start: int) -> Callable[[], int]:
+    """Return the account's time, in UNIX milliseconds, on a clock that shows any seconds at ``start``."""
+    began = clock()
+    return lambda: start + int((clock() - began) * SECOND)
 
 
 def _account(settings: Settings, clock: Clock) -> Account:

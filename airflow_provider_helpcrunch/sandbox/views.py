@@ -1,4 +1,4 @@
-"""What a test sees and changes of an account that serves, and what it reads of the requests."""
+"""Views of a sandbox for a test: the data of the account, and the requests it got."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_helpcrunch.sandbox.chat_words import OPEN
 from airflow_provider_helpcrunch.sandbox.journal import Request, busiest_window
 
 if TYPE_CHECKING:
-    from airflow_provider_helpcrunch.sandbox.account import Position, Record
+    from airflow_provider_helpcrunch.sandbox.records import Position, Record
     from airflow_provider_helpcrunch.sandbox.state import State
 
 
@@ -64,7 +64,7 @@ class AccountView:
 
     def remove_agent(self, agent_id: int) -> None:
         """
-        Let one agent leave the account. Their chats stay assigned to them, but nothing can be assigned anew.
+        Let one agent leave the account. Their chats stay assigned to them, but they cannot be given another one.
 
         :param agent_id: the id
         :raises KeyError: the account has no such agent

@@ -1,4 +1,4 @@
-"""Answers on the wire, and the ways they do not arrive."""
+"""Wire: answers on a socket, and the ways they do not arrive."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.sandbox.answers import Answer
-    from airflow_provider_helpcrunch.sandbox.faults import Fault
 
 
-def response(answer: Answer) -> web.Response:
-    """Return an answer the way aiohttp sends it."""
-    return web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
-
-
-async def deliver(fault: Fault, answer: Answer, request: web.BaseRequest) -> web.StreamResponse | None:
+async def send(answer: Answer, request: web.BaseRequest) -> web.StreamResponse | None:
     """
-    Send an answer the faulty way.
+    Send an answer the way it ends.
 
     :return: a response whose end aiohttp has still to send, ``None`` when no complete answer will arrive
     """
-    if fault.kind == "drip":
-        return await _drip(answer, request, fault.seconds)
-    if fault.kind == "hang":
-        await asyncio.Event().wait()
-    if fault.kind == "truncate":
-        await _half(answer, request)
-    _hang_up(request, rudely=fault.kind == "reset")
+    match answer.ending:
+        case "whole":
+            return web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
+        case "drip":
+            return await _drip(answer, request)
+        case "hang":
+            await asyncio.Event().wait()
+        case "truncate":
+            await _half(answer, request)
+    _hang_up(request, rudely=answer.ending == "reset")
     return None
 
 
@@ -39,11 +36,11 @@ def _headers(answer: Answer) -> dict[str, str]:
     return {"Content-Type": answer.content_type, **answer.headers}
 
 
-async def _drip(answer: Answer, request: web.BaseRequest, seconds: float) -> web.StreamResponse:
+async def _drip(answer: Answer, request: web.BaseRequest) -> web.StreamResponse:
     stream = web.StreamResponse(status=answer.status, headers=_headers(answer))
     await stream.prepare(request)
     for position in range(len(answer.body)):
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(answer.pause)
         await stream.write(answer.body[position : position + 1])
     return stream
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.sandbox import Sandbox, manual
 from airflow_provider_helpcrunch.sandbox.endpoints import ROUTES
-from airflow_provider_helpcrunch.sandbox.faults import KINDS, Fault
+from airflow_provider_helpcrunch.sandbox.fault_kinds import KINDS
+from airflow_provider_helpcrunch.sandbox.faults import Fault
+from airflow_provider_helpcrunch.sandbox.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +157,10 @@ def test_a_wrong_argument_is_explained(arguments, words):
 
 def test_help_names_every_argument_of_the_sandbox():
     text = run("--help").stdout
-    flags = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {"--faults"}
+    flags = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {
+        "--faults",
+        "--clock",
+    }
     assert {*flags, "--fault", "--port-file"} <= set(re.findall(r"--[a-z-]+", text))
 
 
@@ -167,16 +172,43 @@ def test_help_has_a_line_for_every_kind_of_fault_and_names_every_parameter():
     assert set(re.findall(r"(\w+)=", kinds + common)) == {field.name for field in fields(Fault)} - {"kind"}
 
 
+def test_the_options_are_the_arguments_of_the_sandbox():
+    arguments = dict(Sandbox.__init__.__kwdefaults__)
+    assert arguments == {**DEFAULTS, "faults": (), "clock": None}
+    assert all(f":param {name}:" in Sandbox.__doc__ for name in arguments)
+
+
+def test_the_parameters_of_a_fault_are_those_of_its_kind():
+    of_every_kind = {"kind", "path", "method", "offset", "chat", "nth", "times"}
+    own = {name for kind in KINDS.values() for name in re.findall(r"(\w+)=", kind.parameters)}
+    assert own == {field.name for field in fields(Fault)} - of_every_kind
+    assert all(f":param {field.name}:" in Fault.__doc__ for field in fields(Fault))
+    for kind in KINDS.values():
+        examples = kind.parameters.replace("ID", "1001")
+        assert (
+            Fault.parse(f"{kind.name},{examples}".rstrip(",")).number == Fault(kind.name, agent=1001).number
+        )
+
+
+@pytest.mark.parametrize("table", [manual.options_table, manual.kinds_table])
+def test_the_tables_of_the_documentation_are_those_of_the_code(table):
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    assert table() in text, f"put this table into docs/sandbox.md:\n{table()}"
+
+
 def test_the_documentation_names_every_option_fault_and_method():
     text = (ROOT / "docs" / "sandbox.md").read_text()
     rows = re.findall(r"^\| (.*?) \|", text, re.MULTILINE)
     named = {word for row in rows for word in re.findall(r"`(-*\w[\w-]*)", row)}
-    options = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {"--faults"}
+    options = {"--" + name.replace("_", "-") for name in Sandbox.__init__.__kwdefaults__} - {
+        "--faults",
+        "--clock",
+    }
     methods = {name for name in dir(Sandbox) if not name.startswith("_")}
     assert options | {"--fault", "--port-file"} <= named
     assert set(KINDS) <= named
-    assert methods - named == {"start", "stop", "port", "url", "key", "connection"}
-    assert all(f"`{field.name}`" in text for field in fields(Fault) if field.name != "kind")
+    assert methods - named == {"start", "stop", "port", "url", "key", "connection", "adapter"}
+    assert all(re.search(rf"[`,]{field.name}[`=]", text) for field in fields(Fault) if field.name != "kind")
 
 
 def test_the_documentation_names_every_path():

@@ -1,0 +1,337 @@
+"""
+Scenarios: one stretch of work each, and what the account must show afterwards.
+
+A scenario returns when the work was done right, lets an error of ours out when the work said that it failed (loud), and
+raises :class:`Wrong` when the journal or the account show what nobody said (silent).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from world import ONE_WAY, READS, WRITES, Crash, World, Wrong
+
+from airflow_provider_helpcrunch._airflow import AirflowFailException, TaskDeferred
+from airflow_provider_helpcrunch.client import Filter
+from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator
+from airflow_provider_helpcrunch.sandbox import Fault
+
+LEAVER, SECOND, TARGETS, COLLEAGUE = 1001, 1005, (1002, 1003, 1004), 1006
+OPEN = ("opened", "new", "pending", "onhold", "no communication")
+ASSIGNEE = "/v1/chats/assignee"
+
+MOST_AGE = 30.0
+"""Seconds between a person's taking a chat and our writing it, at most: a page is believed for 15, and travels."""
+
+
+def listing(world: World) -> None:
+    """Agents are listed, in pages of a few, while rows come and go in front, behind and between."""
+    chance = world.chance
+    # One lie at a time: where the total is one, no page is cut short as well, for nothing would be left to tell by.
+    total = chance.choice((*["exact"] * 4, "string", "root", "missing", "zero", "low", "high", 3))
+    honest = total in ("exact", "string", "root")
+    page_cap = chance.choice((3, 7, 100)) if honest else 100
+    account = world.open(agents=chance.randint(0, 40), chats=0, page_cap=page_cap, total=total)
+    world.faults(
+        READS if honest else tuple(kind for kind in READS if kind not in ("empty_page", "short_page"))
+    )
+    lasting = {agent["id"] for agent in account.agents}
+    ever = set(lasting)
+
+    def insert() -> None:
+        ever.update(agent["id"] for agent in account.insert_agents(chance.randint(1, 5), place()))
+
+    def delete() -> None:
+        lasting.difference_update(
+            agent["id"] for agent in account.delete_agents(chance.randint(1, 5), place())
+        )
+
+    def place() -> Any:
+        return chance.choice(("front", "end", "random"))
+
+    world.people([insert, delete], pause=chance.choice((0.3, 2.0, 20.0)), most=chance.choice((0, 10)))
+    with world.client() as client:
+        agents = client.iter_agents(page_size=chance.randint(2, 9))
+        got = [agent["id"] for agent in agents]
+    compare(got, lasting, ever, getattr(agents, "warnings", ()))
+
+
+def search(world: World) -> None:
+    """Chats of an agent are searched for while people give them away and back, close them, and new ones come."""
+    chance = world.chance
+    world.open(agents=6, chats=0, page_cap=chance.choice((3, 7, 100)))
+    for _ in range(chance.randint(0, 40)):
+        world.arrive(chance.choice((LEAVER, COLLEAGUE)))
+    world.faults(READS, most=3)
+
+    def found() -> set[int]:
+        return {chat["id"] for chat in world.sandbox.chats_of(LEAVER, open_only=False)}
+
+    lasting, ever = found(), found()
+
+    def after(act: Callable[[], Any]) -> Callable[[], None]:
+        def acted() -> None:
+            act()
+            lasting.intersection_update(found())
+            ever.update(found())
+
+        return acted
+
+    acts = [after(lambda: hand_on(world)), after(lambda: world.arrive(LEAVER))]
+    world.people(acts, pause=chance.choice((0.3, 2.0, 20.0)), most=chance.choice((0, 15)))
+    with world.client() as client:
+        chats = client.iter_search_chats(
+            [Filter("chats.assignee", "=", LEAVER)], page_size=chance.randint(2, 9)
+        )
+        got = [chat["id"] for chat in chats]
+    compare(got, lasting, ever, getattr(chats, "warnings", ()))
+
+
+class Warned(HelpCrunchError):  # noqa: N818
+    """Records are missing, and a warning in the result says so: the end that was found contradicts the total."""
+
+
+def compare(got: list[int], lasting: set[int], ever: set[int], warnings: Iterable[str]) -> None:
+    """
+    Hold a listing against the account.
+
+    :param got: ids that were listed
+    :param lasting: those that were there all the time: each must be listed
+    :param ever: those that were there at any time: nothing else may be listed
+    :param warnings: what the listing says of itself
+    """
+    problems = {
+        "listed twice": [number for number, times in Counter(got).items() if times > 1],
+        "never there": sorted(set(got) - ever),
+        "missing": sorted(lasting - set(got)),
+    }
+    found = {name: numbers for name, numbers in problems.items() if numbers}
+    if found.keys() == {"missing"} and warnings:
+        raise Warned(*warnings)
+    if found:
+        raise Wrong(found)
+
+
+def limiter(world: World) -> None:
+    """Several workers share the limit; now and then somebody else's spending gets them a 429, which stops all."""
+    chance = world.chance
+    world.open(agents=1, chats=0)
+    pauses = chance.randint(0, 2)
+    for _ in range(pauses):
+        fault = {"nth": chance.randint(1, 30), "retry_after": chance.choice((None, "7", "45"))}
+        world.sandbox.add_fault(Fault("status", status=429, **fault))
+    each, workers = chance.randint(1, 12), chance.randint(1, 5)
+    done: list[int] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with world.client() as client:
+                for _ in range(each):
+                    client.get_organization()
+                    world.scheduler.sleep(chance.choice((0.0, 0.0, 1.0, 30.0)))
+            done.append(1)
+        except BaseException as error:
+            errors.append(error)
+
+    began = world.scheduler.now
+    threads = [world.thread(work) for _ in range(workers)]
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    check_pauses(world)
+    windows = each * workers / world.limit + 1 + pauses
+    if world.scheduler.now - began > 70 * windows + 31 * each:
+        message = f"{each * workers} requests took {world.scheduler.now - began:.0f} s"
+        raise Wrong(message)
+
+
+def check_pauses(world: World) -> None:
+    """Check that nobody who shares the limit sent anything after a 429, until its time has passed."""
+    faults = [entry for entry in world.sandbox.journal if entry.status == 429 and entry.fault]
+    for entry in faults:
+        # The answer travels, and so does what was sent before it came.
+        heard = entry.at + 2 * ONE_WAY
+        early = [each for each in world.sandbox.journal if heard < each.at < entry.at + 6.9]
+        if early:
+            message = f"{len(early)} requests within {early[0].at - entry.at:.1f} s after a 429"
+            raise Wrong(message)
+
+
+def reassign(world: World) -> None:
+    """The chats of an agent, of two, or of nobody go to others, while people work, workers die and tasks defer."""
+    chance = world.chance
+    world.open(
+        agents=6, chats=0, page_cap=chance.choice((3, 100, 100)), latency=chance.choice((0.0, 0.0, 3.0))
+    )
+    sources = chance.choice(([LEAVER], [LEAVER], [LEAVER, SECOND], [None]))
+    owners = [*sources, *sources, *sources, COLLEAGUE, 1002]
+    for _ in range(chance.randint(0, 40)):
+        world.arrive(chance.choice(owners), chance.choice((*OPEN, "opened", "opened", "closed", "empty")))
+    world.faults(READS, most=2, path="/v1/chats/search")
+    world.faults(READS, most=1, method="GET")
+    world.faults(WRITES, most=2, refusals=(400, 404), method="PUT")
+
+    def leave() -> None:
+        if chance.random() < 0.1 and len(world.sandbox.agents) == 6:
+            world.sandbox.remove_agent(chance.choice(TARGETS))
+
+    acts = [
+        *[lambda: hand_on(world, COLLEAGUE)] * 3,
+        lambda: hand_on(world, chance.choice(sources)),
+        lambda: world.arrive(chance.choice(sources)),
+        lambda: close_or_open(world),
+        leave,
+    ]
+    world.people(acts, pause=chance.choice((0.5, 3.0, 30.0)), most=chance.choice((0, 20)))
+    arguments: dict[str, Any] = {
+        "from_agents": sources[0] if len(sources) == 1 else sources,
+        "to_agents": list(TARGETS),
+        "strategy": chance.choice(("round_robin", "least_loaded")),
+        "deferrable": chance.random() < 0.5,
+        "dry_run": chance.random() < 0.1,
+    }
+    try:
+        result = task(world, lambda: ReassignChatsOperator(task_id="reassign", **arguments))
+    finally:
+        check_writes(world, sources)
+    if arguments["dry_run"]:
+        if world.sandbox.requests(method="PUT"):
+            message = "a dry run wrote"
+            raise Wrong(message)
+        return
+    check_drained(world, sources)
+    check_report(world, result)
+
+
+def plan(world: World) -> None:
+    """A plan is carried out while people work and workers die, with and without a place to keep what was done."""
+    chance = world.chance
+    world.open(agents=6, chats=0)
+    chats = [world.arrive(LEAVER) for _ in range(chance.randint(1, 30))]
+    picked = chance.sample(chats, chance.randint(1, len(chats)))
+    wanted = {chat: chance.choice((*TARGETS, None)) for chat in picked}
+    world.faults(WRITES, most=3, refusals=(400, 404), method="PUT")
+    world.faults(READS, most=1, method="GET")
+    world.people(
+        [lambda: hand_on(world, COLLEAGUE)], pause=chance.choice((0.5, 5.0)), most=chance.choice((0, 8))
+    )
+    arguments: dict[str, Any] = {
+        "plan": [{"id": chat, "assignee": assignee} for chat, assignee in wanted.items()],
+        "deferrable": chance.random() < 0.5,
+    }
+    try:
+        result = task(world, lambda: UpdateChatsOperator(task_id="plan", **arguments))
+    finally:
+        for write in world.sandbox.writes():
+            if wanted.get(write.chat or 0, "nothing") != write.body["assignee"]:
+                message = f"chat {write.chat} was given to {write.body['assignee']}, which no plan says"
+                raise Wrong(message)
+    check_report(world, result)
+    for chat, assignee in wanted.items():
+        story = world.story(chat)
+        if assignee not in [change.assignee for change in story[1:]] and not result.get("unchanged"):
+            message = f"chat {chat} was never given to {assignee}"
+            raise Wrong(message)
+
+
+def task(world: World, operator: Callable[[], Any]) -> dict[str, Any]:
+    """Run a task as Airflow does: deferrals, a new worker where one dies, and three retries."""
+    from task_context import Store
+
+    chance = world.chance
+    context: dict[str, Any] = {"task_state_store": Store()} if chance.random() < 0.5 else {}
+    deaths = chance.choice((0, 0, 1, 2))
+    for tries_left in (3, 2, 1, 0):
+        world.crash_at = world.sent + chance.randint(1, 30) if deaths else None
+        step: Callable[..., Any] = operator().execute
+        event: dict[str, Any] = {}
+        try:
+            while True:
+                try:
+                    result: dict[str, Any] = step(context, **event)
+                    world.people_act = False
+                    return result
+                except TaskDeferred as deferred:
+                    _, kept = json.loads(json.dumps(deferred.trigger.serialize()))
+                    world.scheduler.sleep(max(0.0, kept["until"] - world.scheduler.now))
+                    event = {"event": kept["state"], **(deferred.kwargs or {})}
+                    step = getattr(operator(), deferred.method_name)
+        except Crash:
+            deaths -= 1
+        except HelpCrunchError as error:
+            if isinstance(error, AirflowFailException) or not tries_left:
+                raise
+        world.scheduler.sleep(chance.choice((1.0, 300.0)))
+    message = "the last worker died"
+    raise HelpCrunchError(message)
+
+
+def hand_on(world: World, to: int | None = COLLEAGUE) -> None:
+    """Let a person give any chat to somebody."""
+    if chats := world.sandbox.chats:
+        world.change(world.chance.choice(chats)["id"], assignee=to)
+
+
+def close_or_open(world: World) -> None:
+    """Let a person close any chat, or open it again."""
+    if chats := world.sandbox.chats:
+        chat = world.chance.choice(chats)
+        world.change(chat["id"], status="opened" if chat["status"] == "closed" else "closed")
+
+
+def check_writes(world: World, sources: Iterable[int | None]) -> None:
+    """Check that only chats that were the sources' a short while ago were given away, and to the targets alone."""
+    first: dict[int, float] = {}
+    previous: tuple[Any, ...] = ()
+    for request in world.sandbox.requests(ASSIGNEE, "PUT"):
+        chat, to = request.chat or 0, request.body["assignee"]
+        if (chat, to) != previous:
+            first[chat] = request.at
+        previous = chat, to
+        if to not in TARGETS:
+            message = f"chat {chat} was given to {to}"
+            raise Wrong(message)
+        if request.applied and not was_theirs(world, chat, sources, first[chat] - MOST_AGE, first[chat]):
+            message = f"chat {chat} was written at {request.at:.1f}: {world.story(chat)}"
+            raise Wrong(message)
+
+
+def was_theirs(world: World, chat: int, sources: Iterable[int | None], start: float, end: float) -> bool:
+    """Say whether a chat was open and one of the sources' at any moment of a span."""
+    story = world.story(chat)
+    ends = [change.at for change in story[1:]] + [float("inf")]
+    return any(
+        change.assignee in sources and change.status in OPEN and change.at < end and until >= start
+        for change, until in zip(story, ends, strict=True)
+    )
+
+
+def check_drained(world: World, sources: Iterable[int | None]) -> None:
+    """Check that chats that are left with a source came after the last pass over its chats had begun."""
+    for source in sources:
+        starts = [page.at for page in world.first_pages(source)]
+        for chat in world.sandbox.chats_of(source):
+            came = world.story(chat["id"])[-1].at
+            if not starts or came < starts[-1]:
+                message = f"chat {chat['id']} stayed with {source}: {world.story(chat['id'])}"
+                raise Wrong(message)
+
+
+def check_report(world: World, result: dict[str, Any]) -> None:
+    """Check that a task changed all that it says that it changed."""
+    written = {(write.chat, write.body["assignee"]) for write in world.sandbox.writes()}
+    for change in result["chats"] or ():
+        if change["outcome"] == "changed" and (change["id"], change["after"]) not in written:
+            message = f"the result says of chat {change['id']} that it was given to {change['after']}"
+            raise Wrong(message)
+
+
+SCENARIOS: dict[str, Callable[[World], None]] = {
+    scenario.__name__: scenario for scenario in (listing, search, limiter, reassign, plan)
+}

@@ -1,0 +1,194 @@
+"""
+The simulation: no run may end silently wrong, without an end, or with an error that is none of ours.
+
+``make simulate N=…`` runs as many as one likes; a failure prints its seed, and ``make simulate SEED=…`` replays it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scenarios
+import simulate
+import world
+from scenarios import LEAVER, SCENARIOS, TARGETS
+
+from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
+from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
+
+SECONDS = float(os.environ.get("SIMULATION_SECONDS", "2"))
+"""For each scenario."""
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_run_is_right_or_loud(scenario: str) -> None:
+    began, kinds = time.perf_counter(), {"right": 0, "loud": 0}
+    seed = 0
+    while time.perf_counter() - began < SECONDS or seed < 20:
+        done = simulate.run(seed, scenario)
+        assert done.kind not in simulate.FAILURES, (
+            f"make simulate SEED={seed} SCENARIO={scenario}\n{done.trace}"
+        )
+        kinds[done.kind] += 1
+        seed += 1
+    assert kinds["right"] > 0.7 * seed
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_seed_replays(scenario: str) -> None:
+    for seed in (1, 2):
+        first = simulate.run(seed, scenario)
+        assert first.journal
+        assert simulate.run(seed, scenario) == first
+
+
+def test_a_seed_replays_in_another_process() -> None:
+    here = Path(__file__).parent
+    code = (
+        f"import sys; sys.path.insert(0, {str(here)!r})\n"
+        "import simulate; print([simulate.run(seed).journal for seed in range(10)])"
+    )
+    env = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=here.parents[1],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str([simulate.run(seed).journal for seed in range(10)])
+
+
+class TestPlantedBugs:
+    """A simulation that finds nothing proves nothing, unless it finds what is put there for it."""
+
+    @staticmethod
+    def first_failure(scenario: str, words: str = "", runs: int = 60) -> simulate.Run:
+        """Return the first failure that says these words, and see that it replays."""
+        for seed in range(runs):
+            done = simulate.run(seed, scenario)
+            if done.kind in simulate.FAILURES and words in done.why:
+                assert simulate.run(seed, scenario) == done
+                return done
+        pytest.fail(f"{runs} runs of {scenario} found nothing")
+
+    def test_a_limiter_that_ignores_the_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(world.MemoryStore, "acquire", lambda _: 0)
+        assert self.first_failure("limiter", "over the limit").kind == "silent"
+
+    def test_a_limiter_that_forgets_requests_under_way(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The window counts from the moment a request is sent, and not from that of its answer."""
+        monkeypatch.setattr(world, "PERIOD", 60.0)
+        acquire = world.MemoryStore.acquire
+
+        def early(store: Any) -> Any:
+            slot = acquire(store)
+            if isinstance(slot, int):
+                store.release(slot)
+            return slot
+
+        monkeypatch.setattr(world.MemoryStore, "acquire", early)
+        monkeypatch.setattr(world.RateLimiter, "permit", permit_without_release)
+        assert self.first_failure("limiter", "over the limit").kind == "silent"
+
+    def test_a_limiter_that_keeps_a_429_to_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(world.MemoryStore, "pause", lambda *_: None)
+        assert self.first_failure("limiter", "after a 429").kind == "silent"
+
+    def test_a_lister_that_stops_on_a_short_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def chats(client: HelpCrunchClient, filters: Any, *, page_size: int) -> Iterator[Any]:
+            offset, rows = 0, page_size
+            while rows == page_size:
+                page = client.search_chats_page(filters, offset=offset, limit=page_size)
+                yield from page.records
+                rows = len(page.records)
+                offset += rows
+
+        monkeypatch.setattr(HelpCrunchClient, "iter_search_chats", chats)
+        done = self.first_failure("search")
+        assert done.kind == "silent"
+        assert "missing" in done.why
+
+    def test_a_lister_whose_pages_do_not_overlap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def chats(client: HelpCrunchClient, filters: Any, *, page_size: int) -> Iterator[Any]:
+            offset, page = 0, None
+            while page is None or page.records:
+                page = client.search_chats_page(filters, offset=offset, limit=page_size)
+                yield from page.records
+                offset += len(page.records)
+
+        monkeypatch.setattr(HelpCrunchClient, "iter_search_chats", chats)
+        assert self.first_failure("search").kind == "silent"
+
+    def test_a_reassignment_that_works_from_an_old_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def perform(operator: ReassignChatsOperator, context: Any) -> dict[str, Any]:
+            sources = (
+                operator.from_agents if isinstance(operator.from_agents, list) else [operator.from_agents]
+            )
+            with HelpCrunchHook() as hook:
+                for source in sources:
+                    chats = hook.client.search_chats([Filter("chats.assignee", "=", source or LEAVER)])
+                    for chat in chats:
+                        if chat["status"] not in ("closed", "empty"):
+                            hook.client.update_chat_assignee(chat["id"], TARGETS[0])
+            return {"chats": []}
+
+        monkeypatch.setattr(ReassignChatsOperator, "perform", perform)
+        done = self.first_failure("reassign")
+        assert done.kind == "silent"
+
+    @pytest.mark.parametrize("scenario", ["reassign", "plan"])
+    def test_a_write_whose_failure_is_kept_quiet(
+        self, scenario: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = HelpCrunchClient.update_chat_assignee
+
+        def hopeful(client: HelpCrunchClient, chat_id: int, assignee: int | None) -> Any:
+            try:
+                return write(client, chat_id, assignee)
+            except HelpCrunchError:
+                return {"id": chat_id, "assignee": {"id": assignee}}
+
+        monkeypatch.setattr(HelpCrunchClient, "update_chat_assignee", hopeful)
+        monkeypatch.setattr(scenarios, "WRITES", ("ignore_write", "errors"))
+        done = self.first_failure(scenario, runs=200)
+        assert done.kind == "silent"
+
+    def test_a_call_that_never_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(HelpCrunchClient, "get_organization", lambda _: threading.Event().wait())
+        assert self.first_failure("limiter").kind == "stuck"
+
+    def test_a_call_that_asks_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(world, "MOST_REQUESTS", 300)
+        ask = HelpCrunchClient.get_organization
+
+        def again(client: HelpCrunchClient) -> Any:
+            while True:
+                ask(client)
+
+        monkeypatch.setattr(HelpCrunchClient, "get_organization", again)
+        assert self.first_failure("limiter").kind == "stuck"
+
+    def test_an_error_that_is_none_of_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(HelpCrunchClient, "iter_agents", lambda *_, **__: iter([{}]))
+        done = self.first_failure("listing")
+        assert (done.kind, done.why) == ("broken", "KeyError('id')")
+
+
+def permit_without_release(limiter: Any, max_wait: float, cancelled: threading.Event) -> Any:
+    """Stand in for a rate limiter's own permit: the response to a request changes nothing."""
+    limiter.acquire(max_wait, cancelled)
+    return contextlib.nullcontext()
