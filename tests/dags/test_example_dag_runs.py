@@ -29,7 +29,6 @@ def output(tmp_path_factory):
 @pytest.fixture(scope="module")
 def runs(account, output, run_python, tmp_path_factory):
     result = tmp_path_factory.mktemp("result") / "runs.json"
-    run_python("-m", "airflow", "db", "migrate")
     run_python(
         PROGRAM,
         result,

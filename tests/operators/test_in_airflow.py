@@ -301,9 +301,6 @@ with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1), params=PARAMS) a
     ListAgentsOperator(task_id="broken_server", helpcrunch_conn_id="broken_server", **retry)
 
 if __name__ == "__main__":
-    from airflow.utils.db import initdb
-
-    initdb()
     if os.environ["LINE"] == "2":
         dag.sync_to_db()  # which makes the asset known
     dag.test()

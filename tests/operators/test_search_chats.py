@@ -100,7 +100,6 @@ class TestFound:
             ('["on hold", "new"]', {"onhold", "new"}),
             ({"pending", "empty"}, {"pending", "empty"}),
         ],
-        ids=repr,
     )
     @pytest.mark.parametrize("on_hold", ["onhold", "on hold", "on-hold"])
     def test_with_a_status_in_any_spelling(
