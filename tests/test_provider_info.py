@@ -23,6 +23,8 @@ from airflow_provider_helpcrunch._airflow import BaseHook, BaseOperator
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 from airflow_provider_helpcrunch.hooks import connection_form
 
+pytestmark = pytest.mark.older
+
 DISTRIBUTION = "airflow-provider-helpcrunch"
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
 EXTRAS = [

@@ -17,6 +17,8 @@ from airflow_provider_helpcrunch.client.records import AGENTS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, HelpCrunchResponseError
 from airflow_provider_helpcrunch.storage import Target
 
+pytestmark = pytest.mark.older
+
 Connect = Callable[..., HelpCrunchClient]
 
 BROKEN: dict[str, tuple[bytes, str]] = {

@@ -27,6 +27,8 @@ from airflow_provider_helpcrunch.client import Budget
 from airflow_provider_helpcrunch.client.rate_limit import SPREAD
 from airflow_provider_helpcrunch.client.rate_limit_stores import Wait
 
+pytestmark = pytest.mark.long
+
 SPENDER = Path(__file__).with_name("spender.py")
 ROOT = Path(__file__).parents[2]
 

@@ -23,6 +23,8 @@ from airflow_provider_helpcrunch.operators.chats import SearchChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
+pytestmark = pytest.mark.older
+
 try:
     from airflow.sdk.execution_time import macros
 except ImportError:  # Airflow 2
