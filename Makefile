@@ -54,8 +54,9 @@ bench: $(ENV3)/.stamp ## measure against the alternatives, each installed into a
 
 ## Proof
 
-# One worker for each processor; ARGS="-n 0" runs the tests in one process, as a debugger needs it.
-PYTEST := bin/python -m pytest --numprocesses $(shell getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
+# One worker more than processors, as some tests wait; ARGS="-n 0" runs them in one process, as a debugger needs it.
+PYTEST := bin/python -m pytest --numprocesses $(shell expr $(PROCESSORS) + 1) --dist loadfile --no-loadscope-reorder
 ALL := -m "not packaging and not distributed"
 
 .PHONY: test
@@ -66,7 +67,7 @@ test: $(ENV3)/.stamp ## run the tests on the newest Airflow 3, without those mar
 .PHONY: test-fast
 test-fast: $(ENV3)/.stamp ## run the unit tests on the newest Airflow 3: no server, no process, no waiting
 	@mkdir -p .tmp
-	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/$(PYTEST) -m fast $(ARGS)
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/$(PYTEST) --numprocesses $(PROCESSORS) -m fast $(ARGS)
 
 .PHONY: test-all
 test-all: ## run everything that must hold before a change lands, as continuous integration does

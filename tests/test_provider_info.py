@@ -172,6 +172,7 @@ class TestForm:
 
 
 class TestFormAsShown:
+    @pytest.mark.long
     @airflow_3_only
     def test_airflow_3_api(self, tmp_path: Path) -> None:
         if AIRFLOW_VERSION == (3, 0) and find_spec("wtforms") is None:

@@ -10,6 +10,8 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.long
+
 TO_FILE = "example_helpcrunch_agents_to_object_storage"
 TO_XCOM = "example_helpcrunch_agents_to_xcom"
 PROGRAM = Path(__file__).with_name("run_example_dags.py")

@@ -259,6 +259,7 @@ print(json.dumps([answer.status_code, answer.json()]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not AIRFLOW_3, reason="the button of Airflow 3's connection form")
 def test_airflow_form(sandbox: StartSandbox, tmp_path: Path) -> None:
     server = sandbox(key=KEY)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow_names import DAG
 
+from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.operators.chats import (
     ListChatsOperator,
@@ -507,6 +508,7 @@ class TestRightWords:
         assert moved(dry_run=given)["changed"] == 6
         assert len(server.writes()) == 6
 
+    @pytest.mark.skipif(not hasattr(BaseOperator, "dry_run"), reason="Airflow 3.0 has no such method")
     def test_airflows_own_method_is_left_alone(self) -> None:
         operator: Any = ReassignChatsOperator(task_id="move", from_agents=1, to_agents=2, dry_run="True")
         assert callable(operator.dry_run)
