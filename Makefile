@@ -54,15 +54,34 @@ bench: $(ENV3)/.stamp ## measure against the alternatives, each installed into a
 
 ## Proof
 
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
+# One worker more than processors, as some tests wait; ARGS="-n 0" runs them in one process, as a debugger needs it.
+PYTEST := bin/python -m pytest --numprocesses $(shell expr $(PROCESSORS) + 1) --dist loadfile --no-loadscope-reorder
+ALL := -m "not packaging and not distributed"
+
 .PHONY: test
-test: $(ENV3)/.stamp ## run all tests on the newest Airflow 3; ARGS="-k paging" picks some
+test: $(ENV3)/.stamp ## run the tests on the newest Airflow 3, without those marked `long`; ARGS="-k paging" picks some
 	@mkdir -p .tmp
-	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python -m pytest $(ARGS)
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/$(PYTEST) $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(ENV3)/.stamp ## run the unit tests on the newest Airflow 3: no server, no process, no waiting
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/$(PYTEST) --numprocesses $(PROCESSORS) -m fast $(ARGS)
+
+.PHONY: test-all
+test-all: ## run everything that must hold before a change lands, as continuous integration does
+	@.ci/run
+
+.PHONY: test-airflow3
+test-airflow3: $(ENV3)/.stamp ## run all tests on the newest Airflow 3, the long ones too
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/$(PYTEST) $(ALL) $(ARGS)
 
 .PHONY: test-airflow2
-test-airflow2: $(ENV2)/.stamp ## run all tests on Airflow 2.11
+test-airflow2: $(ENV2)/.stamp ## run all tests on Airflow 2.11, the long ones too
 	@mkdir -p .tmp
-	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow2 $(ENV2)/bin/python -m pytest $(ARGS)
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow2 $(ENV2)/$(PYTEST) $(ALL) $(ARGS)
 
 N ?= 2000
 .PHONY: simulate
@@ -72,24 +91,19 @@ simulate: $(ENV3)/.stamp ## run N seeded simulations without waiting; SEED=17 re
 		$(if $(SEED),--seed $(SEED),--runs $(N)) $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
 
 OLDER := 3.0.6 3.1.8
-FAST := tests/test_exceptions.py tests/test_provider_info.py tests/test_optional_features.py tests/hooks/test_helpcrunch.py \
-	tests/client/test_broken_texts.py tests/storage/test_reading_faults.py tests/storage/test_csv_of_spreadsheets.py \
-	tests/storage/test_misfits.py tests/operators/test_agents.py tests/operators/test_arguments.py \
-	tests/operators/test_update_chats.py tests/operators/test_search_chats.py \
-	tests/operators/chats/test_reassign_report.py tests/dags/test_example_dags.py
 
 .PHONY: test-older
-test-older: $(OLDER:%=test-airflow-%) ## run the fast part of the tests on Airflow 3.0.6 and 3.1.8
+test-older: $(OLDER:%=test-airflow-%) ## run the unit tests and the example DAGs' checks on Airflow 3.0.6 and 3.1.8
 
 .PHONY: $(OLDER:%=test-airflow-%)
 $(OLDER:%=test-airflow-%): test-airflow-%: .venv/constraints-%/.stamp
 	@mkdir -p .tmp
-	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow-$* .venv/constraints-$*/bin/python -m pytest $(FAST) $(ARGS)
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow-$* .venv/constraints-$*/$(PYTEST) -m "fast or older" $(ARGS)
 
 .PHONY: test-packaging
 test-packaging: $(ENV3)/.stamp $(ENV2)/.stamp ## build the wheel, install it beside both Airflows and test a connection there
 	@mkdir -p .tmp
-	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow3 $(ENV3)/bin/python -m pytest -m packaging tests/packaging $(ARGS)
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/packaging $(ENV3)/bin/python -m pytest -m packaging tests/packaging $(ARGS)
 
 .PHONY: test-distributed
 test-distributed: servers $(ENVD)/.stamp ## run two Celery workers on one account, with PostgreSQL and Redis, and kill one
@@ -136,6 +150,9 @@ locks: $(TOOLS)/.stamp ## compile requirements/*.txt anew with the newest releas
 clean: ## remove all that these targets made, the environments too
 	@rm -rf .venv .tmp build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: environments
+environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
 
 # The environments. A stamp is newer than the files it was made from, so an unchanged clone installs nothing.
 

@@ -77,7 +77,7 @@ constraints-*)
     interpreter=$(python_for_airflow2) || fail "Airflow 3.0 needs Python 3.11 or 3.12: name one with PYTHON=python3.12"
     run "$tools/bin/uv" venv --quiet --clear --no-project --python "$interpreter" ".venv/$name"
     run "$tools/bin/uv" pip install --quiet --python ".venv/$name/bin/python" --constraint "requirements/$name.txt" \
-        "apache-airflow==${name#constraints-}" -e ".[sandbox,parquet,redis]" pytest hypothesis requests-mock jsonschema zstandard
+        "apache-airflow==${name#constraints-}" -e ".[sandbox,parquet,redis]" pytest pytest-xdist hypothesis requests-mock jsonschema zstandard
     ;;
 *)
     fail "Unknown environment: $name"

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+
+# Workers of pytest-xdist run side by side, and each Airflow writes into its home: this comes before it is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    os.environ["AIRFLOW_HOME"] = str(home / os.environ["PYTEST_XDIST_WORKER"])
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy
 from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
@@ -25,6 +33,36 @@ QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05, deadline=10.0, patienc
 
 FIRST_CHAT = 1_700_000_000
 """Near this moment, in November 2023, the first chat of the tests' sandboxes was created."""
+
+
+SERVERS = {"sandbox", "redis_server", "s3", "run_python"}
+"""Fixtures that start servers or processes."""
+
+LIBRARIES = {"airflow_process", "redis_server", "signal", "socket", "subprocess", "threading", "time"}
+"""Modules that only tests import which start processes or threads, listen, or wait."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark unit tests as ``fast``, and put the longest modules first, so that no worker ends late."""
+    heavy = {module: _is_heavy(module) for module in {_module(item) for item in items}}
+    for item in items:
+        needs_servers = SERVERS.intersection(getattr(item, "fixturenames", ()))
+        if not (heavy[_module(item)] or needs_servers or item.get_closest_marker("slow")):
+            item.add_marker("fast")
+    items.sort(key=lambda item: not heavy[_module(item)])
+
+
+def _module(item: pytest.Item) -> ModuleType:
+    module: ModuleType = item.module  # type: ignore[attr-defined]
+    return module
+
+
+def _is_heavy(module: ModuleType) -> bool:
+    names = (
+        getattr(value, "__module__", None) or getattr(value, "__name__", None)
+        for value in vars(module).values()
+    )
+    return not LIBRARIES.isdisjoint(name for name in names if isinstance(name, str))
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +85,10 @@ def sandbox() -> Iterator[Callable[..., Sandbox]]:
             return stack.enter_context(Sandbox(**{"rate_limit": None, "now": now, **settings}))
 
         yield start
+        # A failed listing leaves requests under way; they end before the sandbox stops beneath them.
+        for thread in threading.enumerate():
+            if thread.name.startswith("helpcrunch-page"):
+                thread.join(10)
 
 
 @pytest.fixture

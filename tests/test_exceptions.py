@@ -45,6 +45,8 @@ from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
+pytestmark = pytest.mark.older
+
 CONNECTION = "AIRFLOW_CONN_HELPCRUNCH_DEFAULT"
 KEY = "hc/5fQ8wZ1nB+7xK3mT9vR2cL6yD4pS0gH=="
 TWICE = RetryPolicy(max_attempts=2, first_pause=0.01, patience=2.0)

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.older
+
 CLONE = Path(__file__).resolve().parents[1]
 WITHOUT_REDIS = "import sys; sys.modules['redis'] = None\n"
 

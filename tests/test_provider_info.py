@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
-import os
 import pkgutil
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,11 +16,14 @@ import airflow
 import jsonschema
 import pytest
 from airflow.triggers.base import BaseTrigger
+from airflow_process import run
 
 import airflow_provider_helpcrunch
 from airflow_provider_helpcrunch._airflow import BaseHook, BaseOperator
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 from airflow_provider_helpcrunch.hooks import connection_form
+
+pytestmark = pytest.mark.older
 
 DISTRIBUTION = "airflow-provider-helpcrunch"
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
@@ -65,18 +66,7 @@ def offers(module: str, base: type) -> bool:
 
 def run_python(code: str, home: Path) -> str:
     """Run ``code`` in a process of its own, on an Airflow that has nothing yet; return what it prints last."""
-    env = {
-        **os.environ,
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd=home, capture_output=True, text=True, timeout=180
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().splitlines()[-1]
+    return run(code, home, AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True").strip().splitlines()[-1]
 
 
 class TestMetadata:
@@ -182,6 +172,7 @@ class TestForm:
 
 
 class TestFormAsShown:
+    @pytest.mark.long
     @airflow_3_only
     def test_airflow_3_api(self, tmp_path: Path) -> None:
         if AIRFLOW_VERSION == (3, 0) and find_spec("wtforms") is None:
@@ -217,8 +208,6 @@ class TestFormAsShown:
 
 ASK_API = """
 import json
-from airflow.utils.db import initdb
-initdb()
 from airflow.api_fastapi.app import create_app
 from fastapi.testclient import TestClient
 client = TestClient(create_app())

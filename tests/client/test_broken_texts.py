@@ -17,6 +17,8 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, He
 from airflow_provider_helpcrunch.schema import AGENTS
 from airflow_provider_helpcrunch.storage import Target
 
+pytestmark = pytest.mark.older
+
 Connect = Callable[..., HelpCrunchClient]
 
 BROKEN: dict[str, tuple[bytes, str]] = {

@@ -12,6 +12,8 @@ from answering_server import AnsweringServer, Asked
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchResponseError
 
+pytestmark = pytest.mark.slow
+
 Connect = Callable[..., HelpCrunchClient]
 Rows = list[dict[str, Any]]
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from airflow_process import add_database
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,8 +18,9 @@ def dags_folder():
 
 @pytest.fixture(scope="module")
 def run_python(dags_folder, tmp_path_factory):
-    """Run ``python`` in a new process, on an Airflow home of its own without any connection; return what it printed."""
+    """Run ``python`` in a new process, on an Airflow of its own without any connection; return what it prints."""
     home = tmp_path_factory.mktemp("airflow")
+    add_database(home)
     own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     # Airflow is large: compiling it anew takes each process several seconds.
     own.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -22,7 +22,6 @@ def found(dags_folder, run_python, tmp_path_factory):
         block for block in re.findall(r"```python\n(.*?)```", page, re.S) if '"helpcrunch_chats"' in block
     )
     (folder / "documented.py").write_text(code if AIRFLOW_3 else code.replace("airflow.sdk", "airflow"))
-    run_python("-m", "airflow", "db", "migrate")
     with Sandbox() as sandbox:
         run_python(
             *("-m", "airflow", "dags", "test", "helpcrunch_chats"),

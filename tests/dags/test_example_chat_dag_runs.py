@@ -67,7 +67,6 @@ def runs(account, before, refused, output, run_python, tmp_path_factory):
         "plan_dry": (OWN_PLAN, {"department": DEPARTMENT, **base}),
         "plan": (OWN_PLAN, {"department": DEPARTMENT, "dry_run": False, **base}),
     }
-    run_python("-m", "airflow", "db", "migrate")
     printed = run_python(
         PROGRAM,
         result,

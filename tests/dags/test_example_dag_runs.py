@@ -10,6 +10,8 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.long
+
 TO_FILE = "example_helpcrunch_agents_to_object_storage"
 TO_XCOM = "example_helpcrunch_agents_to_xcom"
 PROGRAM = Path(__file__).with_name("run_example_dags.py")
@@ -29,7 +31,6 @@ def output(tmp_path_factory):
 @pytest.fixture(scope="module")
 def runs(account, output, run_python, tmp_path_factory):
     result = tmp_path_factory.mktemp("result") / "runs.json"
-    run_python("-m", "airflow", "db", "migrate")
     run_python(
         PROGRAM,
         result,

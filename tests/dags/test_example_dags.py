@@ -13,6 +13,8 @@ from airflow.models import DagBag
 
 from airflow_provider_helpcrunch._airflow import BaseHook
 
+pytestmark = pytest.mark.older
+
 AGENT_LEAVES = "example_helpcrunch_agent_leaves"
 TO_FILE = "example_helpcrunch_agents_to_object_storage"
 TO_XCOM = "example_helpcrunch_agents_to_xcom"

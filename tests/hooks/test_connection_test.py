@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import airflow
 import pytest
+from airflow_process import run
 
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
@@ -213,21 +211,17 @@ def test_tests_the_connection_as_it_is_now(sandbox: StartSandbox, connection: Se
     assert (len(server.journal), len(other.journal)) == (2, 1)
 
 
-def run(code: str, home: Path, *arguments: str) -> str:
+def said_by(code: str, home: Path, *arguments: str) -> str:
     """Run Python in a process of its own, on an Airflow that has nothing yet, and return what it prints."""
-    env = {
-        **os.environ,
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-    }
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
-    assert KEY not in done.stdout + done.stderr
-    return done.stdout
+    said = run(
+        code,
+        home,
+        *arguments,
+        AIRFLOW__CORE__TEST_CONNECTION="Enabled",
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True",
+    )
+    assert KEY not in said
+    return said
 
 
 # Two runs of one command in one process: loading Airflow takes longer than all else.
@@ -245,7 +239,7 @@ for connection in sys.argv[1:]:
 def test_airflow_command_line(sandbox: StartSandbox, tmp_path: Path) -> None:
     server, other = sandbox(key=KEY), sandbox(key="another-key")
     wrong = json.dumps({"conn_type": "helpcrunch", "password": KEY, "host": other.url})
-    said = " ".join(run(COMMAND_LINE, tmp_path, server.connection(), wrong).split())
+    said = " ".join(said_by(COMMAND_LINE, tmp_path, server.connection(), wrong).split())
     success, _, failure = said.partition("Connection success!")
     assert "failed" not in success
     assert "Connection failed!" in failure
@@ -256,10 +250,6 @@ def test_airflow_command_line(sandbox: StartSandbox, tmp_path: Path) -> None:
 ASK_API = """
 import json, sys
 from airflow.api_fastapi.app import create_app
-from airflow.models import Base, import_all_models
-from airflow.settings import engine
-import_all_models()
-Base.metadata.create_all(engine)
 from fastapi.testclient import TestClient
 client = TestClient(create_app(apps="core"))
 token = client.get("/auth/token").json()["access_token"]
@@ -269,11 +259,12 @@ print(json.dumps([answer.status_code, answer.json()]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not AIRFLOW_3, reason="the button of Airflow 3's connection form")
 def test_airflow_form(sandbox: StartSandbox, tmp_path: Path) -> None:
     server = sandbox(key=KEY)
     fields = {"password": KEY, "host": server.url, "extra": '{"read_timeout": null}'}
-    status, answer = json.loads(run(ASK_API, tmp_path, json.dumps(fields)).strip().splitlines()[-1])
+    status, answer = json.loads(said_by(ASK_API, tmp_path, json.dumps(fields)).strip().splitlines()[-1])
     assert (status, answer["status"]) == (200, True)
     assert "HelpCrunch knows this key" in answer["message"]
     assert [request.path for request in server.journal] == ["/v1/organization"]

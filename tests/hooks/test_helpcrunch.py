@@ -16,6 +16,8 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError,
 from airflow_provider_helpcrunch.hooks.helpcrunch import EXTRAS, HelpCrunchHook
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.older
+
 CONNECTION = "AIRFLOW_CONN_HELPCRUNCH_DEFAULT"
 DEFAULT_URL = "https://api.helpcrunch.com/v1"
 

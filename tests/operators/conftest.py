@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,15 +46,6 @@ def task_log(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[str]]:
         return log.lines
 
     return watch
-
-
-@pytest.fixture(autouse=True)
-def requests_end(sandbox: object) -> Iterator[None]:
-    """Wait for requests that a failed listing left under way, before the sandbox stops beneath them."""
-    yield
-    for thread in threading.enumerate():
-        if thread.name.startswith("helpcrunch-page"):
-            thread.join(10)
 
 
 @pytest.fixture

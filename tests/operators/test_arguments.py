@@ -25,6 +25,8 @@ from airflow_provider_helpcrunch.operators.chats import (
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.older
+
 ALL = {"helpcrunch_conn_id", "patience"}
 LISTS = ALL | {"output_path", "file_format", "page_size", "max_xcom_bytes"}
 BULK = ALL | {"report_path", "report_format", "on_error", "max_xcom_bytes"}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow_names import DAG
 
+from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.operators.chats import (
     ListChatsOperator,
@@ -384,6 +385,9 @@ class Lazy(Sequence[Any]):
     def __init__(self, *values: Any) -> None:
         self._values = values
 
+    def __repr__(self) -> str:
+        return f"Lazy{self._values}"
+
     def __len__(self) -> int:
         return len(self._values)
 
@@ -413,6 +417,11 @@ SPELLINGS = [
 ]
 
 
+def spelling(given: object) -> str:
+    """Name a case the same in every process: an iterator's own representation holds its address."""
+    return "iterator" if isinstance(given, Iterator) else repr(given)
+
+
 def account(sandbox: StartSandbox, connection: SetConnection) -> Sandbox:
     """Serve an account where 1001 and 1002 have three open chats each, 1003 and 1004 none, and two are nobody's."""
     server = sandbox(agents=4, chats=0)
@@ -433,7 +442,7 @@ def moved(**arguments: Any) -> Any:
 
 
 class TestRightAgents:
-    @pytest.mark.parametrize("given", SPELLINGS, ids=repr)
+    @pytest.mark.parametrize("given", SPELLINGS, ids=spelling)
     def test_two_sources(self, given: Any, sandbox: StartSandbox, connection: SetConnection) -> None:
         server = account(sandbox, connection)
         assert moved(from_agents=given)["changed"] == 6
@@ -456,7 +465,7 @@ class TestRightAgents:
         moved(from_agents="1001, unassigned")
         assert spread(server) == {1001: 0, 1002: 3, 1003: 3, 1004: 2, None: 0}
 
-    @pytest.mark.parametrize("given", SPELLINGS[:-3], ids=repr)
+    @pytest.mark.parametrize("given", SPELLINGS[:-3], ids=spelling)
     def test_two_targets(self, given: Any, sandbox: StartSandbox, connection: SetConnection) -> None:
         server = account(sandbox, connection)
         moved(from_agents=None, to_agents=given)
@@ -499,6 +508,7 @@ class TestRightWords:
         assert moved(dry_run=given)["changed"] == 6
         assert len(server.writes()) == 6
 
+    @pytest.mark.skipif(not hasattr(BaseOperator, "dry_run"), reason="Airflow 3.0 has no such method")
     def test_airflows_own_method_is_left_alone(self) -> None:
         operator: Any = ReassignChatsOperator(task_id="move", from_agents=1, to_agents=2, dry_run="True")
         assert callable(operator.dry_run)

@@ -125,30 +125,42 @@ def test_survives_a_deep_copy(operator: Any) -> None:
     assert "hook" not in vars(task)
 
 
-@pytest.mark.parametrize("default", ["True", "False", None])
-def test_airflows_default_decides_who_is_deferrable(default: str | None, tmp_path: Path) -> None:
-    code = """
-from airflow_provider_helpcrunch.operators.chats import (
-    ReassignChatsOperator, UpdateChatAssigneeOperator, UpdateChatsOperator
-)
+# A fork for each default: they are read when the operators are imported, and to import Airflow takes most of the time.
+DEFAULTS = """
+import os
+import airflow_provider_helpcrunch._airflow
 
-tasks = [
-    ReassignChatsOperator(task_id="a", from_agents=1, to_agents=2),
-    UpdateChatsOperator(task_id="b", plan=[]),
-    UpdateChatAssigneeOperator(task_id="c", chat_id=1, assignee_id=2),
-]
-print("default:", {task.deferrable for task in tasks})
-tasks = [
-    ReassignChatsOperator(task_id="d", from_agents=1, to_agents=2, deferrable=False),
-    UpdateChatsOperator(task_id="e", plan=[], deferrable=False),
-    UpdateChatAssigneeOperator(task_id="f", chat_id=1, assignee_id=2, deferrable=False),
-]
-print("given:", {task.deferrable for task in tasks})
+for default in ("True", "False", None):
+    if os.fork():
+        os.wait()
+        continue
+    if default is not None:
+        os.environ["AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"] = default
+    from airflow_provider_helpcrunch.operators.chats import (
+        ReassignChatsOperator, UpdateChatAssigneeOperator, UpdateChatsOperator
+    )
+
+    tasks = [
+        ReassignChatsOperator(task_id="a", from_agents=1, to_agents=2),
+        UpdateChatsOperator(task_id="b", plan=[]),
+        UpdateChatAssigneeOperator(task_id="c", chat_id=1, assignee_id=2),
+    ]
+    print(f"default {default}:", {task.deferrable for task in tasks})
+    tasks = [
+        ReassignChatsOperator(task_id="d", from_agents=1, to_agents=2, deferrable=False),
+        UpdateChatsOperator(task_id="e", plan=[], deferrable=False),
+        UpdateChatAssigneeOperator(task_id="f", chat_id=1, assignee_id=2, deferrable=False),
+    ]
+    print(f"given {default}:", {task.deferrable for task in tasks}, flush=True)
+    os._exit(0)
 """
-    env = {} if default is None else {"AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": default}
-    output = run(code, tmp_path, **env)
-    assert f"default: {{{default or 'False'}}}" in output
-    assert "given: {False}" in output
+
+
+def test_airflows_default_decides_who_is_deferrable(tmp_path: Path) -> None:
+    output = run(DEFAULTS, tmp_path)
+    for default in ("True", "False", None):
+        assert f"default {default}: {{{default or 'False'}}}" in output
+        assert f"given {default}: {{False}}" in output
 
 
 RUN = """
@@ -302,9 +314,6 @@ with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1), params=PARAMS) a
     ListAgentsOperator(task_id="broken_server", helpcrunch_conn_id="broken_server", **retry)
 
 if __name__ == "__main__":
-    from airflow.utils.db import initdb
-
-    initdb()
     if os.environ["LINE"] == "2":
         dag.sync_to_db()  # which makes the asset known
     dag.test()

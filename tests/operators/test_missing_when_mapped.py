@@ -54,9 +54,6 @@ with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     )
 
 if __name__ == "__main__":
-    from airflow.utils.db import initdb
-
-    initdb()
     run = dag.test()
     states = {f"{t.task_id}[{t.map_index}]": str(t.state) for t in run.get_task_instances()}
     print("states:" + json.dumps(states))

@@ -29,9 +29,6 @@ with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
             )
 
 if __name__ == "__main__":
-    from airflow.utils.db import initdb
-
-    initdb()
     run = dag.test()
     for task in run.get_task_instances():
         print("state:", task.task_id, str(task.state))

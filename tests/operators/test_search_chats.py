@@ -23,6 +23,8 @@ from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.schema import CHATS
 from airflow_provider_helpcrunch.storage import read_records
 
+pytestmark = pytest.mark.older
+
 try:
     from airflow.sdk.execution_time import macros
 except ImportError:  # Airflow 2
@@ -100,7 +102,6 @@ class TestFound:
             ('["on hold", "new"]', {"onhold", "new"}),
             ({"pending", "empty"}, {"pending", "empty"}),
         ],
-        ids=repr,
     )
     @pytest.mark.parametrize("on_hold", ["onhold", "on hold", "on-hold"])
     def test_with_a_status_in_any_spelling(

@@ -29,6 +29,8 @@ from airflow.sdk.execution_time import context as airflow_context
 if not hasattr(airflow_context, "TaskStateStoreAccessor"):
     pytest.skip("this Airflow has no state store", allow_module_level=True)
 
+pytestmark = pytest.mark.long
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PATIENCE = 240
 CHANGES = 200

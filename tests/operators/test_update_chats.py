@@ -37,6 +37,8 @@ from airflow_provider_helpcrunch.rate_limit import limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
+pytestmark = pytest.mark.older
+
 SetConnection = Callable[..., None]
 StartSandbox = Callable[..., Sandbox]
 TaskLog = Callable[[Any], list[str]]

@@ -17,6 +17,8 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.schema import AGENTS, Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
+pytestmark = pytest.mark.older
+
 EXPECTED = [{"id": "1", "name": "Kim"}, {"id": "2", "name": None}, {"id": "3", "name": "Zoë; x, y"}]
 PLAIN = 'id,name\r\n1,Kim\r\n2,\r\n3,"Zoë; x, y"\r\n'
 

@@ -13,6 +13,8 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.schema import Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
+pytestmark = pytest.mark.older
+
 SECRET = "kim@mail.example"
 
 

@@ -11,6 +11,8 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.schema import AGENTS, Table
 from airflow_provider_helpcrunch.storage import Target, read_records
 
+pytestmark = pytest.mark.older
+
 FORMATS = [
     *(f"{kind}{end}" for kind in ("jsonl", "json", "csv") for end in ("", ".gz", ".zst")),
     "parquet",

@@ -141,9 +141,6 @@ with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     keep(moved.output, closed.output)
 
 if __name__ == "__main__":
-    from airflow.utils.db import initdb
-
-    initdb()
     run = dag.test()
     with open(f"{HERE}/state.json", "w") as file:
         json.dump(str(run.state), file)

@@ -174,7 +174,9 @@ def written(line: Line) -> list[int | None]:
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["carried", "in the state store"])
-@pytest.mark.parametrize(("chats", "stay"), [(1, 2), (1000, 120), (20_000, 500)])
+@pytest.mark.parametrize(
+    ("chats", "stay"), [(1, 2), (1000, 120), pytest.param(20_000, 500, marks=pytest.mark.long)]
+)
 def test_a_reassignment(chats: int, stay: int, stored: bool, line: Start) -> None:
     account = line(stay)
     moved = [chat["id"] for chat in account.server.insert_chats(chats, assignee=LEAVER)]

@@ -63,9 +63,7 @@ RUN = """
 import json, sqlite3, sys
 import airflow
 from airflow.models import DagBag
-from airflow.utils.db import initdb
 
-initdb()
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 found = DagBag()
 assert not found.import_errors, found.import_errors

@@ -24,6 +24,8 @@ from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
+pytestmark = pytest.mark.older
+
 StartAccount = Callable[..., Sandbox]
 Reassign = Callable[..., dict[str, Any]]
 TaskLog = Callable[[Any], list[str]]
