@@ -20,9 +20,9 @@ Why that suffices, for any order that is stable:
 The end is harder than it looks, because a total proves nothing by itself. Some servers send the length of the page, or
 the offset plus that; a search engine stops counting at 10,000; and a total may be counted a moment before the rows are
 selected. So a page ends the list at once only where two things agree: it is shorter than a full page, and its total,
-which never changed in this run, says that nothing follows. In every other case one request behind the page decides:
-where that finds nothing, the list ends. An empty page in the place of the first one is looked behind like any other,
-which sends the same request again.
+which never changed in this run, says that nothing follows. In every other case one more request decides, which
+overlaps with the page: where it is short and holds nothing new, the list ends. An empty page in the place of the first one is
+looked behind like any other, which sends the same request again.
 """
 
 from __future__ import annotations
@@ -248,10 +248,7 @@ class Cursor:
             return True
         if not (says_end or is_barren):
             return False
-        behind = probe(page.end, self.limit)
-        self.note_total(behind)
-        # Rows that came in front push the last known record back. No more stands behind it then either.
-        if not behind.ids or (not self._is_full(behind) and self._says_end(behind)):
+        if self._nothing_follows(page, probe):
             return True
         self._growth += says_end
         self._barren += is_barren and not says_end
@@ -259,6 +256,23 @@ class Cursor:
             msg = f"HelpCrunch sends too few {self._noun} a page to join pages safely; giving up at offset {page.end}."
             raise HelpCrunchPaginationError(msg)
         return False
+
+    def _nothing_follows(self, page: Page, probe: Probe) -> bool:
+        """
+        Look behind a page. One request.
+
+        It begins in the middle of the page, for it must join like any other page: were it to begin behind the page,
+        rows deleted in front since that was read would have moved those that follow out of its sight. Only where pages
+        cannot overlap, because the server sends one record at a time or the list is empty, does it begin behind.
+        """
+        if page.size < 2 or not page.ids:
+            behind = probe(page.end, self.limit)
+            self.note_total(behind)
+            # The same again is a list of one record from a server without paging (the older documentation).
+            return not behind.ids or (behind.ids == page.ids and behind.total is None)
+        behind = probe(page.offset + (len(page) + 1) // 2, self.limit)
+        self.note_total(behind)
+        return bool(behind.ids) and self.known.issuperset(behind.ids) and not self._is_full(behind)
 
     def _is_full(self, page: Page) -> bool:
         """Say whether the server may have cut the page off: some send less than they are asked for."""
