@@ -56,7 +56,8 @@ bench: $(ENV3)/.stamp ## measure against the alternatives, each installed into a
 
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 # One worker more than processors, as some tests wait; ARGS="-n 0" runs them in one process, as a debugger needs it.
-PYTEST := bin/python -m pytest --numprocesses $(shell expr $(PROCESSORS) + 1) --dist loadfile --no-loadscope-reorder
+WORKERS ?= $(shell expr $(PROCESSORS) + 1)
+PYTEST := bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 ALL := -m "not packaging and not distributed"
 
 .PHONY: test

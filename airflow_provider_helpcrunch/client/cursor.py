@@ -21,8 +21,8 @@ The end is harder than it looks, because a total proves nothing by itself. Some 
 the offset plus that; a search engine stops counting at 10,000; and a total may be counted a moment before the rows are
 selected. So a page ends the list at once only where two things agree: it is shorter than a full page, and its total,
 which never changed in this run, says that nothing follows. In every other case one more request decides, which
-overlaps with the page: where it is short and holds nothing new, the list ends. An empty page in the place of the first one is
-looked behind like any other, which sends the same request again.
+overlaps with the page: where it is short and holds nothing new, the list ends. An empty page in the place of the first
+one is looked behind like any other, which sends the same request again.
 """
 
 from __future__ import annotations

