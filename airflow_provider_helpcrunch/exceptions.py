@@ -1,5 +1,5 @@
 """
-Everything this package raises on purpose.
+Exceptions of this package.
 
 ::
 
@@ -9,7 +9,7 @@ Everything this package raises on purpose.
     │   ├── HelpCrunchBadRequestError (!)  400 and other 4xx: the request itself is wrong
     │   ├── HelpCrunchAuthError       (!)  401, 403: the API key is wrong
     │   ├── HelpCrunchNotFoundError   (!)  404
-    │   ├── HelpCrunchRateLimitError       429, or the shared budget stayed spent, until patience ran out
+    │   ├── HelpCrunchRateLimitError       429, or no permit was free, until patience ran out
     │   └── HelpCrunchServerError          5xx until the retries ran out
     ├── HelpCrunchConnectionError          no complete answer: name not found, refused, reset, cut short, timed out
     ├── HelpCrunchResponseError            status 200, but not what the API documents: HTML, no JSON, no records
@@ -17,7 +17,7 @@ Everything this package raises on purpose.
     ├── HelpCrunchPartialError             some chats could not be changed; all others were
     │   └── HelpCrunchRefusedError    (!)  … because HelpCrunch refused every one of these (400, 404)
     ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be promised
-    ├── HelpCrunchBudgetStoreError         the store of the shared request budget cannot be used
+    ├── HelpCrunchBudgetStoreError         the store of the shared rate limit cannot be used
     ├── HelpCrunchXComSizeError       (!)  the result is too large for XCom; the message names ``output_path``
     ├── HelpCrunchXComTextError       (!)  a text of the result cannot go to XCom; the message names ``output_path``
     └── HelpCrunchStorageError             an object could not be read or written
@@ -81,7 +81,7 @@ class HelpCrunchApiError(HelpCrunchError):
     HelpCrunch answered with an error status.
 
     :param message: what happened, in one sentence
-    :param status_code: HTTP status, or ``None`` when the request was never sent (the budget stayed spent)
+    :param status_code: HTTP status, or ``None`` when the request was never sent (no permit was free)
     :param errors: every element of the body's ``errors``, in order; empty when the body had none
     :param method: HTTP method of the request
     :param path: path of the request below the base URL, such as ``/agents``
@@ -121,7 +121,7 @@ class HelpCrunchNotFoundError(HelpCrunchApiError, AirflowFailException):
 
 class HelpCrunchRateLimitError(HelpCrunchApiError):
     """
-    No request could be made within the patience given: 429 again and again, or the budget stayed spent.
+    No request could be made within the patience given: 429 again and again, or no permit was free.
 
     :param waited: seconds waited in all before giving up
     :param retry_after: seconds after which a request may pass, where that is known
@@ -204,7 +204,7 @@ class HelpCrunchPaginationError(HelpCrunchError):
 
 
 class HelpCrunchBudgetStoreError(HelpCrunchError):
-    """The store of the shared request budget cannot be used. Requests are never sent without it."""
+    """The store of the shared rate limit cannot be used. Requests are never sent without it."""
 
 
 class HelpCrunchXComSizeError(HelpCrunchError, AirflowFailException):

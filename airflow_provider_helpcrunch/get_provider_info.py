@@ -1,5 +1,5 @@
 """
-What Airflow is told about this package: connection form, hook, operators.
+Provider metadata for Airflow: connection form, hook, operators.
 
 The only place where the connection form is written. Airflow 3.2 and newer reads it here; for older versions
 :mod:`airflow_provider_helpcrunch.hooks.connection_form` derives the hook's two form methods from it.
@@ -49,7 +49,7 @@ _EXTRA_FIELDS: dict[str, Any] = {
         "schema": {"type": ["string", "null"], "examples": ["redis_default"]},
     },
     "rate_limit_on_failure": {
-        "label": "While Redis is away",
+        "label": "While Redis is unreachable",
         "description": (
             "What requests do while Redis does not answer: wait, as long as the task's patience lasts, or fail at "
             "once. They are never sent uncounted. Empty: wait."

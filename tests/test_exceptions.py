@@ -158,7 +158,7 @@ def test_a_spent_budget_has_no_status(sandbox: StartSandbox, client: Connect) ->
     server = sandbox()
     connected = client(server, limit=1, period=60.0, retry=TWICE)
     connected.get_organization()
-    with pytest.raises(HelpCrunchRateLimitError, match="budget of 1 requests a minute is spent") as caught:
+    with pytest.raises(HelpCrunchRateLimitError, match="limit of 1 requests a minute is used up") as caught:
         connected.get_organization()
     assert (caught.value.status_code, caught.value.attempts, caught.value.path) == (None, 0, "/organization")
     assert len(server.journal) == 1

@@ -230,7 +230,7 @@ class Drain:
             latest = self._results.latest(number, "assignee")
             if latest is not None and self._selection.concerns(chat):
                 error = (
-                    "HelpCrunch said that it was moved, but the chat is still where it was: not applied, or reverted "
+                    "HelpCrunch confirmed the move, but the chat is still where it was: not applied, or reverted "
                     "by somebody."
                 )
                 self.error = HelpCrunchUnconfirmedError(f"Chat {number}: {error}")

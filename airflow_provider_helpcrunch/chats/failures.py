@@ -56,5 +56,5 @@ def was_applied(
     try:
         return shows(client.get_chat(chat))
     except HelpCrunchError as second:
-        log.warning("Whether chat %d was changed could not be determined: %s", chat, second)
+        log.warning("Could not find out whether chat %d was changed: %s", chat, second)
         return False

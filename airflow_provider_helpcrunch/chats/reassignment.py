@@ -181,7 +181,7 @@ class ReassignmentRun:
         msg = (
             f"from_agents names {', '.join(map(str, missing[:20]))}{rest}, but the account has no such agent, and "
             "nothing assigned to them was found. Correct the id; or, where an agent who has left may have no chats "
-            "any more, set allow_unknown_agents=True. Chats of other agents are not concerned by this."
+            "any more, set allow_unknown_agents=True. Chats of the other agents are not affected."
         )
         raise HelpCrunchConfigurationError(msg)
 

@@ -58,7 +58,7 @@ class Recipients:
         try:
             return choose(self._strategy, chat, self._candidates() or self.loads)
         except NoSuchAgentError as error:
-            msg = f"The strategy is wrong: {error}. Chats that were moved before stay where they are."
+            msg = f"The strategy failed: {error}. Chats that were already moved stay moved."
             raise HelpCrunchConfigurationError(msg) from None
 
     def _candidates(self) -> dict[int, int]:
@@ -94,8 +94,8 @@ class Recipients:
         has_left = (told or len(blamed) == SUSPICIOUS) and not _is_there(client, agent)
         if not has_left and not (len(blamed) > SUSPICIOUS and self._others_got[agent] >= ENOUGH):
             return []
-        why = "has left the account" if has_left else "is refused, while others get theirs"
-        log.warning("Agent %d %s, and gets no more chats from here.", agent, why)
+        why = "has left the account" if has_left else "is refused while others are accepted"
+        log.warning("Agent %d %s, and gets no more chats.", agent, why)
         del self.loads[agent]
         return self._refused.pop(agent)
 
@@ -104,7 +104,7 @@ def _is_there(client: HelpCrunchClient, agent: int) -> bool:
     try:
         return any(found["id"] == agent for found in client.iter_agents())
     except HelpCrunchError as error:
-        log.warning("Whether agent %d is still there could not be found out: %s", agent, error)
+        log.warning("Could not find out whether agent %d still exists: %s", agent, error)
         return True
 
 
@@ -116,7 +116,7 @@ def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[i
 
     :param client: the account. One request for each 100 agents of the account; none where no agent is meant
     :param agents: ids; ``None`` among them is nobody
-    :raises HelpCrunchRateLimitError: the budget is spent
+    :raises HelpCrunchRateLimitError: no request is allowed
     """
     if not any(agent is not None for agent in agents):
         return {}
@@ -127,7 +127,7 @@ def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[i
     except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError):
         raise
     except HelpCrunchError as error:
-        log.warning("The names of the agents could not be read, so the report has ids alone: %s", error)
+        log.warning("The names of the agents could not be read, so the report has only ids: %s", error)
         return {}
 
 

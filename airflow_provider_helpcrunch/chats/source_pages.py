@@ -91,7 +91,7 @@ class SourcePages:
         :raises HelpCrunchPaginationError: the pages cannot hold all chats
         """
         if self._at.narrow and self._at.fresh and not page.ids and not self._is_honest(client):
-            self._widen("HelpCrunch does not find by status what it should")
+            self._widen("HelpCrunch's search by status misses chats")
             return True
         self._at.fresh = False
         left = page.without(set(page.ids).difference(staying))
@@ -153,7 +153,7 @@ class SourcePages:
         return page
 
     def _widen(self, why: str) -> None:
-        log.warning("Closed chats are read too, since they cannot be left out: %s", why)
+        log.warning("Reading closed chats too, because they cannot be excluded: %s", why)
         self._at.narrow = self._at.may_narrow = False
         self.restart()
 

@@ -148,12 +148,12 @@ class HelpCrunchClient:
         self.close()
 
     def close(self) -> None:
-        """Close connections and the budget's store. The client cannot be used afterwards."""
+        """Close the connections and the rate limit store. The client cannot be used afterwards."""
         self._transport.close()
 
     @property
     def usage(self) -> Usage:
-        """Requests, retries and seconds waited for the budget, so far."""
+        """Requests, retries and seconds waited for permits, so far."""
         return self._transport.usage
 
     @property

@@ -206,5 +206,5 @@ def root_of(error: BaseException) -> BaseException:
 def why(error: BaseException) -> str:
     """Say what failed, without a word of what the server sent."""
     root = root_of(error)
-    text = "this is no HTTP answer" if isinstance(root, http.client.BadStatusLine) else str(root)
+    text = "not an HTTP response" if isinstance(root, http.client.BadStatusLine) else str(root)
     return f"{type(error).__name__}: {text}"

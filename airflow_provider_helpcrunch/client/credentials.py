@@ -58,7 +58,7 @@ def check_base_url(base_url: str) -> str:
     """
     Return the API's address in its one canonical spelling; a bare host gets ``https://`` and ``/v1``.
 
-    The address names the account's request budget, so two spellings of it must not become two budgets.
+    The address names the account's rate limiter, so two spellings of it must not become two limiters.
 
     :param base_url: the address, such as ``https://api.helpcrunch.com/v1``
     :return: the address in lower case up to the path, without default port, trailing dot and superfluous slashes
@@ -86,7 +86,7 @@ def check_base_url(base_url: str) -> str:
         msg = f"The API URL must look like {DEFAULT_BASE_URL}, without user name, query or fragment."
         raise HelpCrunchConfigurationError(msg)
     if parts.scheme == "http" and not is_loopback(parts.geturl()):
-        msg = "The API URL must begin with https://, or the key would travel unencrypted (http is for 127.0.0.1 alone)."
+        msg = "The API URL must begin with https://, or the key would travel unencrypted (http is only for 127.0.0.1)."
         raise HelpCrunchConfigurationError(msg)
     return f"{parts.scheme}://{_canonical_host(parts)}{_canonical_path(parts.path) or '/v1'}"
 

@@ -197,13 +197,13 @@ class Cursor:
         """
         if self._totals == {end} and found < end:
             msg = (
-                f"HelpCrunch says throughout that there are {end} {self._noun}, but its pages held {found} "
-                "different ones: their order changed meanwhile, so completeness cannot be promised."
+                f"HelpCrunch reported {end} {self._noun} throughout, but its pages held {found} "
+                "different ones: the order changed in between, so the listing may be incomplete."
             )
             raise HelpCrunchPaginationError(msg)
         if total in (None, end):
             return None
-        warning = f"HelpCrunch says that there are {total} {self._noun}, but the list ends after {end}."
+        warning = f"HelpCrunch reports {total} {self._noun}, but the list ends after {end}."
         log.warning("%s", warning)
         return warning
 
@@ -253,7 +253,10 @@ class Cursor:
         self._growth += says_end
         self._barren += is_barren and not says_end
         if self._barren > MOST_BARREN:
-            msg = f"HelpCrunch sends too few {self._noun} a page to join pages safely; giving up at offset {page.end}."
+            msg = (
+                f"HelpCrunch sends too few {self._noun} per page to join the pages safely; "
+                f"giving up at offset {page.end}."
+            )
             raise HelpCrunchPaginationError(msg)
         return False
 
@@ -300,5 +303,8 @@ class Cursor:
         self._steps_back = 1 if page.offset > self._furthest else self._steps_back + 1
         self._furthest = max(self._furthest, page.offset)
         if self._steps_back > MOST_STEPS_BACK:
-            msg = f"The {self._noun} vanish or move faster than they can be listed; giving up at offset {page.offset}."
+            msg = (
+                f"The {self._noun} disappear or move faster than they can be listed; "
+                f"giving up at offset {page.offset}."
+            )
             raise HelpCrunchPaginationError(msg)

@@ -60,6 +60,6 @@ def id_in(record: Mapping[str, Any], field: str) -> int | None:
     value = record.get(field)
     number = id_of(value)
     if number is None and (value is not None or field not in record):
-        msg = f"HelpCrunch sent record {id_of(record)} without a readable {field}, so what it is cannot be told."
+        msg = f"HelpCrunch sent record {id_of(record)} without a readable {field}."
         raise HelpCrunchResponseError(msg)
     return number

@@ -70,7 +70,9 @@ class Page:
         :raises HelpCrunchPaginationError: its total promises more
         """
         if not self.ids and self.total is not None and self.total > self.offset:
-            msg = f"The page at offset {self.offset} is empty, though there should be {self.total} {noun}."
+            msg = (
+                f"The page at offset {self.offset} is empty, although HelpCrunch reports {self.total} {noun}."
+            )
             raise HelpCrunchPaginationError(msg)
 
 

@@ -128,7 +128,7 @@ class Listing(Iterator[R], Generic[R]):
         for earlier in self._recent:
             places = [earlier[number] for number in page.ids if number in earlier]
             if places != sorted(places):
-                msg = "The order of the records changed while they were listed: completeness cannot be promised."
+                msg = "The order of the records changed while they were listed, so the listing may be incomplete."
                 raise HelpCrunchPaginationError(msg)
         self._recent.append({number: place for place, number in enumerate(page.ids)})
 
@@ -195,7 +195,9 @@ class ActivityListing(Iterator["Record"]):
             if newest is None or is_whole or (still and newest == until):
                 return self._check(end, total)
             until = newest
-        msg = f"New chats became active throughout {MOST_SWEEPS} readings of the latest ones; given up."
+        msg = (
+            f"New chats kept becoming active while the latest ones were read {MOST_SWEEPS} times; giving up."
+        )
         raise HelpCrunchPaginationError(msg)
 
     def _sweep(self, until: datetime) -> Iterator[Page]:
@@ -242,7 +244,7 @@ class ActivityListing(Iterator["Record"]):
         met = [number in known and self._stayed(chat) for number, chat, _ in rows]
         last = max((place for place, is_met in enumerate(met) if is_met), default=0)
         if any(at and newest and at <= newest and number not in known for number, _, at in rows[:last]):
-            msg = "The order of the chats changed while they were listed: completeness cannot be promised."
+            msg = "The order of the chats changed while they were listed, so the listing may be incomplete."
             raise HelpCrunchPaginationError(msg)
 
     def _new(self, page: Page) -> Iterator[Record]:
@@ -264,7 +266,7 @@ class ActivityListing(Iterator["Record"]):
     def _check(self, end: int | None, total: int | None) -> None:
         """Hold what was read against the end and the total that the first reading found."""
         if self._mute and not self._dated:
-            msg = "HelpCrunch tells of no chat when its last message was, so which are active is unknown."
+            msg = "HelpCrunch sent no chat with lastMessageAt, so active chats cannot be found."
             raise HelpCrunchResponseError(msg)
         if end is not None and (warning := self._cursor.check_count(len(self._seen), end, total)):
             self.warnings.append(warning)
@@ -292,7 +294,7 @@ def refuse_wrong_activity(page: Page) -> None:
     moments = moments_of(page)
     given = [chat.get("lastMessageAt") not in (None, "") for chat in page.records]
     if [at is not None for at in moments] != given:
-        msg = "HelpCrunch sent a chat whose lastMessageAt is no time in UNIX seconds."
+        msg = "HelpCrunch sent a chat whose lastMessageAt is not a time in UNIX seconds."
         raise HelpCrunchResponseError(msg)
     times = [at for at in moments if at]
     if any(later > earlier for earlier, later in itertools.pairwise(times)):

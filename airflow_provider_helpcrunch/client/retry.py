@@ -36,11 +36,11 @@ class RetryPolicy:
     """
     How often and how long one call is repeated.
 
-    Being refused for the rate limit is no fault: the budget waits it out, for as long as ``patience``.
+    A 429 is not a fault: the rate limiter waits it out, for as long as ``patience``.
 
     :param max_attempts: how often one request may meet a fault (network error, 5xx, unusable answer)
     :param deadline: seconds that failed attempts and the pauses after them may take together
-    :param patience: seconds that one call may wait for the budget and for 429s
+    :param patience: seconds that one call may wait for a permit and for 429s
     :param first_pause: seconds before the second attempt; doubles each time, with jitter
     :param longest_pause: seconds at most between two attempts
     """
@@ -146,7 +146,11 @@ class Attempts:
         refusals = self._refusals
         times = "once" if len(refusals) == 1 else f"{len(refusals)} times"
         waited = time.monotonic() - self._started
-        refused = f" This call was answered 429 {times} and waited {waited:.0f} s in all." if refusals else ""
+        refused = (
+            f" HelpCrunch answered 429 to this call {times}; it waited {waited:.0f} s in all."
+            if refusals
+            else ""
+        )
         return HelpCrunchRateLimitError(
             f"{method} {path}: {error}{refused}",
             waited=waited,

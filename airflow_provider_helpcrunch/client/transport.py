@@ -71,7 +71,7 @@ class Usage:
 
     :param requests: HTTP requests sent, repeated ones included
     :param retries: how many of them repeated an earlier one
-    :param budget_wait: seconds waited for the account's request budget
+    :param budget_wait: seconds waited for the account's rate limit
     """
 
     requests: int = 0
@@ -144,7 +144,7 @@ class Transport:
 
     @property
     def limit(self) -> int:
-        """Requests that the budget allows in a window."""
+        """Requests that the rate limiter allows in a window."""
         return self._limiter.limit
 
     def budget_wait(self, requests: int) -> float:
@@ -211,7 +211,7 @@ class Transport:
     def _check_open(self, method: str, path: str) -> None:
         if self._closed:
             msg = (
-                f"{method} {path}: the client is closed. Read a listing before its client or hook is closed."
+                f"{method} {path}: the client is closed. Read a listing before you close its client or hook."
             )
             raise HelpCrunchError(msg)
 
@@ -254,7 +254,7 @@ class Transport:
         if exchange.late:  # what was cut off may look like any error, or like an answer without a body
             problem = f"timed out: not complete after {exchange.seconds:.1f} s"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
-        msg = f"{method} {path}: no complete answer from HelpCrunch at {self._base_url} ({problem})."
+        msg = f"{method} {path}: no complete response from HelpCrunch at {self._base_url} ({problem})."
         raise HelpCrunchConnectionError(
             msg, method=method, path=path, attempts=attempts.sent, connected=connected
         )
@@ -293,7 +293,7 @@ class Transport:
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, HelpCrunchRateLimitError):
-            log.warning("%s All requests pause, then it is repeated.", error)
+            log.warning("%s Pausing all requests, then retrying.", error)
         else:
             log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)
 

@@ -51,7 +51,7 @@ def known_status(word: Any) -> str:
     """
     status = status_of(word)
     if not isinstance(status, str) or status not in STATUSES:
-        msg = f"{word!r} is no status of a chat; statuses are {', '.join(STATUSES)}."
+        msg = f"{word!r} is not a status of a chat; statuses are {', '.join(STATUSES)}."
         raise HelpCrunchConfigurationError(msg)
     return status
 

@@ -61,7 +61,7 @@ class HelpCrunchHook(BaseHook):
     :param helpcrunch_conn_id: the Airflow connection (``helpcrunch_default``): the API key is its password, its host
         overrides the API URL, and its extras are ``requests_per_minute``, ``rate_limit_store``,
         ``rate_limit_conn_id``, ``rate_limit_on_failure``, ``connect_timeout`` and ``read_timeout``
-    :param patience: seconds that one call may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that one call may wait for the account's rate limit and for 429s (600)
     """
 
     conn_name_attr = "helpcrunch_conn_id"

@@ -1,4 +1,4 @@
-"""An Airflow connection of type ``redis`` becomes a client that says where the request budget is kept."""
+"""An Airflow connection of type ``redis`` becomes a Redis client for the rate limit store."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _problem_of_extra(extra: Any) -> str | None:
     if not isinstance(extra, dict):
         return 'whose extra must be a JSON object, such as {"db": 1}'
     if extra.get("cluster"):
-        return "which is a Redis cluster; the budget needs a single Redis"
+        return "which is a Redis cluster; the rate limit store needs a single Redis"
     if not re.fullmatch(r"\d{1,4}", str(extra.get("db") or 0)):
         return "whose extra db must be the number of a database"
     if extra.get("ssl_cert_reqs") not in (None, "required", "optional", "none"):

@@ -33,7 +33,7 @@ class HelpCrunchOperator(BaseOperator):
     Base of all operators: the connection, and how long a request may wait.
 
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
     """
 
     template_fields: Sequence[str] = ("helpcrunch_conn_id", "patience")
@@ -182,7 +182,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
     :param file_format: the format where the suffix does not tell, such as ``jsonl.gz``
     :param page_size: records a request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
-    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
     """
 
     template_fields: Sequence[str] = (

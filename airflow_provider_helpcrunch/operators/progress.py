@@ -81,7 +81,7 @@ class Progress:
             yield record
 
     def _tell_until_over(self) -> None:
-        """Speak also while the listing waits, for the budget or for an answer: hence a thread."""
+        """Speak also while the listing waits, for a permit or for a response: hence a thread."""
         while not self._over.wait(EVERY):
             self._log.info(self._under_way())
 
@@ -108,5 +108,5 @@ class Progress:
             counts.insert(0, counted(self._listing.pages, "page"))
         if usage.retries:
             counts.append(counted(usage.retries, "retry", "retries"))
-        waited = f", waiting {usage.budget_wait:.1f} s of it for the request budget"
+        waited = f", {usage.budget_wait:.1f} s of it waiting for the rate limit"
         return f" ({', '.join(counts)}) in {took:.1f} s{waited if usage.budget_wait >= SHORTEST_WAIT else ''}"

@@ -131,7 +131,7 @@ class RateLimiter:
             while not isinstance(acquired := self._store.acquire(), int):
                 seconds = self._until_next_try(acquired, max_wait, time.monotonic() - started)
                 if not logged and (isinstance(acquired, Unreachable) or acquired.seconds >= LOG_WAITS_FROM):
-                    log.info("%s Waiting for %.0f s at most.", self._reason(acquired), max_wait)
+                    log.info("%s Waiting up to %.0f s.", self._reason(acquired), max_wait)
                     logged = True
                 self._wait(seconds + late * random.uniform(0.5, 1.0), cancelled)  # noqa: S311
                 late *= 0.8
@@ -192,15 +192,15 @@ class RateLimiter:
         if isinstance(refusal, Unreachable):
             return refusal.reason
         if refusal.paused:
-            return "HelpCrunch answered 429, so everyone who uses this account pauses."
+            return "HelpCrunch answered 429, so all requests of this account pause."
         if refusal.unknown:
-            return "The store of the request budget is new or lost its count, so that the last minute counts as spent."
-        return f"The account's budget of {self.limit} requests a minute is spent."
+            return "The rate limit store is new or lost its count, so the last minute counts as used."
+        return f"The account's limit of {self.limit} requests a minute is used up."
 
     def _longer_than_max_wait(self, refusal: Wait, waited: float) -> HelpCrunchRateLimitError:
         msg = (
             f"{self._reason(refusal)} A request may pass in {refusal.seconds:.0f} s at the earliest, which is longer "
-            f"than the patience left after {waited:.0f} s. Try later, or raise patience."
+            f"than the patience left after {waited:.0f} s. Try again later, or raise patience."
         )
         return HelpCrunchRateLimitError(msg, waited=waited, retry_after=refusal.seconds, status_code=None)
 
@@ -273,7 +273,7 @@ def _redis_store(where: SplitResult | Redis, name: str, limit: int, period: floa
     try:
         from airflow_provider_helpcrunch.rate_limit.redis import RedisStore, redis_at
     except AirflowOptionalProviderFeatureException as error:
-        msg = "A request budget in Redis needs: pip install 'airflow-provider-helpcrunch[redis]'"
+        msg = "A rate limit in Redis needs: pip install 'airflow-provider-helpcrunch[redis]'"
         raise HelpCrunchConfigurationError(msg) from error
     return RedisStore(redis_at(where) if isinstance(where, tuple) else where, name, limit, period)
 
@@ -283,7 +283,7 @@ def _default_directory() -> Path:
         temporary = tempfile.gettempdir()
     except FileNotFoundError as error:
         msg = (
-            "The request budget needs a temporary directory, and none can be written to. Set TMPDIR to one, or "
+            "The rate limit store needs a temporary directory, and none is writable. Set TMPDIR to one, or "
             "rate_limit_store on the connection to sqlite:///a/directory, redis://host:port/db or memory://."
         )
         raise HelpCrunchBudgetStoreError(msg) from error

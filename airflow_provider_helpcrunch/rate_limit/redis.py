@@ -229,9 +229,11 @@ class RedisStore:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         if not lasts(error):
-            return Unreachable(f"The request budget in {self._place} cannot be used ({error}).")
+            return Unreachable(f"The rate limit store {self._place} cannot be used ({error}).")
         advice = "Correct user, password, rights or database in the connection that rate_limit_conn_id names."
-        return Unreachable(f"{self._place} refuses the request budget ({error}). {advice}", lasting=True)
+        return Unreachable(
+            f"{self._place} refuses access to the rate limit store ({error}). {advice}", lasting=True
+        )
 
     @property
     def _place(self) -> str:

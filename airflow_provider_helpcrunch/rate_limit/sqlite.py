@@ -215,7 +215,7 @@ class SQLiteStore:
 
     def _cannot_be_used(self, error: Exception) -> str:
         return (
-            f"The request budget in {self._path} cannot be used ({error}). "
+            f"The rate limit store {self._path} cannot be used ({error}). "
             "Delete the file if it is damaged, or set rate_limit_store on the connection to a place that works."
         )
 
@@ -244,11 +244,11 @@ def private_directory(path: Path) -> Path:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_private = not path.is_symlink() and _is_private(path)
     except OSError as error:
-        msg = f"The directory {path} for the request budget cannot be made ({error}); set rate_limit_store to another."
+        msg = f"The rate limit store directory {path} cannot be created ({error}); set rate_limit_store to another."
         raise HelpCrunchBudgetStoreError(msg) from error
     if not is_private:
         msg = (
-            f"The directory {path} for the request budget must belong to this user alone (mode 0700, no link). "
+            f"Only this user may have access to the directory {path} of the rate limit store (mode 0700, not a link). "
             "Remove it or correct its mode, or set rate_limit_store on the connection to another directory."
         )
         raise HelpCrunchBudgetStoreError(msg)

@@ -48,7 +48,7 @@ def publish(spool: Spool, location: Location) -> None:
         reason = f"{type(exc).__name__}: {exc}"
         if (found := _what_stands_there(spool, location)) is None:
             log.warning(
-                "Publishing %s ended in an error, and yet the new object stands there, complete: %s",
+                "Publishing %s ended in an error, but the new object is there and complete: %s",
                 location.text,
                 reason,
             )

@@ -1,4 +1,4 @@
-"""Waiting for the account's request budget, without a worker slot."""
+"""Trigger that waits for the account's rate limit without a worker slot."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_a_record_that_is_missing_under_a_steady_total_is_loud_at_an_end_without
         return page
 
     with pytest.raises(
-        HelpCrunchPaginationError, match="throughout that there are 230 records, but its pages held 229"
+        HelpCrunchPaginationError, match="reported 230 records throughout, but its pages held 229"
     ):
         list(Listing(fetch, in_flight=1))
 
@@ -106,9 +106,7 @@ def test_a_record_that_is_missing_under_a_steady_total_is_loud_at_an_end_without
 def test_a_proven_end_that_contradicts_a_steady_total_is_a_warning(lie: int) -> None:
     got, listing = walk(229, lambda size, *_: size + lie)
     assert got == list(range(229))
-    assert listing.warnings == [
-        f"HelpCrunch says that there are {229 + lie} records, but the list ends after 229."
-    ]
+    assert listing.warnings == [f"HelpCrunch reports {229 + lie} records, but the list ends after 229."]
 
 
 # Over the wire, through every way of the client

@@ -39,7 +39,7 @@ def test_the_public_example_four_agents_under_a_total_of_five(sandbox: Start, cl
     account = sandbox(agents=4, total=1)
     listing = client(account).iter_agents()
     assert list(listing) == account.agents
-    assert listing.warnings == ["HelpCrunch says that there are 5 records, but the list ends after 4."]
+    assert listing.warnings == ["HelpCrunch reports 5 records, but the list ends after 4."]
 
 
 @pytest.mark.parametrize("total", ["missing", "zero", "string", "low", "high", "root", 1, -1])
@@ -95,7 +95,7 @@ def test_the_older_documentation_without_any_paging(size: int) -> None:
 
 def test_one_record_a_page_cannot_be_joined_and_is_loud(sandbox: Start, client: Connect) -> None:
     account = sandbox(agents=5, page_cap=1)
-    with pytest.raises(HelpCrunchPaginationError, match="too few records a page"):
+    with pytest.raises(HelpCrunchPaginationError, match="too few records per page"):
         client(account).list_agents()
 
 

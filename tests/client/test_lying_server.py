@@ -40,7 +40,7 @@ def test_pages_shrink_to_one_record_midway(told: bool, in_flight: int) -> None:
         rows = ids[offset : offset + (1 if offset > 300 else limit)]
         return rows, len(ids) if told else None
 
-    with pytest.raises(HelpCrunchPaginationError, match="too few records a page"):
+    with pytest.raises(HelpCrunchPaginationError, match="too few records per page"):
         listing(answer, in_flight=in_flight)
 
 
@@ -72,7 +72,7 @@ def test_a_record_that_moves_to_the_front_under_a_steady_total_is_missed_loudly(
         order = [700, *(number for number in ids if number != 700)] if request > 3 else ids
         return order[offset : offset + limit], len(ids)
 
-    with pytest.raises(HelpCrunchPaginationError, match="says throughout that there are 1000 records"):
+    with pytest.raises(HelpCrunchPaginationError, match="reported 1000 records throughout"):
         listing(answer, in_flight=in_flight)
 
 

@@ -159,7 +159,7 @@ def test_a_status_that_does_not_exist_is_refused_where_any_may_stand(word: Any) 
     with pytest.raises(HelpCrunchConfigurationError) as caught:
         known_status(word)
     assert str(caught.value) == (
-        f"{word!r} is no status of a chat; statuses are new, opened, pending, onhold, no communication, "
+        f"{word!r} is not a status of a chat; statuses are new, opened, pending, onhold, no communication, "
         "closed, empty."
     )
 

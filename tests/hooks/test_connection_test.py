@@ -83,9 +83,9 @@ def test_an_echoed_key_is_not_repeated(status: int, sandbox: StartSandbox, conne
         (Fault("status", status=502, body="empty"), "502", "Test again later"),
         (Fault("status", status=403), "403", "Paste the key"),
         (Fault("status", status=429), "429", "Test again in"),
-        (Fault("reset"), "no complete answer", "network"),
-        (Fault("close"), "no complete answer", "network"),
-        (Fault("truncate"), "no complete answer", "network"),
+        (Fault("reset"), "no complete response", "network"),
+        (Fault("close"), "no complete response", "network"),
+        (Fault("truncate"), "no complete response", "network"),
     ],
     ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else "",
 )

@@ -190,7 +190,7 @@ class TestReceipt:
         )
         events = OutletEvents([(asset, Event())])
         result = operator.execute({"outlet_events": events})
-        told = ["HelpCrunch says that there are 5 records, but the list ends after 4."]
+        told = ["HelpCrunch reports 5 records, but the list ends after 4."]
         assert [line for line in client_log if "HelpCrunch says that" in line] == told
         if to_file:
             assert result["warnings"] == told

@@ -130,7 +130,7 @@ def test_a_wrong_entry_is_named_and_nothing_is_sent(
 
 @pytest.mark.parametrize("again", [{"id": CHAT + 1, "status": "closed"}, {**GOOD, "id": str(CHAT + 1)}, GOOD])
 def test_a_chat_that_is_planned_twice(again: dict[str, Any], server: Sandbox) -> None:
-    with pytest.raises(HelpCrunchConfigurationError, match=f"Entry 3 .* {CHAT + 1} was planned before"):
+    with pytest.raises(HelpCrunchConfigurationError, match=f"Entry 3 .* {CHAT + 1} already has an entry"):
         apply([GOOD, {"id": CHAT, "assignee": None}, again])
     assert server.journal == []
 

@@ -126,7 +126,7 @@ def test_waiting_and_retries_are_told_only_where_there_were_any(
     connection(sandbox(agents=3, faults=faults))
     _, lines = log_of(ListAgentsOperator(task_id="task"), task_log)
     told = re.fullmatch(
-        r"Listed 3 agents \(1 page, 3 requests, 2 retries\) in [0-9.]+ s, waiting ([0-9.]+) s of it for the .*",
+        r"Listed 3 agents \(1 page, 3 requests, 2 retries\) in [0-9.]+ s, ([0-9.]+) s of it waiting for the .*",
         lines[-1],
     )
     assert told

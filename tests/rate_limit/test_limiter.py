@@ -157,7 +157,7 @@ def test_patience_ends_before_a_wait_that_is_too_long(clock: Clock) -> None:
     with budget.permit(0, NEVER):
         pass
     with (
-        pytest.raises(HelpCrunchRateLimitError, match="budget of 1 requests a minute is spent") as caught,
+        pytest.raises(HelpCrunchRateLimitError, match="limit of 1 requests a minute is used up") as caught,
         budget.permit(5, NEVER),
     ):
         pass
@@ -288,7 +288,7 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("open", "link"):
-        with pytest.raises(HelpCrunchBudgetStoreError, match="must belong to this user alone"):
+        with pytest.raises(HelpCrunchBudgetStoreError, match="Only this user may have access"):
             open_rate_limiter(f"sqlite://{tmp_path}/{name}", api_key="k", base_url="u")
 
 
@@ -323,6 +323,6 @@ def test_a_spent_budget_is_told_at_once_to_those_without_patience(sandbox: Calla
     policy = RetryPolicy(patience=2)
     with HelpCrunchClient(account.key, base_url=account.url, requests_per_minute=1, retry=policy) as caller:
         caller.list_agents()
-        with pytest.raises(HelpCrunchRateLimitError, match="is spent"):
+        with pytest.raises(HelpCrunchRateLimitError, match="is used up"):
             caller.list_agents()
     assert len(account.journal) == 1

@@ -169,7 +169,7 @@ class TestPoorFilesystem:
         directory = tmp_path / "mount"
         directory.mkdir()
         directory.chmod(0o777)
-        with pytest.raises(HelpCrunchBudgetStoreError, match="this user alone"):
+        with pytest.raises(HelpCrunchBudgetStoreError, match="Only this user"):
             private_directory(directory)
         monkeypatch.setattr(os, "fstat", open_to_all)
         assert private_directory(directory) == directory
@@ -180,7 +180,7 @@ class TestPoorFilesystem:
         directory = tmp_path / "theirs"
         directory.mkdir(mode=0o700)
         monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
-        with pytest.raises(HelpCrunchBudgetStoreError, match="this user alone"):
+        with pytest.raises(HelpCrunchBudgetStoreError, match="Only this user"):
             private_directory(directory)
 
 

@@ -34,10 +34,10 @@ class ChatBulkOperator(HelpCrunchOperator):
     :param on_error: when HelpCrunch does not change a chat: ``fail_at_end`` (go on, and fail when all others are done),
         ``fail_fast`` or ``report`` (go on, and succeed)
     :param max_xcom_bytes: a larger list of changes stays out of the result, in bytes of JSON (1 MiB)
-    :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
+    :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
     """
 
     template_fields: Sequence[str] = (

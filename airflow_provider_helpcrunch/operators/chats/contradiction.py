@@ -41,7 +41,9 @@ def refuse_contradiction(
     """
     verdicts = [_admits(Filter.of(given), chat) for given in filters]
     if verdicts and not (all(verdicts) if comparison.upper() == "AND" else any(verdicts)):
-        msg = f"HelpCrunch did not search as it was asked to: it sent the chat {chat.get('id')}, which does not match."
+        msg = (
+            f"HelpCrunch ignored a search condition: it sent the chat {chat.get('id')}, which does not match."
+        )
         raise HelpCrunchResponseError(msg)
 
 

@@ -38,7 +38,7 @@ class ReassignChatsOperator(ChatBulkOperator):
     It reads the first page of chats, moves them, and reads the first page again until nothing is left, so what it has
     done is known to HelpCrunch itself: a retry goes on, and a chat that a person has taken meanwhile is left alone.
     The cost: the listing of agents, a request for each chat, and one for each 100 chats that are moved or stay; with
-    ``least_loaded`` one for each target; and one more after each wait for the request budget. Unassigned chats cannot
+    ``least_loaded`` one for each target; and one more after each wait for the rate limit. Unassigned chats cannot
     be searched for, so with ``None`` all chats that are not closed are read, 100 a request.
 
     All arguments but ``deferrable`` are templated.
@@ -61,10 +61,10 @@ class ReassignChatsOperator(ChatBulkOperator):
     :param on_error: when a chat cannot be moved: ``fail_at_end`` (go on, and fail when all others are done; the
         default), ``fail_fast`` or ``report`` (go on, and succeed)
     :param max_xcom_bytes: a larger list of chats stays out of the result, in bytes of JSON (1 MiB)
-    :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
+    :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
     """

@@ -185,7 +185,7 @@ class Runner:
             if time.monotonic() - logged >= TELL_EVERY:
                 logged = time.monotonic()
                 left = counted(self.engine.requests_left, "request")
-                self._log.info("%s so far; about %s to go", counted(len(results), "change"), left)
+                self._log.info("%s so far; about %s left", counted(len(results), "change"), left)
 
     def _pause(
         self, client: HelpCrunchClient, refusal: HelpCrunchRateLimitError | HelpCrunchBudgetStoreError

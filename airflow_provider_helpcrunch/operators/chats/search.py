@@ -54,7 +54,7 @@ class SearchChatsOperator(HelpCrunchListOperator):
     :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
     :param page_size: chats a request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
-    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
     """

@@ -41,10 +41,10 @@ class UpdateChatsOperator(ChatBulkOperator):
     :param on_error: when a chat cannot be changed: ``fail_at_end`` (go on, and fail when all others are done; the
         default), ``fail_fast`` or ``report`` (go on, and succeed)
     :param max_xcom_bytes: a larger list of changes stays out of the result, in bytes of JSON (1 MiB)
-    :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
+    :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-status-v1 and the pages beside it
     """
@@ -93,10 +93,10 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
     :param report_path: where a record of the change goes, as ``output_path`` of the list operators. Default: nowhere
     :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
     :param max_xcom_bytes: as for :class:`UpdateChatsOperator` (1 MiB)
-    :param deferrable: give the worker slot back while the account's request budget is spent (Airflow's
+    :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that the request may wait for the account's request budget and for 429s (600)
+    :param patience: seconds that the request may wait for the account's rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
     """

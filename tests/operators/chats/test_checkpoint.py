@@ -75,7 +75,7 @@ class Line:
     ) -> Any:
         """Stand in for ``Transport.call``."""
         if not self.left:
-            msg = "The account's request budget is spent."
+            msg = "The account's rate limit is used up."
             raise HelpCrunchRateLimitError(msg, waited=0.0)
         self.left -= 1
         sender._count(repeated=False)

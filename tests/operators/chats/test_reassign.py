@@ -180,7 +180,7 @@ class TestTargets:
             ({"to_agents": [0]}, "to_agents must be a HelpCrunch id"),
             ({"from_agents": []}, "from_agents is empty"),
             ({"from_agents": "Ada"}, "from_agents must be a HelpCrunch id"),
-            ({"statuses": ["opend"]}, "is no status of a chat"),
+            ({"statuses": ["opend"]}, "is not a status of a chat"),
             ({"statuses": []}, "statuses is empty"),
             ({"strategy": "random"}, "strategy must be"),
             ({"strategy": "no_such_module.choose"}, "No module named"),

@@ -216,7 +216,7 @@ class TestPages:
         server.insert_chats(5, assignee=source, status="pending")
         server.insert_chats(5, assignee=source)
         twist(capped(1))
-        with pytest.raises(HelpCrunchPaginationError, match="too few chats a page"):
+        with pytest.raises(HelpCrunchPaginationError, match="too few chats per page"):
             reassign(from_agents=source, statuses=["opened"], dry_run=dry_run)
         assert server.requests(WRITE) == []
 
@@ -259,7 +259,9 @@ def test_a_chat_that_is_missing_under_a_steady_total_is_loud_where_the_last_page
     server = account()
     chats = server.insert_chats(199, assignee=source)
     twist(answer)
-    with pytest.raises(HelpCrunchPaginationError, match="there are 199 chats, but its pages held 198"):
+    with pytest.raises(
+        HelpCrunchPaginationError, match="reported 199 chats throughout, but its pages held 198"
+    ):
         reassign(from_agents=source, dry_run=True)
 
 
@@ -366,7 +368,7 @@ def test_pages_that_stay_empty_under_a_true_total_are_loud(
 ) -> None:
     server = account(faults=[Fault("empty_page", path=SEARCH, nth=2, times=0)])
     server.insert_chats(150, assignee=source)
-    with pytest.raises(HelpCrunchPaginationError, match="is empty, though there should be"):
+    with pytest.raises(HelpCrunchPaginationError, match="is empty, although HelpCrunch reports"):
         reassign(from_agents=source, dry_run=dry_run)
 
 
