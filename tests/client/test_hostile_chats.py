@@ -136,7 +136,7 @@ def test_an_empty_page_of_a_search_that_its_total_contradicts_is_asked_for_again
     with (
         AnsweringServer(Script(search=[empty])) as server,
         pytest.raises(
-            HelpCrunchPaginationError, match=f"page at offset {offset} is empty, though .* {total} chats"
+            HelpCrunchPaginationError, match=f"page at offset {offset} is empty, although .* {total} chats"
         ),
     ):
         client(server).search_chats_page([MINE], offset=offset)

@@ -166,7 +166,7 @@ def test_an_extra_that_is_no_object_is_refused() -> None:
         ({"extra": {"db": "x"}}, "db must be the number of a database"),
         ({"extra": {"db": -1}}, "db must be the number of a database"),
         ({"extra": {"ssl_cert_reqs": "require"}}, "ssl_cert_reqs must be required, optional or none"),
-        ({"extra": {"cluster": True}}, "a Redis cluster; the budget needs a single Redis"),
+        ({"extra": {"cluster": True}}, "a Redis cluster; the rate limit store needs a single Redis"),
     ],
 )
 def test_a_connection_that_does_not_fit_is_refused(
