@@ -12,9 +12,10 @@ from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.chats.checkpoint import from_steps, steps
 from airflow_provider_helpcrunch.chats.results import Result
 from airflow_provider_helpcrunch.client.ids import check_id, id_in
-from airflow_provider_helpcrunch.client.timestamps import moment, parse_timestamp
+from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient

@@ -6,9 +6,9 @@ from airflow_provider_helpcrunch.client.client import HelpCrunchClient
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.pagination import Listing
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
-from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.client.transport import Usage
 from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 __all__ = [
     "Budget",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_helpcrunch.client.ids import id_of
 from airflow_provider_helpcrunch.client.models import chat_of
 from airflow_provider_helpcrunch.client.response import error_details
-from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

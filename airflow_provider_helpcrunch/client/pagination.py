@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE, Cursor
 from airflow_provider_helpcrunch.client.prefetch import Prefetch
-from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -1,41 +1,21 @@
-"""Moments in time, as the API writes them and as people do."""
+"""Moments in time, as people and templates write them."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 Moment: TypeAlias = datetime | date | str | int | float
 """What :func:`moment` reads."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # With render_template_as_native_obj, Airflow makes a number of what ds_nodash renders.
 _DAY = re.compile(r"((?:19|20)\d{6})(?:\.0*)?", re.ASCII)
 # Python reads some numbers too long for seconds, such as milliseconds, as a date in the 18th century.
 _NUMBER = re.compile(r"-?[\d.]+", re.ASCII)
-_SECONDS = re.compile(r"-?\d{1,12}(\.\d{1,30})?", re.ASCII)
-
-
-def parse_timestamp(value: Any) -> datetime | None:
-    """
-    Read a timestamp in any spelling of the API: UNIX seconds as an integer, a text or a text with a fraction.
-
-    :param value: the field of a record
-    :return: the moment in UTC, to the microsecond; ``None`` for ``null``, an empty text, and what is no timestamp
-
-    API: https://docs.helpcrunch.com/rest-api-v1/chat-model-v1
-    """
-    text = value if isinstance(value, str) else repr(value) if type(value) in (int, float) else ""
-    if not _SECONDS.fullmatch(text):
-        return None
-    try:
-        return EPOCH + timedelta(microseconds=int((Decimal(text) * 1_000_000).to_integral_value()))
-    except OverflowError:
-        return None
 
 
 def moment(name: str, value: Any) -> datetime:

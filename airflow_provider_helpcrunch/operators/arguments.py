@@ -137,11 +137,12 @@ def record_id(name: str, value: Any, *, several: bool = False) -> int:
     :param several: whether the argument may hold several ids, for the message
     :raises HelpCrunchConfigurationError: there is no id
     """
+    from airflow_provider_helpcrunch.client.ids import number_from
+
     found = value.get("id") if isinstance(value, dict) else value
-    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 19:
-        found = int(found)
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 < found < 2**63:
+    number = None if isinstance(found, float) else number_from(found)
+    if not number:
         more = ", several, or records with an id" if several else ""
         msg = f"{name} must be a HelpCrunch id (a whole number above 0){more}, not {value!r}."
         raise refused(msg)
-    return found
+    return number

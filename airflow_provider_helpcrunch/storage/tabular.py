@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow_provider_helpcrunch.schema import Column, Table
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
-_SECONDS = re.compile(r"-?\d{1,19}(\.\d{1,30})?", re.ASCII)
 
 
 class _MisfitError(Exception):
@@ -148,12 +146,9 @@ def _bool(value: Any) -> bool:
 def _timestamp(value: Any) -> datetime | None:
     if value == "":
         return None
-    if type(value) is int:
-        return _EPOCH + timedelta(seconds=value)
-    text = value if isinstance(value, str) else repr(value) if isinstance(value, float) else ""
-    if not _SECONDS.fullmatch(text):
+    if (moment := parse_timestamp(value)) is None:
         raise ValueError
-    return _EPOCH + timedelta(microseconds=int((Decimal(text) * 1_000_000).to_integral_value()))
+    return moment
 
 
 _SCALARS: dict[str, Callable[[Any], Any]] = {

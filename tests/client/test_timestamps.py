@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
-from airflow_provider_helpcrunch.client.timestamps import EPOCH, moment, parse_timestamp
+from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.unix_time import EPOCH, parse_timestamp
 
 WHOLE = datetime(2024, 5, 1, 8, 0, tzinfo=UTC)
 """1714550400 in seconds since 1970."""

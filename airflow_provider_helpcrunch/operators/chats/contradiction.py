@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.ids import id_of
-from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
 from airflow_provider_helpcrunch.client.vocabulary import STATUSES, status_of
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
