@@ -273,7 +273,7 @@ class Cursor:
             self.note_total(behind)
             # The same again is a list of one record from a server without paging (the older documentation).
             return not behind.ids or (behind.ids == page.ids and behind.total is None)
-        behind = probe(page.offset + (len(page) + 1) // 2, self.limit)
+        behind = probe(page.offset + len(page) // 2, self.limit)
         self.note_total(behind)
         return bool(behind.ids) and self.known.issuperset(behind.ids) and not self._is_full(behind)
 

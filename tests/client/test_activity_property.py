@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client.pages import Page
 from airflow_provider_helpcrunch.client.pagination import ActivityListing, refuse_wrong_activity
-from airflow_provider_helpcrunch.client.timestamps import EPOCH
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
+from airflow_provider_helpcrunch.unix_time import EPOCH
 
 QUIET = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 SIZES = st.sampled_from([0, 1, 2, 9, 10, 11, 19, 20, 60, 200])

@@ -35,10 +35,11 @@ def _exists(name: str) -> bool:
 
 
 LISTING = """
-import sys, time
+import signal, sys, time
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 
 client = HelpCrunchClient(sys.argv[2], base_url=sys.argv[1], rate_limit_store="memory://", requests_per_minute=20)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
 print("began", flush=True)
 for number, agent in enumerate(client.iter_agents(page_size=10)):
     if sys.argv[3] == "error" and number == 150:

@@ -532,6 +532,7 @@ def test_parsing_a_dag_loads_next_to_nothing(ran: Run) -> None:
 def test_parsing_a_dag_with_chats_loads_little_more(ran: Run) -> None:
     assert {name.split(".")[0] for name in ran.imported_with_chats} & HEAVY == set()
     assert ours(ran.imported_with_chats) - ours(ran.imported) == {
+        "airflow_provider_helpcrunch.assignment",
         f"{PACKAGE}.chats",
         *(f"{PACKAGE}.chats.{name}" for name in ("bulk", "listing", "reassign", "search", "update")),
     }
