@@ -75,7 +75,7 @@ def test_the_answer_to_the_upload_is_lost(
     receipt = Target.resolve(f"{s3.url}/x.jsonl", table).write(records)
     assert list(read_records(receipt)) == records
     assert len(warned) == 1
-    assert "yet the new object stands there, complete" in warned[0]
+    assert "but the new object is there and complete" in warned[0]
 
 
 def test_the_answer_that_completes_an_object_of_many_parts_is_lost(
