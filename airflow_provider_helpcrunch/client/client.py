@@ -340,7 +340,7 @@ class HelpCrunchClient:
             if value is not None
         }
         body = {name: check_id(name, value) for name, value in named.items()}
-        return self._transport.call("POST", "/chats", chat_in, json=body, repeatable=False)
+        return self._transport.call("POST", "/chats", chat_in, json=body, idempotent=False)
 
     def update_chat_assignee(self, chat_id: int, assignee: int | None) -> Chat:
         """
@@ -444,7 +444,7 @@ class HelpCrunchClient:
         """
         rating = written_rating(rating)
         confirmation = Confirmation("rating", rating)
-        return self._update("rate", chat_id, {"rating": rating}, confirmation, repeatable=False)
+        return self._update("rate", chat_id, {"rating": rating}, confirmation, idempotent=False)
 
     def mark_chat_read(self, chat_id: int, side: Literal["agent", "customer"], *, read: bool = True) -> Chat:
         """
@@ -527,11 +527,11 @@ class HelpCrunchClient:
         change: dict[str, Any],
         confirmation: Confirmation,
         *,
-        repeatable: bool = True,
+        idempotent: bool = True,
     ) -> Chat:
         chat_id = check_id("chat_id", chat_id)
         parse, body = partial(chat_in, chat_id=chat_id), {"id": chat_id, **change}
-        chat = self._transport.call("PUT", f"/chats/{name}", parse, json=body, repeatable=repeatable)
+        chat = self._transport.call("PUT", f"/chats/{name}", parse, json=body, idempotent=idempotent)
         if (problem := confirmation.problem_in(chat, self._redact)) is None:
             return chat
         del chat  # a traceback would carry it, and with it a key that the server echoed

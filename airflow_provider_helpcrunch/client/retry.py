@@ -57,13 +57,13 @@ class Attempts:
     The attempts of one call.
 
     :param policy: how many and how long
-    :param repeatable: whether the request may reach the server twice (GET, searches, PUTs that set a value)
+    :param idempotent: whether the request may safely reach the server twice (GET, searches, PUTs that set a value)
     """
 
-    def __init__(self, policy: RetryPolicy, *, repeatable: bool) -> None:
+    def __init__(self, policy: RetryPolicy, *, idempotent: bool) -> None:
         self.sent = 0
         self._policy = policy
-        self._repeatable = repeatable
+        self._idempotent = idempotent
         self._faults = 0
         self._failing = 0.0
         self._refusals: list[HelpCrunchRateLimitError] = []
@@ -118,7 +118,7 @@ class Attempts:
             return error.status_code is not None  # without one, the patience is at an end
         if isinstance(error, HelpCrunchConnectionError) and not error.connected:
             return True
-        return self._repeatable and isinstance(error, FAULTS)
+        return self._idempotent and isinstance(error, FAULTS)
 
     def _pause(self, state: RetryCallState) -> float:
         if self._faults == 0 or (

@@ -159,7 +159,7 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None = None,
         json: Any = None,
-        repeatable: bool = True,
+        idempotent: bool = True,
         cancelled: threading.Event | None = None,
     ) -> T:
         """
@@ -170,14 +170,14 @@ class Transport:
         :param parse: checks and converts the decoded JSON; what it raises counts as a fault of the answer
         :param params: query parameters
         :param json: body
-        :param repeatable: whether the request may reach the server twice
+        :param idempotent: whether the request may safely reach the server twice (``True``)
         :param cancelled: set by the caller to give the call up
         :raises HelpCrunchApiError: an error status (a child that says which)
         :raises HelpCrunchConnectionError: no complete answer, even after retries
         :raises HelpCrunchResponseError: an answer that is not what the API documents, even after retries
         """
         cancelled = cancelled or threading.Event()
-        attempts = Attempts(self._retry, repeatable=repeatable)
+        attempts = Attempts(self._retry, idempotent=idempotent)
 
         def attempt() -> T:
             self._check_open(method, path)
