@@ -209,7 +209,7 @@ def test_endless_429s_are_loud_when_patience_ends_and_say_how_long_it_waited(
     sandbox: Start, client: Connect
 ) -> None:
     account = sandbox(faults=[Fault("status", status=429, times=0)])
-    with pytest.raises(HelpCrunchRateLimitError, match="answered 429 [2-6] times") as caught:
+    with pytest.raises(HelpCrunchRateLimitError, match="answered 429 to this call [2-6] times") as caught:
         client(account, period=0.3, retry=RetryPolicy(patience=1.5)).list_agents()
     assert 1.0 <= caught.value.waited <= 3
 
