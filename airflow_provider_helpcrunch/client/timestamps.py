@@ -1,4 +1,4 @@
-"""Moments in time, as the API writes them and as people do."""
+"""Times, as the API and as users write them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 Moment: TypeAlias = datetime | date | str | int | float
-"""What :func:`moment` reads."""
+"""Types that :func:`moment` reads."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# With render_template_as_native_obj, Airflow makes a number of what ds_nodash renders.
+# With render_template_as_native_obj, Airflow turns the text of ds_nodash into a number.
 _DAY = re.compile(r"((?:19|20)\d{6})(?:\.0*)?", re.ASCII)
 # Python reads some numbers too long for seconds, such as milliseconds, as a date in the 18th century.
 _NUMBER = re.compile(r"-?[\d.]+", re.ASCII)
@@ -25,7 +25,7 @@ def parse_timestamp(value: Any) -> datetime | None:
     Read a timestamp in any spelling of the API: UNIX seconds as an integer, a text or a text with a fraction.
 
     :param value: the field of a record
-    :return: the moment in UTC, to the microsecond; ``None`` for ``null``, an empty text, and what is no timestamp
+    :return: the time in UTC, to the microsecond; ``None`` for ``null``, an empty text and anything else
 
     API: https://docs.helpcrunch.com/rest-api-v1/chat-model-v1
     """
@@ -40,13 +40,13 @@ def parse_timestamp(value: Any) -> datetime | None:
 
 def moment(name: str, value: Any) -> datetime:
     """
-    Read a moment that a person or a template gave.
+    Read a time that a user or a template gave.
 
-    :param name: the argument, for the message
-    :param value: a ``datetime`` or ``date``, ISO 8601 text (what ``{{ data_interval_start }}`` and ``{{ ds }}``
-        render), a day as text or number such as 20260131 (``{{ ds_nodash }}``), or UNIX seconds as text or number.
-        Without an offset it is UTC
-    :return: the moment in UTC
+    :param name: name of the argument, for the message
+    :param value: a ``datetime`` or ``date``, ISO 8601 text (such as ``{{ data_interval_start }}`` and ``{{ ds }}``
+        render), a day as text or number such as 20260131 (``{{ ds_nodash }}``), or UNIX seconds as text or number;
+        UTC if it has no offset
+    :return: the time in UTC
     :raises HelpCrunchConfigurationError: it is none of these
     """
     try:
@@ -65,7 +65,7 @@ def moment(name: str, value: Any) -> datetime:
             raise ValueError
         given = given if given.tzinfo else given.replace(tzinfo=UTC)
         return datetime.fromtimestamp(given.timestamp(), UTC)
-    except (ValueError, OverflowError):  # either, where it lies before the year 1 or after 9999 in UTC
+    except (ValueError, OverflowError):  # either is possible before the year 1 or after 9999 in UTC
         msg = (
             f"{name} must be a time: a datetime, ISO 8601 text such as 2026-01-31T08:00:00+00:00, or UNIX seconds; "
             f"not {value!r}."
