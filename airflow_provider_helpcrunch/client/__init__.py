@@ -1,4 +1,4 @@
-"""HelpCrunch's REST API v1 in Python. Knows no hook, operator, connection or task context."""
+"""Client of HelpCrunch's REST API v1, independent of hooks, operators, connections and task contexts."""
 
 from __future__ import annotations
 

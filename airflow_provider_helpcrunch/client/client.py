@@ -1,4 +1,4 @@
-"""The HelpCrunch REST API v1: one method an endpoint, named after the resource."""
+"""Client of the HelpCrunch REST API v1: one method per endpoint, named after the resource."""
 
 from __future__ import annotations
 
@@ -57,15 +57,16 @@ READ_TIMEOUT = 20.0
 OLDEST_FIRST = {"sort": "chats.createdAt", "order": "asc"}
 LATEST_ACTIVITY_FIRST = {"sort": "chats.lastMessageAt", "order": "desc"}
 EVERY_CHAT = {"field": "chats.createdAt", "operator": ">=", "value": 0}
-"""The documentation wants a filter in every search."""
+"""Filter that matches every chat: the documentation requires one in every search."""
 
 
 class HelpCrunchClient:
     """
     A HelpCrunch account, through its REST API v1.
 
-    Every chat is a dictionary as the API sent it, but ``status`` and ``rating`` are in one spelling, and what was sent
-    is in ``statusRaw`` and ``ratingRaw``. Every change is checked: the chat that HelpCrunch sends back must show it.
+    Every chat is a dictionary as the API sent it, except that ``status`` and ``rating`` have one spelling each; the
+    original values are in ``statusRaw`` and ``ratingRaw``. Every change is checked: the chat that HelpCrunch sends back
+    must show it.
 
     .. code-block:: python
 
@@ -76,19 +77,20 @@ class HelpCrunchClient:
     :param api_key: the key of *Settings → Developers → Public API*
     :param base_url: address of the API; ``http`` is refused except on this machine. Default:
         ``https://api.helpcrunch.com/v1``
-    :param requests_per_minute: the account's limit (120), of which this client never uses more together with all
-        others that share ``rate_limit_store``
+    :param requests_per_minute: the account's limit (120); all clients that share ``rate_limit_store`` stay within it
+        together
     :param rate_limit_store: ``sqlite://`` (default: every process of this user on this machine),
         ``sqlite:///absolute/directory``, ``redis://host:port/db`` or ``rediss://host:port/db`` (every process of every
-        machine), ``memory://`` (this process), or a client of redis-py, whose connections are made anew
-    :param rate_limit_on_failure: what to do while that Redis does not answer: ``wait`` for it as for a permit
-        (default) or ``fail`` at once
+        machine), ``memory://`` (this process), or a client of redis-py, of which only the settings are used
+    :param rate_limit_on_failure: while the store is unreachable, ``wait`` for it as for a permit (default) or ``fail``
+        at once
     :param connect_timeout: seconds to wait for a connection (10)
-    :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete (20)
-    :param retry: how often and how long a failed request is repeated
-    :param http_adapter: sends the requests instead of the client's own connections, such as
-        ``Sandbox().adapter()`` in a test; it has to bound the time of a response itself
-    :param budget: a rate limiter of your own instead of ``requests_per_minute`` and ``rate_limit_store``
+    :param read_timeout: seconds to wait for a response to begin, and again for it to be complete (20)
+    :param retry: how often and how long a failed request is retried. Default: ``RetryPolicy()``
+    :param http_adapter: sends the requests, such as ``Sandbox().adapter()`` in a test; it must limit the time of a
+        whole response itself. Default: the client's own connections
+    :param budget: a rate limiter of your own instead of ``requests_per_minute`` and ``rate_limit_store``. Default:
+        none
     :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
 
     API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
@@ -136,7 +138,7 @@ class HelpCrunchClient:
         )
 
     def __repr__(self) -> str:
-        """Show where it points, and no key."""
+        """Show the address, never the key."""
         return f"HelpCrunchClient({getattr(self, 'base_url', 'refused')!r})"
 
     def __enter__(self) -> Self:
@@ -158,14 +160,14 @@ class HelpCrunchClient:
 
     @property
     def requests_per_minute(self) -> int:
-        """The account's limit, as it was given."""
+        """The account's limit, as given."""
         return self._transport.limit
 
     def budget_wait(self, requests: int = 1) -> float:
         """
-        Return the seconds until so many requests may be sent, if nobody else takes them; 0.0 when at once.
+        Return the seconds until this many requests may be sent, if nobody else sends any; 0.0 if now.
 
-        :param requests: how many; more than the account's limit count as the limit
+        :param requests: how many (1); more than the account's limit count as the limit
         """
         return self._transport.budget_wait(requests)
 
@@ -175,41 +177,57 @@ class HelpCrunchClient:
         """
         Yield every agent (team member) of the account exactly once, page by page.
 
-        :param page_size: records a page, 1 to 100 (100)
+        :param page_size: records per page, 1 to 100 (100)
         :return: an iterator with ``pages``, ``total`` and ``warnings``; close it when you stop early
-        :raises HelpCrunchPaginationError: while iterating, when completeness cannot be promised
-        :raises HelpCrunchError: while iterating, when a request fails for good
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-agents-v1
         """
         return self._listing(ListRequest("GET", "/agents"), page_size)
 
     def list_agents(self, *, page_size: int = LARGEST_PAGE) -> list[Agent]:
-        """Return :meth:`iter_agents` as a list."""
+        """
+        Return :meth:`iter_agents` as a list.
+
+        :param page_size: records per page, 1 to 100 (100)
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-agents-v1
+        """
         return list(self.iter_agents(page_size=page_size))
 
     def iter_departments(self, *, page_size: int = LARGEST_PAGE) -> Listing[Department]:
         """
         Yield every department, with its agents, exactly once, page by page.
 
-        :param page_size: records a page, 1 to 100 (100)
+        :param page_size: records per page, 1 to 100 (100)
         :return: an iterator like that of :meth:`iter_agents`
-        :raises HelpCrunchPaginationError: while iterating, when completeness cannot be promised
-        :raises HelpCrunchError: while iterating, when a request fails for good
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-departments-v1
         """
         return self._listing(ListRequest("GET", "/departments"), page_size)
 
     def list_departments(self, *, page_size: int = LARGEST_PAGE) -> list[Department]:
-        """Return :meth:`iter_departments` as a list."""
+        """
+        Return :meth:`iter_departments` as a list.
+
+        :param page_size: records per page, 1 to 100 (100)
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-departments-v1
+        """
         return list(self.iter_departments(page_size=page_size))
 
     def get_organization(self) -> Organization:
         """
         Return the account itself: ``id``, ``domain``, ``teamOnline`` and ``chatEnabled``. One request.
 
-        :raises HelpCrunchError: the request failed for good
+        :raises HelpCrunchError: the request failed, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-organization-v1
         """
@@ -221,28 +239,36 @@ class HelpCrunchClient:
         """
         Yield every chat of the account exactly once, oldest first.
 
-        :param page_size: records a page, 1 to 100 (100)
+        :param page_size: records per page, 1 to 100 (100)
         :return: an iterator like that of :meth:`iter_agents`
-        :raises HelpCrunchPaginationError: while iterating, when completeness cannot be promised
-        :raises HelpCrunchError: while iterating, when a request fails for good
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
         """
         return self._listing(ListRequest("GET", "/chats", OLDEST_FIRST, "chats", chat_of), page_size)
 
     def list_chats(self, *, page_size: int = LARGEST_PAGE) -> list[Chat]:
-        """Return :meth:`iter_chats` as a list."""
+        """
+        Return :meth:`iter_chats` as a list.
+
+        :param page_size: records per page, 1 to 100 (100)
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
+        """
         return list(self.iter_chats(page_size=page_size))
 
     def iter_active_chats(self, since: Moment, *, page_size: int = LARGEST_PAGE) -> ActivityListing:
         """
-        Yield every chat whose last message is not older than a moment exactly once, latest activity first.
+        Yield every chat with a message at or after a given time exactly once, latest activity first.
 
-        :param since: the moment: a ``datetime``, ISO 8601 text or UNIX seconds; without an offset it is UTC
-        :param page_size: records a page, 1 to 100 (100)
+        :param since: the time: a ``datetime``, ISO 8601 text or UNIX seconds; UTC if it has no offset
+        :param page_size: records per page, 1 to 100 (100)
         :return: an iterator like that of :meth:`iter_agents`
-        :raises HelpCrunchPaginationError: while iterating, when the chats do not come latest activity first
-        :raises HelpCrunchError: while iterating, when a request fails for good
+        :raises HelpCrunchPaginationError: while iterating, if the chats do not come latest activity first
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
         """
@@ -254,16 +280,16 @@ class HelpCrunchClient:
         self, filters: Filters = (), *, comparison: str = "AND", page_size: int = LARGEST_PAGE
     ) -> Listing[Chat]:
         """
-        Yield every chat that matches exactly once, oldest first.
+        Yield every matching chat exactly once, oldest first.
 
         :param filters: the conditions, as :class:`~.filters.Filter` or ``{"field", "operator", "value"}``. Default:
             none
-        :param comparison: ``AND``: all of them must hold, or ``OR``: one of them (``AND``)
-        :param page_size: records a page, 1 to 100 (100)
+        :param comparison: ``AND``: all conditions must hold; ``OR``: at least one must (``AND``)
+        :param page_size: records per page, 1 to 100 (100)
         :return: an iterator like that of :meth:`iter_agents`
         :raises HelpCrunchConfigurationError: a filter is wrong; nothing was sent
-        :raises HelpCrunchPaginationError: while iterating, when completeness cannot be promised
-        :raises HelpCrunchError: while iterating, when a request fails for good
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
         """
@@ -272,7 +298,18 @@ class HelpCrunchClient:
     def search_chats(
         self, filters: Filters = (), *, comparison: str = "AND", page_size: int = LARGEST_PAGE
     ) -> list[Chat]:
-        """Return :meth:`iter_search_chats` as a list."""
+        """
+        Return :meth:`iter_search_chats` as a list.
+
+        :param filters: the conditions, as for :meth:`iter_search_chats`. Default: none
+        :param comparison: ``AND`` or ``OR`` (``AND``)
+        :param page_size: records per page, 1 to 100 (100)
+        :raises HelpCrunchConfigurationError: a filter is wrong; nothing was sent
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
+        """
         return list(self.iter_search_chats(filters, comparison=comparison, page_size=page_size))
 
     def search_chats_page(
@@ -289,12 +326,12 @@ class HelpCrunchClient:
 
         :param filters: the conditions, as for :meth:`iter_search_chats`. Default: none
         :param comparison: ``AND`` or ``OR`` (``AND``)
-        :param offset: how many chats of the result stand in front of the page (0)
-        :param limit: chats in the page at most, 1 to 100 (100)
-        :param probe: take an empty page as it comes, whatever its total says (``False``)
-        :return: ``records``, ``ids`` and ``total``
-        :raises HelpCrunchPaginationError: the page stays empty, though its total says that there is more
-        :raises HelpCrunchError: the request failed for good
+        :param offset: how many chats of the result to skip (0)
+        :param limit: most chats in the page, 1 to 100 (100)
+        :param probe: accept an empty page, whatever its total says (``False``)
+        :return: the page, with ``records``, ``ids`` and ``total``
+        :raises HelpCrunchPaginationError: the page stays empty, although its total says that more chats follow
+        :raises HelpCrunchError: the request failed, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
         """
@@ -309,7 +346,7 @@ class HelpCrunchClient:
 
         :param chat_id: its id
         :raises HelpCrunchNotFoundError: there is no such chat
-        :raises HelpCrunchError: the request failed for good
+        :raises HelpCrunchError: the request failed, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-chat-v1
         """
@@ -322,14 +359,14 @@ class HelpCrunchClient:
         self, customer: int, application: int, *, assignee: int | None = None, department: int | None = None
     ) -> Chat:
         """
-        Open an empty chat. Not idempotent: sent again only where HelpCrunch cannot have seen it, or after a 429.
+        Open an empty chat. Not idempotent: retried only if HelpCrunch cannot have seen the request, or after a 429.
 
         :param customer: id of the customer
         :param application: id of the application (widget, channel) it belongs to
         :param assignee: id of the agent. Default: nobody
         :param department: id of the department. Default: none
         :return: the new chat; its status is ``empty`` until a message is sent
-        :raises HelpCrunchError: the request failed for good
+        :raises HelpCrunchError: the request failed, even after retries
 
         API: https://docs.helpcrunch.com/rest-api-v1/create-chat-v1
         """
@@ -340,18 +377,18 @@ class HelpCrunchClient:
             if value is not None
         }
         body = {name: check_id(name, value) for name, value in named.items()}
-        return self._transport.call("POST", "/chats", chat_in, json=body, repeatable=False)
+        return self._transport.call("POST", "/chats", chat_in, json=body, idempotent=False)
 
     def update_chat_assignee(self, chat_id: int, assignee: int | None) -> Chat:
         """
-        Give a chat to an agent, or to nobody. One request.
+        Assign a chat to an agent, or to nobody. One request.
 
         :param chat_id: the chat
         :param assignee: id of the agent; ``None``: nobody (documented in one edition only)
         :return: the chat as it is now
         :raises HelpCrunchBadRequestError: HelpCrunch refuses the change
         :raises HelpCrunchNotFoundError: there is no such chat or agent
-        :raises HelpCrunchUnconfirmedError: HelpCrunch said yes, but the chat it sent back shows another assignee
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the chat it sent back shows another assignee
 
         API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
         """
@@ -369,7 +406,7 @@ class HelpCrunchClient:
         :return: the chat as it is now
         :raises HelpCrunchBadRequestError: HelpCrunch refuses the change
         :raises HelpCrunchNotFoundError: there is no such chat or department
-        :raises HelpCrunchUnconfirmedError: HelpCrunch said yes, but the chat it sent back shows another department
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the chat it sent back shows another department
 
         API: https://docs.helpcrunch.com/rest-api-v1/update-chat-department-v1
         """
@@ -391,7 +428,7 @@ class HelpCrunchClient:
         :raises HelpCrunchConfigurationError: there is no such status, or it cannot be set; nothing was sent
         :raises HelpCrunchBadRequestError: HelpCrunch refuses the change
         :raises HelpCrunchNotFoundError: there is no such chat
-        :raises HelpCrunchUnconfirmedError: HelpCrunch said yes, but the chat it sent back shows another status
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the chat it sent back shows another status
 
         API: https://docs.helpcrunch.com/rest-api-v1/update-chat-status-v1
         """
@@ -409,15 +446,15 @@ class HelpCrunchClient:
 
     def snooze_chat(self, chat_id: int, until: Moment | None) -> Chat:
         """
-        Put a chat aside until a moment, or bring it back. One request.
+        Snooze a chat until a given time, or wake it. One request.
 
         :param chat_id: the chat
-        :param until: a ``datetime``, ISO 8601 text or UNIX seconds (without an offset UTC; whole seconds); ``None``
-            brings it back
+        :param until: a ``datetime``, ISO 8601 text or UNIX seconds (UTC if it has no offset; whole seconds); ``None``
+            wakes the chat
         :return: the chat as it is now
         :raises HelpCrunchBadRequestError: HelpCrunch refuses the change
         :raises HelpCrunchNotFoundError: there is no such chat
-        :raises HelpCrunchUnconfirmedError: HelpCrunch said yes, but the chat it sent back shows another time
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the chat it sent back shows another time
 
         API: https://docs.helpcrunch.com/rest-api-v1/snooze-chat-v1
         """
@@ -438,13 +475,13 @@ class HelpCrunchClient:
         :raises HelpCrunchConfigurationError: there is no such rating; nothing was sent
         :raises HelpCrunchBadRequestError: HelpCrunch refuses the change
         :raises HelpCrunchNotFoundError: there is no such chat
-        :raises HelpCrunchUnconfirmedError: HelpCrunch said yes, but the chat it sent back shows another rating
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the chat it sent back shows another rating
 
         API: https://docs.helpcrunch.com/rest-api-v1/chat-rating-rest-api
         """
         rating = written_rating(rating)
         confirmation = Confirmation("rating", rating)
-        return self._update("rate", chat_id, {"rating": rating}, confirmation, repeatable=False)
+        return self._update("rate", chat_id, {"rating": rating}, confirmation, idempotent=False)
 
     def mark_chat_read(self, chat_id: int, side: Literal["agent", "customer"], *, read: bool = True) -> Chat:
         """
@@ -452,11 +489,11 @@ class HelpCrunchClient:
 
         :param chat_id: the chat
         :param side: ``agent`` or ``customer``
-        :param read: ``False``: as unread (``True``)
+        :param read: ``True``: read; ``False``: unread (``True``)
         :return: the chat as it is now
         :raises HelpCrunchConfigurationError: there is no such side; nothing was sent
         :raises HelpCrunchNotFoundError: there is no such chat
-        :raises HelpCrunchUnconfirmedError: HelpCrunch said yes, but the chat it sent back does not show it
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the chat it sent back does not show it
 
         API: https://docs.helpcrunch.com/rest-api-v1/read-chat-rest-api-1
         """
@@ -464,11 +501,11 @@ class HelpCrunchClient:
         if side not in fields:
             msg = f"side must be agent or customer, not {side!r}."
             raise HelpCrunchConfigurationError(msg)
-        # Older accounts show no such field.
+        # The chats of older accounts lack these fields; a field that is missing cannot contradict the change.
         confirmation = Confirmation(fields[side], bool(read), lambda chat, field: chat.get(field, bool(read)))
         return self._update(fields[side], chat_id, {"read": bool(read)}, confirmation)
 
-    # How a list is read, and how a chat is changed
+    # Reading a list, changing a chat
 
     def _listing(self, request: ListRequest, page_size: int) -> Listing[Any]:
         _check_page_size(page_size)
@@ -486,8 +523,8 @@ class HelpCrunchClient:
         """
         Get one page of a list.
 
-        :param cancelled: gives the request up when it is set
-        :param probe: take an empty page as it comes, whatever its total says
+        :param cancelled: cancels the request when it is set
+        :param probe: accept an empty page, whatever its total says
         """
         get = partial(self._get_page, cancelled=cancelled)
         try:
@@ -527,11 +564,11 @@ class HelpCrunchClient:
         change: dict[str, Any],
         confirmation: Confirmation,
         *,
-        repeatable: bool = True,
+        idempotent: bool = True,
     ) -> Chat:
         chat_id = check_id("chat_id", chat_id)
         parse, body = partial(chat_in, chat_id=chat_id), {"id": chat_id, **change}
-        chat = self._transport.call("PUT", f"/chats/{name}", parse, json=body, repeatable=repeatable)
+        chat = self._transport.call("PUT", f"/chats/{name}", parse, json=body, idempotent=idempotent)
         if (problem := confirmation.problem_in(chat, self._redact)) is None:
             return chat
         del chat  # a traceback would carry it, and with it a key that the server echoed

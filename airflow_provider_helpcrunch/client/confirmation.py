@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """
-    What a chat must show after a change.
+    Condition that a chat meets after a change.
 
-    :param field: the field that shows it
-    :param wanted: what it must hold
-    :param read: ``read(chat, field)`` reads the field; raises where it cannot be read. Default: as it is
+    :param field: the field that shows the change
+    :param wanted: the value that it must have
+    :param read: ``read(chat, field)`` returns its value; raises if it is unreadable. Default: the plain value
     """
 
     field: str
@@ -34,11 +34,11 @@ class Confirmation:
 
     def problem_in(self, chat: Mapping[str, Any], redact: Redactor) -> str | None:
         """
-        Say what the chat shows instead.
+        Return the value that contradicts the change, if one does.
 
         :param chat: the chat as HelpCrunch sent it back
-        :param redact: takes the API key out of texts
-        :return: such as ``assignee 5``; ``None`` where it shows the change
+        :param redact: removes the API key from texts
+        :return: such as ``assignee 5``; ``None`` if the chat shows the change
         """
         try:
             shown = self.read(chat, self.field)
@@ -52,8 +52,8 @@ def chat_in(payload: Any, chat_id: int | None = None) -> Chat:
     Return the chat of a response.
 
     :param payload: decoded JSON
-    :param chat_id: the chat that was asked for. Default: any
-    :raises ValueError: it holds no chat, or another one; the message goes behind "HelpCrunch answered 200, but"
+    :param chat_id: the requested chat. Default: any
+    :raises ValueError: it holds no chat, or another one; the message continues "HelpCrunch answered 200, but"
     """
     if errors := error_details(payload, str):
         msg = f"the body reports errors: {'; '.join(map(str, errors[:5]))}"
@@ -68,7 +68,7 @@ def chat_in(payload: Any, chat_id: int | None = None) -> Chat:
 
 def seconds_in(chat: Mapping[str, Any], field: str) -> int | None:
     """
-    Return a time that a chat must have, if only as ``null``, in whole UNIX seconds.
+    Return a required time of a chat in whole UNIX seconds; ``None`` for ``null``.
 
     :param chat: the chat
     :param field: the field with the time

@@ -1,4 +1,4 @@
-"""Connections whose whole response arrives in time or is cut off, and the reasons why one failed."""
+"""Connections with a timeout for the whole response, and the causes of failed ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LONGEST_CLOSE = 1.0
-"""Seconds at most that closing waits for requests that were cut off."""
+"""Most seconds that closing waits for requests that were cut off."""
 
 _current = threading.local()
 
@@ -35,16 +35,16 @@ class Exchange:
     """
     One request and its response, from connecting to the last byte.
 
-    :param connecting: seconds to connect, with a proxy's response and the TLS handshake
-    :param responding: seconds from the moment when the request is sent to the end of the response
-    :param cancelled: set by the caller when the response is not wanted any more
+    :param connecting: seconds to connect, including a proxy's response and the TLS handshake
+    :param responding: seconds from sending the request to the end of the response
+    :param cancelled: set by the caller when it no longer needs the response
     """
 
     def __init__(self, connecting: float, responding: float, cancelled: threading.Event) -> None:
         self.connecting = connecting
         self.responding = responding
         self.seconds = 0.0
-        """How long the phase that has begun may take."""
+        """Seconds that the current phase may take."""
         self.late = False
         self._cancelled = cancelled
         self._ends = math.inf
@@ -57,20 +57,21 @@ class Exchange:
         self._ends = time.monotonic() + seconds
 
     def check(self) -> None:
-        """Cut the exchange off if it is late or not wanted any more. May be called again and again."""
+        """Cut the exchange off if it is late or cancelled. May be called repeatedly."""
         self.late = self.late or time.monotonic() >= self._ends
         if (self.late or self._cancelled.is_set()) and (connection := self._socket()):
-            # The connection may have ended by itself. During a TLS handshake this socket has given its descriptor to
-            # another one; the handshake as a whole is bounded by the socket's timeout, and is cut off after it.
+            # Shut down, not closed: that wakes the thread that reads, which then closes the connection itself. It fails
+            # where the connection has ended already, or during a TLS handshake, when the descriptor belongs to another
+            # socket object; the socket's timeout limits the handshake as a whole, and the cut follows after it.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
 class Watchdog:
     """
-    Cuts exchanges off that take too long; one thread for all of a client.
+    Watchdog that cuts off exchanges that take too long; one thread per client.
 
-    The timeouts of sockets hold for each read, so a server that sends a byte now and then would never meet one.
+    A socket's timeout applies to each read, so a server that sends a byte now and then would never reach it.
 
     :param tick: seconds between two checks
     """
@@ -81,7 +82,7 @@ class Watchdog:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the exchanges and the thread of the parent."""
+        """Forget the parent's exchanges and thread."""
         self._exchanges: set[Exchange] = set()
         self._ended = threading.Condition()
         self._watching = False
@@ -104,11 +105,12 @@ class Watchdog:
                 self._ended.notify_all()
 
     def cut_off_cancelled(self) -> None:
-        """Cut off at once the exchanges that were cancelled, all of them; return when they have ended."""
+        """Cut off all cancelled exchanges at once, and return when they have ended."""
         with self._ended:
             for exchange in self._exchanges:
                 exchange.check()
-            # A signal handler may close the client in the middle of an exchange of its own thread.
+            # A signal handler may close the client in the middle of an exchange of this thread, which would then wait
+            # for itself.
             if _exchange() is None:
                 self._ended.wait_for(lambda: not self._exchanges, LONGEST_CLOSE)
 
@@ -125,12 +127,13 @@ class Watchdog:
 
 
 class _Response(http.client.HTTPResponse):
-    """A response that is the final one, and whose headers nobody logs."""
+    """A final response, never an interim one, whose malformed headers are not logged."""
 
     def begin(self) -> None:
         """Read status and headers."""
         super().begin()
-        # http.client takes 102 and 103 for the response; the real one would then be read as that of the next request.
+        # http.client takes 102 and 103 for the response; the real one would then be read as that of the next request,
+        # and one caller would get the data of another.
         while 102 <= self.status < 200:
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
@@ -140,13 +143,13 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Watched:
-    """A mixin for the connections of urllib3, direct or through a proxy, that tells the exchange where it stands."""
+    """A mixin for urllib3's connections, direct or through a proxy, that starts the clock of each phase."""
 
     response_class = _Response
     sock: socket.socket | None
 
     def connect(self) -> None:
-        """Connect, in the time that the exchange has for it."""
+        """Connect, within the exchange's time for it."""
         if exchange := _exchange():
             exchange.begin(exchange.connecting, lambda: self.sock)
         super().connect()  # type: ignore[misc]
@@ -154,16 +157,15 @@ class _Watched:
     def getresponse(self) -> Any:
         """Begin to read the response; the clock runs until all of it is read."""
         if exchange := _exchange():
-            connection = (
-                self.sock
-            )  # http.client forgets it before the body is read, if the server closes after that
+            # Kept here: if the server closes after the response, http.client forgets it before the body is read.
+            connection = self.sock
             exchange.begin(exchange.responding, lambda: connection)
         return super().getresponse()  # type: ignore[misc]
 
 
 @cache
 def _watched(kind: type[Any]) -> type[Any]:
-    """Return a class of connections that are watched, and like those of ``kind`` in all else."""
+    """Return a subclass of ``kind`` whose connections are watched."""
     return kind if issubclass(kind, _Watched) else type(f"Watched{kind.__name__}", (_Watched, kind), {})
 
 
@@ -181,20 +183,22 @@ def bare(error: BaseException) -> BaseException:
     """
     Return the error without its traceback and without the errors behind it.
 
-    The frames of ``requests`` and urllib3 hold the request's headers, and with them the API key. Tools that record
-    local variables would have it.
+    The frames of ``requests`` and urllib3 hold the request's headers, and with them the API key, which tools that
+    record local variables would store.
+
+    :param error: the error
     """
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 
 
 def never_connected(error: BaseException) -> bool:
-    """Return whether the server cannot have seen the request that failed so."""
+    """Return whether no connection came about, so that the server cannot have seen the request."""
     return isinstance(error, ConnectTimeout) or isinstance(root_of(error), NewConnectionError)
 
 
 def root_of(error: BaseException) -> BaseException:
-    """Return the error at the bottom of what requests and urllib3 wrap around it."""
+    """Return the innermost error of those that requests and urllib3 wrap around it."""
     while True:
         arguments = (argument for argument in error.args if isinstance(argument, BaseException))
         inner = getattr(error, "reason", None) or next(arguments, None)
@@ -204,7 +208,7 @@ def root_of(error: BaseException) -> BaseException:
 
 
 def why(error: BaseException) -> str:
-    """Say what failed, without a word of what the server sent."""
+    """Return what failed, without any text that the server sent."""
     root = root_of(error)
     text = "not an HTTP response" if isinstance(root, http.client.BadStatusLine) else str(root)
     return f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Which account, and where: the API key and the API's address, refused before anything is sent when they are wrong."""
+"""Credentials: the API key and the API's address, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.?|[0-9a-fA-F:]+(%\w+)
 
 
 class ApiKey(str):
-    """A key whose ``repr``, which tracebacks with local variables print, shows nothing."""
+    """An API key whose ``repr``, which tracebacks with local variables print, does not show it."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ class ApiKey(str):
 
 def check_api_key(api_key: str) -> None:
     """
-    Refuse what cannot be a key, before anything is sent.
+    Refuse a text that cannot be an API key.
 
     :param api_key: the key alone, without ``Bearer``
     :raises HelpCrunchConfigurationError: the key is empty, has spaces or angle brackets, or is not plain ASCII
@@ -104,7 +104,7 @@ def _canonical_path(path: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether the address is of this machine."""
+    """Return whether an address is one of this machine."""
     host = (urlsplit(url).hostname or "").removesuffix(".")
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,16 +1,16 @@
 """
 Cursor over a list that changes while it is read: it joins the pages, steps back where they do not join, finds the end.
 
-HelpCrunch pages by offset, without a snapshot: while a run pages, rows appear and vanish in front of it and shift all
-others. The promise is kept nevertheless: **every record that exists during the whole run is read exactly once, or**
+HelpCrunch pages by offset, without a snapshot: during a run, rows appear and disappear in front of it and shift all
+others. The cursor promises nevertheless: **every record that exists during the whole run is read exactly once, or**
 :class:`~airflow_provider_helpcrunch.exceptions.HelpCrunchPaginationError` **is raised.** It rests on one rule:
 
     Each page begins with the last record of the page before it.
 
 Why that suffices, for any order that is stable:
 
-- Say everything up to the furthest known record has been read (of the records that exist throughout).
-- A page is one response, so at its moment it held *all* records between its first and its last.
+- Assume that everything up to the furthest known record has been read (of the records that exist throughout).
+- A page is one response, so it holds *all* records that stood between its first and its last at one moment.
 - If it holds any known record, nothing is missing between that record and those that stand behind it in the page. So
   everything up to the page's last record has now been read. It does not matter in which order, or how much earlier, the
   pages were fetched.
@@ -19,10 +19,10 @@ Why that suffices, for any order that is stable:
 
 The end is harder than it looks, because a total proves nothing by itself. Some servers send the length of the page, or
 the offset plus that; a search engine stops counting at 10,000; and a total may be counted a moment before the rows are
-selected. So a page ends the list at once only where two things agree: it is shorter than a full page, and its total,
-which never changed in this run, says that nothing follows. In every other case one more request decides, which
-overlaps with the page: where it is short and holds nothing new, the list ends. An empty page in the place of the first
-one is looked behind like any other, which sends the same request again.
+selected. So a page ends the list at once only if two signs agree: it is shorter than a full page, and its total, which
+never changed in this run, says that nothing follows. In every other case one more request decides, which overlaps with
+the page: if its response is short and holds nothing new, the list ends. An empty first page is checked in the same way,
+by sending the same request again.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client.pages import Page
 
     Probe = Callable[[int, int], Page]
-    """``probe(offset, limit)``: a page as it comes, empty or not, whatever its total says."""
+    """``probe(offset, limit)``: a page unchecked, empty or not, whatever its total says."""
 
 log = logging.getLogger(__name__)
 
 LARGEST_PAGE = 100
-"""Records that HelpCrunch sends at most in one page."""
+"""Most records that HelpCrunch sends in one page."""
 
 MOST_STALLED = 30
-"""Pages in a row that may lead no further, beside those that led further before: after an import in front of them, all
-of these are read once more."""
+"""Pages in a row that may bring no progress, on top of as many as brought some before: after an import in front of
+them, all of those are read once more."""
 
 MOST_STEPS_BACK = 20
-"""How often deleted rows may make the cursor step back without getting further down the list."""
+"""How often deleted rows may make the cursor step back without progress down the list."""
 
 MOST_REPEATED = 2
-"""Times in a row that the first page may come instead of the one that was asked for: a cache may do that once."""
+"""Times in a row that the first page may come instead of the requested one: a cache may do that once."""
 
 MOST_BARREN = 25
-"""Short pages that may bring nothing new although something stands behind them."""
+"""Short pages that may bring nothing new although more records follow."""
 
 MOST_GROWTH = 5
-"""Times in a row that the list is followed where it only grows at its end, less than half a page at a time."""
+"""Times in a row that the cursor follows a list that only grows at its end, by less than half a page at a time."""
 
 
 class Cursor:
@@ -69,9 +69,9 @@ class Cursor:
     A walk over the list gets the page at :attr:`offset`, asks whether it :meth:`joins`, and if so lets the cursor
     :meth:`take` it, until there is an :attr:`end`.
 
-    :param page_size: records asked for a page, 1 to 100. Pages overlap by one record, so 1 is read as 2
-    :param noun: what is listed, in the plural, for messages (``records``)
-    :param may_join: whether a known record may join a page; where the order moves, one that has moved may not. Default:
+    :param page_size: records per page, 1 to 100 (100). Pages overlap by one record, so 1 counts as 2
+    :param noun: name of the records, in the plural, for messages (``records``)
+    :param may_join: whether a known record may join a page; if the order changes, one that has moved must not. Default:
         every one may
     """
 
@@ -82,19 +82,19 @@ class Cursor:
         may_join: Callable[[dict[str, Any]], bool] = lambda record: True,
     ) -> None:
         self.limit = max(page_size, 2)
-        """Records to ask for."""
+        """Records to request per page."""
         self.offset = 0
-        """Where the next page begins."""
+        """Offset of the next page."""
         self.shared: int | None = None
-        """Id of the record there, which the next page begins with."""
+        """Id of the record at that offset, which the next page begins with."""
         self.known: set[int] = set()
-        """Ids of all records in the pages that were taken, except those that left the list."""
+        """Ids of all records in the pages taken so far, except those that left the list."""
         self.pages = 0
         """Pages taken."""
         self.total: int | None = None
-        """How many records HelpCrunch says there are, as of the latest page taken."""
+        """Records that HelpCrunch reports, as of the latest page taken."""
         self.end: int | None = None
-        """How many records the list has, once its end was found."""
+        """Length of the list, once its end was found."""
         self._noun = noun
         self._may_join = may_join
         self._front: Page | None = None
@@ -105,7 +105,7 @@ class Cursor:
         self._stalled = 0
         self._led_further = 0
         self._repeated = 0
-        # Facts about the list, which a restart does not change.
+        # Facts about the list and the server, which a restart does not change.
         self._totals: set[int | None] = set()
         self._removed = 0
         # Two at least: a page of one record, which no other can join, counts as short.
@@ -123,7 +123,7 @@ class Cursor:
 
     def resume(self, offset: int, shared: int) -> None:
         """
-        Go on where another cursor stood.
+        Continue where another cursor stopped.
 
         :param offset: its :attr:`offset`
         :param shared: its :attr:`shared`
@@ -131,15 +131,20 @@ class Cursor:
         self.offset, self.shared, self._last, self.known = offset, shared, shared, {shared}
 
     def note_total(self, page: Page) -> None:
-        """Take note of the total of a response, whether the walk uses its records or not."""
+        """
+        Record the total of a response, whether or not the walk uses its records.
+
+        :param page: the response
+        """
+        # Records that the caller took out of the list are added back, so that only changes by others alter the total.
         self._totals.add(None if page.total is None else page.total + self._removed)
 
     def joins(self, page: Page) -> bool:
         """
-        Say whether a page joins what was read; where it does not, move further to the front, at growing distance.
+        Return whether a page joins the records read so far; if not, move the offset towards the front.
 
         :param page: the page
-        :raises HelpCrunchPaginationError: page after page led no further
+        :raises HelpCrunchPaginationError: too many pages in a row brought no progress
         """
         if page.offset == 0 or any(
             number in self.known and self._may_join(record)
@@ -149,6 +154,7 @@ class Cursor:
             return True
         if self._step == 0:
             self._count_step_back(page)
+        # Doubled each time, so that a page that joins is found in a few requests, however many rows were deleted.
         self._step = 2 * self._step or self.limit // 2 + self._shrunk_by(page)
         self.offset = max(page.offset - self._step, 0)
         self._count_stall(page, further=False)
@@ -156,12 +162,12 @@ class Cursor:
 
     def take(self, page: Page, probe: Probe) -> list[dict[str, Any]]:
         """
-        Take over a page that joins, move on to its last record, and see whether that is the end.
+        Take a page that joins, move on to its last record, and check whether the list ends there.
 
         :param page: the page
-        :param probe: gets a page as it comes. At most one request, at the end and where the first page comes again
+        :param probe: gets a page unchecked; called at most once, at the end or if the first page comes again
         :return: the records that were not known before
-        :raises HelpCrunchPaginationError: the server ignores the offset, or page after page led no further
+        :raises HelpCrunchPaginationError: the server ignores the offset, or too many pages in a row brought no progress
         """
         if self._starts_over(page) and not self._went_on(page, probe):
             return []
@@ -169,6 +175,8 @@ class Cursor:
         new = [
             record for number, record in zip(page.ids, page.records, strict=True) if number not in self.known
         ]
+        # A new record only counts as progress at the end of the page. Anywhere else it was inserted during the run, and
+        # a list that grows in front could keep the walk busy for ever.
         leads_on = bool(new) and new[-1] is page.records[-1]
         further = leads_on or page.removed > 0
         self.known.update(page.ids)
@@ -177,6 +185,7 @@ class Cursor:
         self.total = page.total
         self._last = page.ids[-1] if leads_on else self._last
         self._front = page if page.offset == 0 else self._front
+        # One less than the end of the page: the shared record is what shows that no row in between was missed.
         self.offset = page.offset + max(len(page) - 1, 0)
         self.shared = page.ids[-1] if page.ids else self.shared
         if self._is_end(page, probe, further=further):
@@ -187,14 +196,15 @@ class Cursor:
 
     def check_count(self, found: int, end: int, total: int | None) -> str | None:
         """
-        Hold what was read, once the end is found, against what was promised.
+        Compare the number of records read, once the end is found, with the reported totals.
 
-        :param found: how many different records were read
-        :param end: how many the list has
-        :param total: how many HelpCrunch says it has
-        :return: a warning, which is logged too, where that is another number
-        :raises HelpCrunchPaginationError: every response promised as many records as the list has, but fewer were read
+        :param found: number of different records read
+        :param end: length of the list
+        :param total: number of records that HelpCrunch reports
+        :return: a warning, also logged, if the reported number is not the length; else ``None``
+        :raises HelpCrunchPaginationError: every response reported the length of the list, but fewer records were read
         """
+        # With totals that changed, fewer records are no fault: some were deleted before they could be read.
         if self._totals == {end} and found < end:
             msg = (
                 f"HelpCrunch reported {end} {self._noun} throughout, but its pages held {found} "
@@ -208,7 +218,7 @@ class Cursor:
         return warning
 
     def _shrunk_by(self, page: Page) -> int:
-        """Return by how much the list shrank since the latest page, a good guess at how far the rows have moved."""
+        """Return by how much the list shrank since the latest page: a good guess at how far the rows have moved."""
         known = self.total is not None and page.total is not None
         return max(self.total - page.total, 0) if known else 0  # type: ignore[operator]
 
@@ -218,11 +228,11 @@ class Cursor:
 
     def _went_on(self, page: Page, probe: Probe) -> bool:
         """
-        Find out why the first page came again; return whether the walk may go on with it.
+        Find out why the first page came again; return whether the walk may use it.
 
-        A server without paging (the older documentation) sends everything, whatever the limit: that is the end. One
-        that ignores the offset heeds the limit, and its list still begins with the same record: the page is asked for
-        again. Else rows were inserted in front, and the page is what it should be.
+        A server without paging (the older documentation) sends everything, whatever the limit: that is the end. A
+        server that ignores the offset respects the limit, and its list still begins with the same record: the page is
+        requested again. Otherwise rows were inserted in front, and the page is correct.
         """
         start = probe(0, 1)
         self.note_total(start)
@@ -243,6 +253,8 @@ class Cursor:
         says_end = self._says_end(page) and page.total is not None
         is_full = self._is_full(page)
         is_barren = not further and page.size < self._largest
+        # The largest page so far, not the limit: some servers send fewer records than requested, and their full pages
+        # must not pass for short ones.
         self._largest, self._met_page = max(self._largest, page.size), True
         if says_end and page.ids and not is_full and (len(self._totals) == 1 or self._only_grows(page)):
             return True
@@ -262,32 +274,32 @@ class Cursor:
 
     def _nothing_follows(self, page: Page, probe: Probe) -> bool:
         """
-        Look behind a page. One request.
+        Return whether a request past a page finds nothing new. One request.
 
-        It begins in the middle of the page, for it must join like any other page: were it to begin behind the page,
-        rows deleted in front since that was read would have moved those that follow out of its sight. Only where pages
-        cannot overlap, because the server sends one record at a time or the list is empty, does it begin behind.
+        It begins in the middle of the page, because it must join like any other page: if it began behind the page, rows
+        deleted in front in the meantime would have moved those that follow out of its range. It begins behind only if
+        pages cannot overlap, because the server sends one record at a time or the list is empty.
         """
         if page.size < 2 or not page.ids:
             behind = probe(page.end, self.limit)
             self.note_total(behind)
-            # The same again is a list of one record from a server without paging (the older documentation).
+            # The same page again is a list of one record from a server without paging (the older documentation).
             return not behind.ids or (behind.ids == page.ids and behind.total is None)
         behind = probe(page.offset + len(page) // 2, self.limit)
         self.note_total(behind)
         return bool(behind.ids) and self.known.issuperset(behind.ids) and not self._is_full(behind)
 
     def _is_full(self, page: Page) -> bool:
-        """Say whether the server may have cut the page off: some send less than they are asked for."""
+        """Return whether the server may have cut the page off: some send fewer records than requested."""
         return page.size >= (self._largest if self._met_page else self.limit)
 
     def _says_end(self, page: Page) -> bool:
-        """Say whether the page ends with the last known record, and no total of its own contradicts that."""
+        """Return whether the page ends with the last known record and its total does not contradict that."""
         last = [] if self._last is None else [self._last]
         return page.total in (None, page.end) and page.ids[-1:] == last
 
     def _only_grows(self, page: Page) -> bool:
-        """Say whether records are added faster than the end is looked for; nobody was promised these."""
+        """Return whether records are added faster than the end is found; the promise does not cover these."""
         self._growth *= 2 * page.size <= self._largest
         return self._growth >= MOST_GROWTH
 
@@ -299,7 +311,7 @@ class Cursor:
             raise HelpCrunchPaginationError(msg)
 
     def _count_step_back(self, page: Page) -> None:
-        """New records may come on every page and yet lead nowhere, where rows in front vanish faster than that."""
+        """Count a step back: each page may bring new records without progress, if rows in front disappear faster."""
         self._steps_back = 1 if page.offset > self._furthest else self._steps_back + 1
         self._furthest = max(self._furthest, page.offset)
         if self._steps_back > MOST_STEPS_BACK:

@@ -1,4 +1,4 @@
-"""Search filters: what HelpCrunch can look for, checked before it is asked."""
+"""Search filters, checked before they are sent."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Filter:
         Filter("chats.createdAt", ">=", "2026-01-31")
         Filter("chats.customer.tagsData", "=", ["vip", "trial"])  # has all of these tags
 
-    :param field: what is compared, such as ``chats.assignee``; the fields are those of :data:`CHAT_FIELDS`
+    :param field: the field to compare, such as ``chats.assignee``; one of :data:`CHAT_FIELDS`
     :param operator: ``=``, ``!=``, ``>``, ``<``, ``>=``, ``<=``; for texts ``=``, ``!=``, ``~`` (contains) and ``!~``;
         for tags ``=``
     :param value: an integer, a text, a list of tags, or for a date anything that
@@ -64,8 +64,9 @@ class Filter:
     @classmethod
     def of(cls, given: Any) -> Filter:
         """
-        Return a filter, given as one or as ``{"field", "operator", "value"}``.
+        Return a filter that is given as one or as ``{"field", "operator", "value"}``.
 
+        :param given: the filter
         :raises HelpCrunchConfigurationError: it is neither
         """
         if isinstance(given, Filter):
@@ -80,7 +81,7 @@ class Filter:
         Return the filter as it is sent.
 
         :raises HelpCrunchConfigurationError: the field, the operator or the value is not allowed; the message names
-            what is
+            those that are
         """
         kind = CHAT_FIELDS.get(str(self.field))
         if kind is None:
@@ -96,7 +97,7 @@ class Filter:
         value = self.value
         if kind == "date":
             seconds = moment(self.field, value).timestamp()
-            # HelpCrunch compares whole seconds: round so that nothing that was asked for is left out.
+            # HelpCrunch compares whole seconds: round so that no chat that matches is left out.
             if self.operator in ("<", "<="):
                 return math.ceil(seconds)
             return math.floor(seconds) - (self.operator == ">" and not seconds.is_integer())
@@ -138,7 +139,7 @@ def check_filters(
     Return filters as they are sent, and the word that joins them.
 
     :param filters: the conditions
-    :param comparison: ``AND`` (all must hold) or ``OR`` (one must); HelpCrunch cannot nest them
+    :param comparison: ``AND`` (all must hold) or ``OR`` (at least one must); HelpCrunch cannot nest them (``AND``)
     :raises HelpCrunchConfigurationError: one of them is wrong
     """
     word = str(comparison).upper()

@@ -1,4 +1,4 @@
-"""Ids and counts, in every spelling of the API and of people: the one place where digits become a number."""
+"""Ids and counts, read from every form in which the API and users write them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError,
 
 def number_from(value: Any) -> int | None:
     """
-    Return a whole number that may be written as its digits, or as a number with nothing behind the point.
+    Return a whole number that is given as an integer, as its digits, or as a float without a fraction.
 
-    :param value: from a response, a file or a person
+    :param value: from a response, a file or a user
     :return: the number, from 0 to what 64 bits hold; ``None`` for everything else, ``True`` and ``False`` included
     """
     is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
@@ -27,7 +27,7 @@ def check_id(name: str, value: Any) -> int:
     """
     Return an id that may have been written as text.
 
-    :param name: what it is the id of, for the message
+    :param name: name of the argument, for the message
     :param value: a positive integer or its digits
     :raises HelpCrunchConfigurationError: it is neither
     """
@@ -43,7 +43,7 @@ def id_of(value: Any) -> int | None:
     Return the id of a record, which may be an id alone.
 
     :param value: a record, its id, or ``None``
-    :return: the id; ``None`` where there is none that can be read
+    :return: the id; ``None`` if there is none or it is unreadable
     """
     return number_from(value.get("id") if isinstance(value, Mapping) else value)
 
@@ -54,7 +54,7 @@ def id_in(record: Mapping[str, Any], field: str) -> int | None:
 
     :param record: the record
     :param field: the field of the nested record
-    :return: the id; ``None`` only where the API says that there is no such record
+    :return: the id; ``None`` only if the API says ``null``
     :raises HelpCrunchResponseError: the field is missing, or holds no id
     """
     value = record.get(field)

@@ -1,8 +1,8 @@
 r"""
 JSON whose texts may be broken, as users' texts are.
 
-Half an emoji (``"\ud83d"``, what a ``substring`` in JavaScript leaves), bytes that are not UTF-8 and raw control
-characters are not valid JSON, but they spoil one text and not the records around it.
+Half an emoji (``"\ud83d"``, as left by a ``substring`` in JavaScript), bytes that are not UTF-8 and raw control
+characters are not valid JSON, but they spoil only one text, not the records around it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _MARK = "\udcff"
-"""Stands for bytes that cannot be read until their place is known; like half an emoji, it is no character."""
+"""Replaces unreadable bytes until their place is known; like half an emoji, it is not a valid character."""
 
 _RAW = {code: chr(0xDC00 + code) for code in range(0x20)}
 """Marks of the same kind for raw control characters."""
@@ -37,12 +37,12 @@ codecs.register_error("helpcrunch-mark", lambda error: (_MARK, error.end))  # ty
 
 def decode(body: bytes) -> tuple[Any, list[str]]:
     """
-    Decode JSON; where texts in it are broken, decode what can be read.
+    Decode JSON; if texts in it are broken, decode the readable rest.
 
     Half an emoji, bytes that are not UTF-8 and a raw NUL become U+FFFD. Other raw control characters stay as they are.
 
     :param body: the JSON, as UTF-8, with or without a byte order mark
-    :return: the value, and where texts were broken, such as ``record 7 (customer.name)``
+    :return: the value, and the places of broken texts, such as ``record 7 (customer.name)``
     :raises NotJSONError: it is not JSON
     """
     body = body.removeprefix(_BOM)
@@ -77,7 +77,7 @@ def _readable(mark: re.Match[str]) -> str:
 
 
 class _Place(NamedTuple):
-    """Where in the value the walk stands; ``found`` collects the places of broken texts."""
+    """Place in the value that a walk has reached; ``found`` collects the places of broken texts."""
 
     found: list[str]
     record: str = ""

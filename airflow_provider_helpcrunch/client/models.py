@@ -72,8 +72,9 @@ def chat_of(record: Record) -> Record:
     """
     Return a chat as it leaves the client.
 
-    ``status`` and ``rating`` are in one spelling, and what was sent is in ``statusRaw`` and ``ratingRaw``; ``agents``
-    is always a list, though one edition of the documentation shows a single agent. All else is as the API sent it.
+    ``status`` and ``rating`` have one spelling each, and the original values are in ``statusRaw`` and ``ratingRaw``;
+    ``agents`` is always a list, although one edition of the documentation shows a single agent. Everything else is as
+    the API sent it.
 
     :param record: the chat from the API
     """

@@ -22,9 +22,9 @@ class Page:
 
     :param records: its records without repetitions, in the server's order
     :param ids: their ids
-    :param total: how many records HelpCrunch says there are; ``None`` where it does not say, or not in a number
-    :param offset: how many records of the list stand in front of it (0)
-    :param removed: how many of its records the caller has taken out of the list since (0)
+    :param total: number of records that HelpCrunch reports; ``None`` if it reports no number
+    :param offset: number of records of the list in front of the page (0)
+    :param removed: number of its records that the caller has taken out of the list since (0)
     """
 
     records: list[Record] = field(repr=False)
@@ -38,19 +38,19 @@ class Page:
 
     @property
     def size(self) -> int:
-        """How many records it held when it was read."""
+        """Number of records that it held when it was read."""
         return len(self) + self.removed
 
     @property
     def end(self) -> int:
-        """Offset of what stands behind it."""
+        """Offset of the record that follows it."""
         return self.offset + len(self)
 
     def without(self, ids: Collection[int]) -> Page:
         """
-        Return the page as it is once some of its records have left the list.
+        Return the page without records that have left the list.
 
-        :param ids: the ids of these
+        :param ids: ids of these records
         """
         left = [record for number, record in zip(self.ids, self.records, strict=True) if number not in ids]
         gone = len(self) - len(left)
@@ -64,10 +64,10 @@ class Page:
 
     def refuse_empty(self, noun: str = "records") -> None:
         """
-        Refuse an empty page that by its own total cannot be empty.
+        Refuse an empty page if its own total says that it cannot be empty.
 
-        :param noun: what is listed, for the message (``records``)
-        :raises HelpCrunchPaginationError: its total promises more
+        :param noun: name of the records, for the message (``records``)
+        :raises HelpCrunchPaginationError: its total says that more records follow
         """
         if not self.ids and self.total is not None and self.total > self.offset:
             msg = (
@@ -84,9 +84,9 @@ class ListRequest:
     :param method: ``GET``, or ``POST`` for a search
     :param path: path below the base URL
     :param query: the order and, for a search, the filters: query parameters of a ``GET``, the body of a ``POST``
-    :param noun: what is listed, in the plural, for messages
-    :param convert: makes of each record what the caller gets. Default: the record as it came
-    :param check: refuses a page that is not what the query asks for. Default: none
+    :param noun: name of the records, in the plural, for messages (``records``)
+    :param convert: converts each record for the caller. Default: no conversion
+    :param check: refuses a page that does not fit the query. Default: none
     """
 
     method: str
@@ -98,10 +98,10 @@ class ListRequest:
 
     def arguments(self, offset: int, limit: int) -> dict[str, Any]:
         """
-        Return what the request for one page carries, as keywords of the transport.
+        Return the arguments of the request for one page, as keywords of the transport.
 
-        :param offset: how many records stand in front of the page
-        :param limit: records in the page at most
+        :param offset: number of records in front of the page
+        :param limit: most records in the page
         """
         written = {**self.query, "offset": offset, "limit": limit}
         return {"params": written} if self.method == "GET" else {"json": written}
@@ -110,14 +110,14 @@ class ListRequest:
         self, payload: Any, *, offset: int, redact: Callable[[object], str] = str, probe: bool = False
     ) -> Page:
         """
-        Make a page of a decoded response.
+        Return the page in a decoded response.
 
         :param payload: decoded JSON
-        :param offset: the offset that was asked for
-        :param redact: takes the API key out of texts that the server sent
-        :param probe: take a page as it comes, empty or in a wrong order (``False``)
-        :raises ValueError: it is not a page; the message goes behind "HelpCrunch answered 200, but"
-        :raises HelpCrunchPaginationError: it is empty, though its total says that there is more
+        :param offset: the requested offset
+        :param redact: removes the API key from texts that the server sent. Default: none is removed
+        :param probe: accept an empty page or one in the wrong order (``False``)
+        :raises ValueError: it is not a page; the message continues "HelpCrunch answered 200, but"
+        :raises HelpCrunchPaginationError: it is empty, although its total says that more records follow
         :raises HelpCrunchError: the check of this list refused it
         """
         page = replace(parse_page(payload, redact), offset=offset)
@@ -136,9 +136,9 @@ def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
     Read a page in every documented shape: records under ``data``, the total in ``meta``, at the root or nowhere.
 
     :param payload: decoded JSON
-    :param redact: takes the API key out of texts that the server sent
-    :return: the page, as if it were the first
-    :raises ValueError: it is not a page; the message goes behind "HelpCrunch answered 200, but"
+    :param redact: removes the API key from texts that the server sent. Default: none is removed
+    :return: the page, with offset 0
+    :raises ValueError: it is not a page; the message continues "HelpCrunch answered 200, but"
     """
     rows = payload.get("data") if isinstance(payload, dict) else payload
     if errors := error_details(payload, redact):

@@ -2,8 +2,8 @@
 Walks over the API's lists: every record once, or an error.
 
 :class:`Listing` walks a list whose order is stable, with pages fetched ahead. :class:`ActivityListing` walks the chats
-by their latest activity, an order that moves. Both stand on :class:`~airflow_provider_helpcrunch.client.cursor.Cursor`,
-which joins the pages and finds the end; here is only what each order adds to that.
+by their latest activity, an order that changes. Both use :class:`~airflow_provider_helpcrunch.client.cursor.Cursor`,
+which joins the pages and finds the end; this module adds only what each order needs.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.schema import Record
 
     Fetch = Callable[..., Page]
-    """``fetch(offset, limit, cancelled, probe=False)``: one page, given up when the event ``cancelled`` is set.
-    With ``probe`` the page is taken as it comes; else one that cannot be right is asked for again, then refused."""
+    """``fetch(offset, limit, cancelled, probe=False)``: one page; setting the event ``cancelled`` ends the request.
+    With ``probe`` the page is not checked; otherwise an impossible one is requested again, then refused."""
 
 MOST_SWEEPS = 50
-"""How often the front may be read again because more chats got a message meanwhile."""
+"""How often the front may be read because more chats got a message in the meantime."""
 
 R = TypeVar("R")
 
@@ -39,17 +39,17 @@ class Listing(Iterator[R], Generic[R]):
     """
     All records of one resource, page by page; can be read once. Closing it ends its requests.
 
-    That the order is stable is checked where it shows: two records that stood in one page must keep their order in
-    others, and where every page told the same total, as many records must have come.
+    An order that is not stable is detected where possible: two records of one page must keep their order in other
+    pages, and if every page reported the same total, that many records must have come.
 
     :param fetch: gets one page
-    :param page_size: records a page, 1 to 100 (100)
+    :param page_size: records per page, 1 to 100 (100)
     :param in_flight: pages fetched at a time once the total is known (8)
     """
 
     def __init__(self, fetch: Fetch, *, page_size: int = LARGEST_PAGE, in_flight: int = 8) -> None:
         self.warnings: list[str] = []
-        """What a reader of the result should know: a total that contradicts the end of the list."""
+        """Doubts about the result: a total that contradicts the end of the list."""
         self._fetch = fetch
         self._in_flight = in_flight
         self._cursor = Cursor(page_size)
@@ -60,29 +60,29 @@ class Listing(Iterator[R], Generic[R]):
 
     @property
     def pages(self) -> int:
-        """Pages that were joined so far."""
+        """Pages joined so far."""
         return self._cursor.pages
 
     @property
     def records(self) -> int:
-        """Records that were yielded or stand ready."""
+        """Records yielded so far, or ready to be."""
         return len(self._cursor.known)
 
     @property
     def read(self) -> int:
-        """Different records read so far: all of them are yielded."""
+        """Different records read so far; all of them are yielded."""
         return self.records
 
     @property
     def total(self) -> int | None:
-        """How many records HelpCrunch says there are, as of the latest page."""
+        """Records that HelpCrunch reports, as of the latest page."""
         return self._cursor.total
 
     def __next__(self) -> R:
         return next(self._rows)
 
     def close(self) -> None:
-        """End the listing: pages still in flight are given up."""
+        """End the listing and cancel the pages in flight."""
         self._rows.close()
 
     def _walk(self) -> Generator[R, None, None]:
@@ -106,7 +106,7 @@ class Listing(Iterator[R], Generic[R]):
             self.warnings.append(warning)
 
     def _leads_on(self, page: Page) -> bool:
-        """Say whether to use a page; one from before the wanted offset may bring nothing new."""
+        """Return whether to use a page; one that was fetched ahead, from an earlier offset, may bring nothing new."""
         return page.offset == self._cursor.offset or any(
             number not in self._cursor.known for number in page.ids
         )
@@ -120,11 +120,11 @@ class Listing(Iterator[R], Generic[R]):
         return self._fetch(offset, limit, self._cancelled, probe=True)
 
     def _planned(self) -> range:
-        """Offsets worth fetching ahead: as far as the total promises a record behind the shared one."""
+        """Return the offsets worth fetching ahead: as far as a record follows the shared one, by the total."""
         return range(self._cursor.offset + self._stride, (self.total or 0) - 1, self._stride)
 
     def _check_order(self, page: Page) -> None:
-        """Two records that once stood in one page must stand in the same order in every other page."""
+        """Refuse a page in which two records of an earlier page have changed places."""
         for earlier in self._recent:
             places = [earlier[number] for number in page.ids if number in earlier]
             if places != sorted(places):
@@ -137,25 +137,25 @@ class ActivityListing(Iterator["Record"]):
     """
     Every chat with a message at or after ``since``, once, latest activity first; can be read once.
 
-    A message moves its chat to the front. So while the list is read downwards, rows shift towards the back, and a chat
-    that moves from behind the reader to the front is missed; all others are met. What moved has a later message than
-    any that the reading began with. So the front is read again, down to that moment, until a reading is one page, which
-    is one response, or finds that nothing has moved.
+    A message moves its chat to the front. While the list is read downwards, rows therefore shift towards the back, and
+    only a chat that moves from behind the reader to the front is missed. Its message is later than any that existed
+    when the reading began. So the front is read again, down to that moment, until a reading is one page, which is one
+    response, or finds that nothing has moved.
 
     :param fetch: gets one page, latest activity first
-    :param since: the moment
-    :param page_size: records a page, 1 to 100
+    :param since: only chats with a message at or after this time
+    :param page_size: records per page, 1 to 100
     """
 
     def __init__(self, fetch: Fetch, since: datetime, *, page_size: int) -> None:
         self.pages = 0
         """Pages read so far."""
         self.records = 0
-        """Chats that were yielded or stand ready."""
+        """Chats yielded so far, or ready to be."""
         self.total: int | None = None
-        """How many chats HelpCrunch says the account has."""
+        """Chats in the account, as HelpCrunch reports them."""
         self.warnings: list[str] = []
-        """What a reader of the result should know: a total that contradicts the end of the list."""
+        """Doubts about the result: a total that contradicts the end of the list."""
         self._fetch = fetch
         self._since = since
         self._yielded: set[int] = set()
@@ -168,7 +168,7 @@ class ActivityListing(Iterator["Record"]):
 
     @property
     def read(self) -> int:
-        """Different chats read so far, those without activity since then included."""
+        """Different chats read so far, including those whose latest activity is older."""
         return len(self._seen)
 
     def __next__(self) -> Record:
@@ -190,7 +190,8 @@ class ActivityListing(Iterator["Record"]):
             if again == 0:
                 end, total = self._cursor.end, self._cursor.total
             still = self.records == before
-            # The first is looked after even if it was one response, for what is written meanwhile.
+            # A first reading of one page that brought chats is followed by another, to catch messages that were written
+            # in the meantime.
             is_whole = pages == 1 and (again or still or end is not None)
             if newest is None or is_whole or (still and newest == until):
                 return self._check(end, total)
@@ -201,7 +202,7 @@ class ActivityListing(Iterator["Record"]):
         raise HelpCrunchPaginationError(msg)
 
     def _sweep(self, until: datetime) -> Iterator[Page]:
-        """Read from the front down to chats whose last message is older than a moment; yield the pages that join."""
+        """Read from the front down to chats whose last message is before ``until``; yield the pages that join."""
         cursor, newest = self._cursor, None
         cursor.restart()
         self._edge = None
@@ -210,6 +211,7 @@ class ActivityListing(Iterator["Record"]):
             if not cursor.joins(page):
                 continue
             self._check_order(page, newest)
+            # The oldest activity read in this sweep: a known chat that now shows an older one has moved back.
             times = [at for at in moments_of(page) if at]
             newest = newest or next(iter(times), None)
             self._edge = min((at for at in (self._edge, *times) if at), default=None)
@@ -233,12 +235,12 @@ class ActivityListing(Iterator["Record"]):
         return page
 
     def _stayed(self, chat: Record) -> bool:
-        """Say whether a chat that was met before cannot have moved further back since: only such a one may join."""
+        """Return whether a known chat cannot have moved further back since it was read: only such a chat may join."""
         at = parse_timestamp(chat.get("lastMessageAt"))
         return at is None or (self._edge is not None and at >= self._edge)
 
     def _check_order(self, page: Page, newest: datetime | None) -> None:
-        """In front of a chat met before, only those may be new that got a message since the reading began."""
+        """Refuse a page with a new chat in front of a known one, unless it got a message since the reading began."""
         known = self._cursor.known
         rows = list(zip(page.ids, page.records, moments_of(page), strict=True))
         met = [number in known and self._stayed(chat) for number, chat, _ in rows]
@@ -248,7 +250,7 @@ class ActivityListing(Iterator["Record"]):
             raise HelpCrunchPaginationError(msg)
 
     def _new(self, page: Page) -> Iterator[Record]:
-        """Return the active chats of a page that were not yielded."""
+        """Return the active chats of a page that were not yielded before."""
         moments = moments_of(page)
         new = {
             number: chat
@@ -258,13 +260,13 @@ class ActivityListing(Iterator["Record"]):
         self._yielded.update(new)
         self._seen.update(page.ids)
         self._dated = self._dated or any(moments)
-        # A chat without a message has no time of one, as it should.
+        # An empty chat rightly has no lastMessageAt. If no other chat has one either, HelpCrunch does not send it.
         self._mute = self._mute or any(chat.get("status") != "empty" for chat in page.records)
         self.records += len(new)
         return iter(new.values())
 
     def _check(self, end: int | None, total: int | None) -> None:
-        """Hold what was read against the end and the total that the first reading found."""
+        """Compare the chats read with the end and the total that the first reading found."""
         if self._mute and not self._dated:
             msg = "HelpCrunch sent no chat with lastMessageAt, so active chats cannot be found."
             raise HelpCrunchResponseError(msg)
@@ -274,7 +276,7 @@ class ActivityListing(Iterator["Record"]):
 
 def moments_of(page: Page) -> list[datetime | None]:
     """
-    Return when the last message of each chat of a page was; ``None`` for chats without one.
+    Return the time of the last message of each chat of a page; ``None`` for chats without one.
 
     :param page: the page
     """
@@ -283,9 +285,9 @@ def moments_of(page: Page) -> list[datetime | None]:
 
 def refuse_wrong_activity(page: Page) -> None:
     """
-    Refuse a page of chats that does not come latest activity first, or does not tell when that was.
+    Refuse a page of chats that is not in order of latest activity, or whose times are unreadable.
 
-    Otherwise it could end a reading too early.
+    Such a page could end a reading too early.
 
     :param page: the page
     :raises HelpCrunchResponseError: a chat has no readable time

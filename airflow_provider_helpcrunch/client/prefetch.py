@@ -23,7 +23,7 @@ class _Pending(NamedTuple):
 
 class Prefetch:
     """
-    A window of pages in flight. Those that turn out not to be wanted are given up at once.
+    A window of pages in flight. Pages that turn out not to be needed are cancelled at once.
 
     :param get: ``get(offset, cancelled)`` fetches one page; ends early when the event is set
     :param in_flight: how many pages are fetched at a time
@@ -36,7 +36,7 @@ class Prefetch:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the pages that the parent's threads fetch."""
+        """Forget the pages that the parent's threads are fetching."""
         self._window.clear()
 
     def page(self, offset: int, reach: int, following: Iterable[int]) -> Page:
@@ -45,13 +45,13 @@ class Prefetch:
 
         Pages shorter than expected shift what is wanted; those in flight still overlap and are not wasted.
 
-        :param offset: the page that is wanted now
+        :param offset: offset of the page that is wanted now
         :param reach: how many rows before it a page may begin and still bring something new
         :param following: offsets that will probably be wanted after it, ascending
         :raises Exception: what fetching that page raised
         """
         while self._window and (self._window[0].offset <= offset - reach or self._next_is_better(offset)):
-            self._give_up(self._window.popleft())
+            self._cancel(self._window.popleft())
         if not self._window or self._window[0].offset > offset:
             self._window.appendleft(self._submitted(offset))
         last = self._window[-1].offset
@@ -63,8 +63,8 @@ class Prefetch:
         pending = self._window.popleft()
         try:
             return pending.page.result()
-        except BaseException:  # also what interrupts the wait
-            self._give_up(pending)
+        except BaseException:  # including one that interrupts the wait
+            self._cancel(pending)
             raise
 
     def put_back(self, page: Page) -> None:
@@ -85,13 +85,13 @@ class Prefetch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give up what is in flight, without waiting for it."""
+        """Cancel the pages in flight, without waiting for them."""
         while self._window:
-            self._give_up(self._window.popleft())
+            self._cancel(self._window.popleft())
 
     def _submitted(self, offset: int) -> _Pending:
         pending = _Pending(offset, threading.Event(), Future())
-        # A daemon, unlike the threads of an executor: a process that ends does not wait for pages nobody reads.
+        # A daemon, unlike the threads of an executor: a process that ends need not wait for pages that nobody reads.
         threading.Thread(target=self._fetch, args=(pending,), name="helpcrunch-page", daemon=True).start()
         return pending
 
@@ -103,5 +103,5 @@ class Prefetch:
         else:
             pending.page.set_result(page)
 
-    def _give_up(self, pending: _Pending) -> None:
+    def _cancel(self, pending: _Pending) -> None:
         pending.cancelled.set()

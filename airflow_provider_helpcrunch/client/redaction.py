@@ -1,4 +1,4 @@
-"""Server and library texts made fit for messages and logs: without the API key, on one line, short."""
+"""Redaction of server and library texts for messages and logs: without the API key, on one line, short."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from urllib.parse import quote
 LONGEST_TEXT = 300
 _READ_AT_MOST = 20_000
 _PIECE = 12
-"""So many characters in a row of the key, and more, are a piece of it; fewer may be chance."""
+"""This many characters of the key in a row, or more, count as a piece of it; fewer may be chance."""
 
 
 class Redactor:
     """
-    Takes one API key out of texts.
+    Removes one API key from texts.
 
     :param api_key: the key; it and every piece of it, plain, percent-encoded or with escaped slashes, becomes ``***``
     """

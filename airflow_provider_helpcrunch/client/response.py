@@ -1,4 +1,4 @@
-"""An HTTP answer of HelpCrunch becomes a value or a typed error."""
+"""HTTP responses of HelpCrunch, as values or typed errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 MOST_ERRORS = 20
 MOST_PLACES = 20
-"""Broken texts of one response that the log names; of more it gives the number."""
+"""Broken texts of one response that the log names; it only counts any further ones."""
 
 ADVICE = {
     401: "Check the API key (Settings → Developers → Public API in HelpCrunch).",
@@ -43,7 +43,7 @@ ADVICE = {
 @dataclass(frozen=True, slots=True)
 class Response:
     """
-    One complete HTTP answer and the request it belongs to.
+    One complete HTTP response and the request it belongs to.
 
     :param method: HTTP method of the request
     :param path: path of the request below the base URL
@@ -51,7 +51,7 @@ class Response:
     :param status: HTTP status
     :param headers: HTTP headers, case-insensitive
     :param body: decompressed body
-    :param redact: takes the API key out of texts
+    :param redact: removes the API key from texts
     """
 
     method: str
@@ -65,12 +65,11 @@ class Response:
 
     def parsed(self, parse: Callable[[Any], T]) -> T:
         """
-        Return what ``parse`` makes of the decoded JSON body.
+        Return the decoded JSON body as ``parse`` converts it.
 
-        A text that is broken does not stop the others: U+FFFD stands for what cannot be read, and the log names the
-        record.
+        Broken text does not spoil the rest: U+FFFD replaces unreadable characters, and the log names the record.
 
-        :param parse: checks and converts the body; a ``ValueError`` says what is wrong with it
+        :param parse: checks and converts the body; raises ``ValueError`` if the body is wrong
         :raises HelpCrunchApiError: the status is not 2xx
         :raises HelpCrunchResponseError: the body is not JSON, or ``parse`` refused it
         """
@@ -121,7 +120,7 @@ class Response:
         return {"method": self.method, "path": self.path, "attempts": self.attempts}
 
     def _errors(self) -> tuple[ApiErrorDetail, ...]:
-        """Every element of the documented envelope; old and new generation look alike here."""
+        """Return every element of the documented envelope; it is the same in both editions of the documentation."""
         try:
             body, _ = decode(self.body)
         except NotJSONError:
@@ -156,8 +155,8 @@ def error_details(body: Any, redact: Callable[[object], str]) -> tuple[ApiErrorD
     Read the documented error envelope ``{"errors": [{"code", "message"}, …]}``.
 
     :param body: decoded JSON of any shape
-    :param redact: takes the API key out of texts
-    :return: its elements in order, twenty at most; empty when there is no such envelope
+    :param redact: removes the API key from texts
+    :return: its elements in order, twenty at most; empty if there is no such envelope
     """
     errors = body.get("errors") if isinstance(body, dict) else None
     elements = errors if isinstance(errors, list) else [errors] if errors else []

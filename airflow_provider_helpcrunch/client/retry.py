@@ -1,4 +1,4 @@
-"""When a failed request is sent again, and when not."""
+"""Retries: the policy for them, and the attempts of one call."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ FAULTS = (
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
-    How often and how long one call is repeated.
+    Limits of how often and how long one call is retried.
 
-    A 429 is not a fault: the rate limiter waits it out, for as long as ``patience``.
+    A 429 is not a fault: the rate limiter waits it out, for up to ``patience``.
 
-    :param max_attempts: how often one request may meet a fault (network error, 5xx, unusable answer)
-    :param deadline: seconds that failed attempts and the pauses after them may take together
-    :param patience: seconds that one call may wait for a permit and for 429s
-    :param first_pause: seconds before the second attempt; doubles each time, with jitter
-    :param longest_pause: seconds at most between two attempts
+    :param max_attempts: most attempts that may end in a fault: network error, 5xx, unusable response (6)
+    :param deadline: most seconds that failed attempts and the pauses after them may take together (60)
+    :param patience: longest time in seconds that one call may wait for the account's rate limit and for 429s (600)
+    :param first_pause: seconds before the second attempt; doubles each time, with jitter (0.5)
+    :param longest_pause: most seconds between two attempts (20)
     """
 
     max_attempts: int = 6
@@ -57,13 +57,13 @@ class Attempts:
     The attempts of one call.
 
     :param policy: how many and how long
-    :param repeatable: whether the request may reach the server twice (GET, searches, PUTs that set a value)
+    :param idempotent: whether the request may safely reach the server twice (GET, searches, PUTs that set a value)
     """
 
-    def __init__(self, policy: RetryPolicy, *, repeatable: bool) -> None:
+    def __init__(self, policy: RetryPolicy, *, idempotent: bool) -> None:
         self.sent = 0
         self._policy = policy
-        self._repeatable = repeatable
+        self._idempotent = idempotent
         self._faults = 0
         self._failing = 0.0
         self._refusals: list[HelpCrunchRateLimitError] = []
@@ -82,12 +82,12 @@ class Attempts:
         """Seconds that the next attempt may take: no bound on the first, then what is left of the deadline."""
         return max(self._policy.deadline - self._failing, 1.0) if self._faults else math.inf
 
-    def retrying(self, sleep: Callable[[float], None], tell: Callable[[RetryCallState], None]) -> Retrying:
+    def retrying(self, sleep: Callable[[float], None], log: Callable[[RetryCallState], None]) -> Retrying:
         """
         Return the tenacity controller of this call.
 
         :param sleep: how to wait
-        :param tell: called before each wait
+        :param log: called before each wait
         """
         return Retrying(
             retry=retry_if_exception(self._worth_another),
@@ -96,7 +96,7 @@ class Attempts:
             ),
             wait=self._pause,
             sleep=sleep,
-            before_sleep=tell,
+            before_sleep=log,
             reraise=True,
         )
 
@@ -108,19 +108,20 @@ class Attempts:
         try:
             yield
         except FAULTS as error:
-            # A page that contradicts itself rarely mends itself: half as many tries.
+            # A page that contradicts itself is rarely better on a retry: half as many attempts.
             self._faults += 2 if isinstance(error, HelpCrunchPaginationError) else 1
             self._failing += time.monotonic() - started
             raise
 
     def _worth_another(self, error: BaseException) -> bool:
         if isinstance(error, HelpCrunchRateLimitError):
-            return error.status_code is not None  # without one, the patience is at an end
+            return error.status_code is not None  # without one, it is the limiter's own: max wait is used up
         if isinstance(error, HelpCrunchConnectionError) and not error.connected:
-            return True
-        return self._repeatable and isinstance(error, FAULTS)
+            return True  # HelpCrunch cannot have seen the request, so even one that is not idempotent is safe
+        return self._idempotent and isinstance(error, FAULTS)
 
     def _pause(self, state: RetryCallState) -> float:
+        # After a 429 the next permit is the pause: the limiter hands none out until it is over.
         if self._faults == 0 or (
             state.outcome and isinstance(state.outcome.exception(), HelpCrunchRateLimitError)
         ):
@@ -131,9 +132,11 @@ class Attempts:
 
     def refused(self, refusal: HelpCrunchRateLimitError) -> float | None:
         """
-        Take note of a 429 and return the seconds for which all must stop; ``None`` means: until the window has passed.
+        Record a 429 and return for how many seconds all requests must pause; ``None``: until the window has passed.
 
-        ``Retry-After`` is believed, but not for ever: a call refused again and again waits longer each time.
+        ``Retry-After`` alone could keep a call in a loop, so a call that is refused repeatedly waits longer each time.
+
+        :param refusal: the 429
         """
         self._refusals.append(refusal)
         asked = refusal.retry_after
@@ -142,7 +145,7 @@ class Attempts:
     def out_of_patience(
         self, error: HelpCrunchRateLimitError, method: str, path: str
     ) -> HelpCrunchRateLimitError:
-        """Return the error that ends the call, with what HelpCrunch said to it and how long it took."""
+        """Return the error that ends the call, with HelpCrunch's own errors and the time waited."""
         refusals = self._refusals
         times = "once" if len(refusals) == 1 else f"{len(refusals)} times"
         waited = time.monotonic() - self._started

@@ -1,4 +1,4 @@
-"""Moments in time, as people and templates write them."""
+"""Times, as users and templates write them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 Moment: TypeAlias = datetime | date | str | int | float
-"""What :func:`moment` reads."""
+"""Types that :func:`moment` reads."""
 
-# With render_template_as_native_obj, Airflow makes a number of what ds_nodash renders.
+# With render_template_as_native_obj, Airflow turns the text of ds_nodash into a number.
 _DAY = re.compile(r"((?:19|20)\d{6})(?:\.0*)?", re.ASCII)
 # Python reads some numbers too long for seconds, such as milliseconds, as a date in the 18th century.
 _NUMBER = re.compile(r"-?[\d.]+", re.ASCII)

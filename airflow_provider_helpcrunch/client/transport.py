@@ -1,4 +1,4 @@
-"""One HTTP call to HelpCrunch: key, time-outs, budget, retries, and every failure as a typed error."""
+"""Transport of API calls: key, timeouts, rate limiter, retries, and a typed error for every failure."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 IN_FLIGHT = 8
-"""Requests that one client has under way at most."""
+"""Most requests that one client has in flight."""
 
 LARGEST_BODY = 16 * 1024 * 1024
 """Bytes; a page of 100 records is some ten thousand."""
 
 
 class BearerAuth(AuthBase):
-    """Sends the key, and shows it nowhere else. Being set, it also keeps ``requests`` from reading ``~/.netrc``."""
+    """The key as a header. With any authentication set, ``requests`` does not read ``~/.netrc`` either."""
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
@@ -67,10 +67,10 @@ class BearerAuth(AuthBase):
 @dataclass(slots=True)
 class Usage:
     """
-    What a client has spent so far.
+    Requests, retries and waits of a client so far.
 
-    :param requests: HTTP requests sent, repeated ones included
-    :param retries: how many of them repeated an earlier one
+    :param requests: HTTP requests sent, retries included
+    :param retries: how many of them were retries
     :param budget_wait: seconds waited for the account's rate limit
     """
 
@@ -81,16 +81,16 @@ class Usage:
 
 class Transport:
     """
-    Calls the API.
+    Transport of one client: sends a call, retries it if it may, and returns the parsed response.
 
     :param api_key: the account's key
     :param base_url: address that every path is appended to, such as ``https://api.helpcrunch.com/v1``
     :param limiter: permits for requests
     :param connect_timeout: seconds to wait for a connection
-    :param read_timeout: seconds to wait for an answer to begin, and again for it to be complete
-    :param retry: when a failed request is repeated
-    :param environment: whether proxies and certificates named in environment variables are used
-    :param http_adapter: sends the requests; default: connections of our own, whose responses are complete in time
+    :param read_timeout: seconds to wait for a response to begin, and again for it to be complete
+    :param retry: how often and how long a failed request is retried
+    :param environment: whether environment variables may set proxies and certificates (``True``)
+    :param http_adapter: sends the requests. Default: own connections, whose timeouts apply to the whole response
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Transport:
 
     @property
     def usage(self) -> Usage:
-        """What has been spent so far."""
+        """Requests, retries and seconds waited for permits, so far."""
         with self._counting:
             return Usage(self._usage.requests, self._usage.retries, self._limiter.waited)
 
@@ -159,28 +159,29 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None = None,
         json: Any = None,
-        repeatable: bool = True,
+        idempotent: bool = True,
         cancelled: threading.Event | None = None,
     ) -> T:
         """
-        Make one call and return what ``parse`` makes of the decoded answer.
+        Make one call and return the parsed response.
 
         :param method: HTTP method
         :param path: path below the base URL, such as ``/agents``
-        :param parse: checks and converts the decoded JSON; what it raises counts as a fault of the answer
-        :param params: query parameters
-        :param json: body
-        :param repeatable: whether the request may reach the server twice
-        :param cancelled: set by the caller to give the call up
-        :raises HelpCrunchApiError: an error status (a child that says which)
-        :raises HelpCrunchConnectionError: no complete answer, even after retries
-        :raises HelpCrunchResponseError: an answer that is not what the API documents, even after retries
+        :param parse: checks and converts the decoded JSON; an error that it raises counts as a fault of the response
+        :param params: query parameters. Default: none
+        :param json: body. Default: none
+        :param idempotent: whether the request may safely reach the server twice (``True``)
+        :param cancelled: set by the caller to cancel the call. Default: only :meth:`close` cancels it
+        :raises HelpCrunchApiError: an error status; the subclass says which
+        :raises HelpCrunchConnectionError: no complete response, even after retries
+        :raises HelpCrunchResponseError: the response is not as the API documents it, even after retries
         """
         cancelled = cancelled or threading.Event()
-        attempts = Attempts(self._retry, repeatable=repeatable)
+        attempts = Attempts(self._retry, idempotent=idempotent)
 
         def attempt() -> T:
             self._check_open(method, path)
+            # One permit for each attempt: HelpCrunch counts a retry like any other request.
             with self._limiter.permit(attempts.max_wait, cancelled), attempts.one():
                 if cancelled.is_set():
                     raise Cancelled
@@ -190,6 +191,7 @@ class Transport:
                         parse
                     )
                 except HelpCrunchRateLimitError as refusal:
+                    # Now, not when the retry waits: other threads and processes must stop before they are refused too.
                     self._limiter.pause(attempts.refused(refusal))
                     raise
 
@@ -199,7 +201,7 @@ class Transport:
 
         self._calls.add(cancelled)
         try:
-            return attempts.retrying(sleep, self._tell)(attempt)
+            return attempts.retrying(sleep, self._log_retry)(attempt)
         except HelpCrunchRateLimitError as error:
             raise attempts.out_of_patience(error, method, path) from None
         except Cancelled:
@@ -216,7 +218,7 @@ class Transport:
             raise HelpCrunchError(msg)
 
     def close(self) -> None:
-        """Cut requests off, wake the threads that wait, and close the connections and the rate limiter's store."""
+        """Cut requests off, wake waiting threads, and close the connections and the rate limiter's store."""
         self._closed = True
         for cancelled in list(self._calls):
             cancelled.set()
@@ -227,18 +229,20 @@ class Transport:
     def _send(
         self, attempts: Attempts, cancelled: threading.Event, method: str, path: str, **arguments: Any
     ) -> Response:
-        """Send the request once and read the whole answer, in bounded time and memory."""
+        """Send the request once and read the whole response, in bounded time and memory."""
         connected, problem = True, ""
         interruption: BaseException | None = None
+        # A retry gets only the time that the deadline leaves: one slow attempt must not outlast the whole policy.
         connect_timeout, read_timeout = (min(each, attempts.time_left) for each in self._timeout)
-        # Twice each: once for the first byte (a connection, the beginning of a response), once for the rest.
+        # A socket's timeout applies to each read, so these two alone would let a slow response go on for ever. The
+        # watchdog limits each phase as a whole, to twice its timeout: once for the first byte, once for the rest.
         connecting, responding = (min(2 * each, attempts.time_left) for each in self._timeout)
         exchange = Exchange(connecting, responding, cancelled)
         try:
             with self._watched(exchange):
-                answer = self._answer(attempts, method, path, (connect_timeout, read_timeout), arguments)
+                response = self._exchanged(attempts, method, path, (connect_timeout, read_timeout), arguments)
             if not exchange.late:
-                return answer
+                return response
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL) as error:
             interruption = _proxy_error(self._redact(error))
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -247,11 +251,11 @@ class Transport:
         except BaseException as error:  # a timeout of Airflow's, say, or Ctrl+C
             interruption = bare(error)
         finally:
-            if self._closed:  # by another thread meanwhile: nobody else will close what this request opened
+            if self._closed:  # by another thread: nobody else will close what this request opened
                 self._session.close()
         if interruption is not None:
             raise interruption
-        if exchange.late:  # what was cut off may look like any error, or like an answer without a body
+        if exchange.late:  # a response that was cut off may look like any error, or like one without a body
             problem = f"timed out: not complete after {exchange.seconds:.1f} s"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
         msg = f"{method} {path}: no complete response from HelpCrunch at {self._base_url} ({problem})."
@@ -260,10 +264,10 @@ class Transport:
         )
 
     def _watched(self, exchange: Exchange) -> contextlib.AbstractContextManager[None]:
-        # An adapter that was given has no connection of ours that could be cut.
+        # The watchdog can cut only our own connections, not those of an adapter from outside.
         return contextlib.nullcontext() if self._http_adapter else self._watchdog.over(exchange)
 
-    def _answer(
+    def _exchanged(
         self,
         attempts: Attempts,
         method: str,
@@ -272,10 +276,11 @@ class Transport:
         arguments: dict[str, Any],
     ) -> Response:
         body = bytearray()
-        # Leaving the block closes the connection, unless all was read and it can be used again.
+        # Leaving the block closes the connection, unless everything was read and it can be reused.
         with self._session.request(
             method, self._base_url + path, timeout=timeout, allow_redirects=False, stream=True, **arguments
         ) as response:
+            # Chunk by chunk: the size is limited after decompression, where a small body may become a huge one.
             while chunk := response.raw.read1(65536, decode_content=True):
                 body += chunk
                 if len(body) > LARGEST_BODY:
@@ -290,7 +295,7 @@ class Transport:
             self._usage.requests += 1
             self._usage.retries += repeated
 
-    def _tell(self, state: RetryCallState) -> None:
+    def _log_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, HelpCrunchRateLimitError):
             log.warning("%s Pausing all requests, then retrying.", error)

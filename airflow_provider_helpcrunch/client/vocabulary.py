@@ -1,4 +1,4 @@
-"""The words of chats, which the API spells in several ways: read in any spelling, written in the documented one."""
+"""Statuses and ratings of chats: read in every spelling of the API, written in the documented one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STATUSES = ("new", "opened", "pending", "onhold", "no communication", "closed", 
 """Statuses as the chat model page spells them."""
 
 NOT_OPEN = frozenset({"closed", "empty"})
-"""Statuses in which nobody waits for an answer; a chat with any other status, even an unknown one, is open."""
+"""Statuses in which nobody waits for a reply; a chat with any other status, even an unknown one, is open."""
 
 RATINGS = ("perfect", "great", "average", "poor", "very poor")
 
@@ -18,7 +18,7 @@ _SETTABLE = {status: (status,) for status in STATUSES if status != "empty"} | {
     "onhold": ("on hold", "on-hold", "onhold"),
     "opened": ("opened", "open"),
 }
-"""Statuses that can be set, with every documented spelling; the page on updating one is the first."""
+"""Statuses that can be set, with every documented spelling; first that of the page on updating a status."""
 
 
 def _folded(word: str) -> str:
@@ -45,8 +45,9 @@ def rating_of(word: Any) -> Any:
 
 def known_status(word: Any) -> str:
     """
-    Return a status that a user wrote, as :func:`status_of`.
+    Return a status in the spelling of :func:`status_of`.
 
+    :param word: the status in any spelling
     :raises HelpCrunchConfigurationError: HelpCrunch has no such status
     """
     status = status_of(word)

@@ -218,13 +218,13 @@ def test_what_may_not_be_repeated_is_sent_once(sandbox: Start, client: Connect) 
     for fault in (Fault("status", status=500), Fault("reset"), Fault("html")):
         account = sandbox(faults=[fault])
         with pytest.raises((HelpCrunchServerError, HelpCrunchConnectionError, HelpCrunchResponseError)):
-            client(account)._transport.call("GET", "/agents", dict, repeatable=False)
+            client(account)._transport.call("GET", "/agents", dict, idempotent=False)
         assert len(account.journal) == 1
 
 
 def test_what_may_not_be_repeated_is_repeated_after_a_429(sandbox: Start, client: Connect) -> None:
     account = sandbox(faults=[Fault("status", status=429)])
-    client(account, period=0.1)._transport.call("GET", "/agents", dict, repeatable=False)
+    client(account, period=0.1)._transport.call("GET", "/agents", dict, idempotent=False)
     assert [request.status for request in account.journal] == [429, 200]
 
 
@@ -236,7 +236,7 @@ def test_a_connection_that_never_came_about_is_tried_again_even_for_writes(
         port = unused.getsockname()[1]
     caller = client(account, base_url=f"http://127.0.0.1:{port}/v1")
     with pytest.raises(HelpCrunchConnectionError) as caught:
-        caller._transport.call("POST", "/messages", dict, json={}, repeatable=False)
+        caller._transport.call("POST", "/messages", dict, json={}, idempotent=False)
     assert (caught.value.connected, caught.value.attempts) == (False, 6)
 
 
