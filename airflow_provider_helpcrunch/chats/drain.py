@@ -52,7 +52,7 @@ class Drain:
     :param checkpoint: where to go on; results are noted there
     :param most: how many chats the task may move in all; ``None``: all
     :param dry_run: whether nothing is written
-    :param page_size: chats a page, 1 to 100 (100)
+    :param page_size: chats per page, 1 to 100 (100)
     """
 
     def __init__(

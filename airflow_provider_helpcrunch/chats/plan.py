@@ -95,7 +95,7 @@ class Plan:
                 msg = f"Entry {number} of the plan: {error} Nothing was changed."
                 raise HelpCrunchConfigurationError(msg) from None
             if chat in seen:
-                msg = f"Entry {number} of the plan: chat {chat} already has an entry; put all changes of a chat into one."
+                msg = f"Entry {number} of the plan: chat {chat} already has an entry; put all its changes into one."
                 raise HelpCrunchConfigurationError(msg)
             seen.add(chat)
             changes += found

@@ -76,7 +76,7 @@ class ReassignmentRun:
     :param strategy: the strategy that the reassignment names
     :param checkpoint: where to go on
     :param allow_unknown: whether a source may be unknown to the account and have no chats (``False``)
-    :param page_size: chats a page, 1 to 100 (100)
+    :param page_size: chats per page, 1 to 100 (100)
     """
 
     def __init__(

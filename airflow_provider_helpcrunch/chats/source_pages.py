@@ -35,7 +35,7 @@ class SourcePages:
 
     :param selection: which chats
     :param checkpoint: where to begin; kept up to date
-    :param page_size: chats a page, 1 to 100 (100)
+    :param page_size: chats per page, 1 to 100 (100)
     """
 
     def __init__(
