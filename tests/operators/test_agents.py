@@ -191,7 +191,7 @@ class TestReceipt:
         events = OutletEvents([(asset, Event())])
         result = operator.execute({"outlet_events": events})
         told = ["HelpCrunch reports 5 records, but the list ends after 4."]
-        assert [line for line in client_log if "HelpCrunch says that" in line] == told
+        assert [line for line in client_log if "HelpCrunch reports" in line] == told
         if to_file:
             assert result["warnings"] == told
             assert events[asset].extra == result
