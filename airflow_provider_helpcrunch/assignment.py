@@ -1,5 +1,5 @@
 """
-Who gets which chat: pure functions, the same answer for the same question.
+Strategies that decide which agent gets which chat: pure functions, without requests or state.
 
 A strategy decides about one chat at a time::
 
@@ -7,8 +7,8 @@ A strategy decides about one chat at a time::
         return 1002 if chat["customer"]["email"].endswith(".pl") else 1001
 
 ``loads`` holds the agents to choose from, in the order in which they were named, and how many chats each of them has:
-for :func:`least_loaded` all open ones, for every other strategy those that were given out so far. What it returns must
-be one of these agents.
+for :func:`least_loaded` all open ones, for every other strategy those that were given out so far. The strategy must
+return one of these agents.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ Strategy: TypeAlias = Callable[[Mapping[str, Any], Mapping[int, int]], int]
 
 
 NOBODY = frozenset({"unassigned", "nobody"})
-"""Words for no agent, where a template cannot say ``None``."""
+"""Words for no agent, because a template cannot render to ``None``."""
 
 
 def is_nobody(value: Any) -> bool:
     """
     Say whether a value stands for no agent.
 
-    :param value: what was given as an agent
+    :param value: the value of an argument that names an agent
     """
     return value is None or (isinstance(value, str) and value in NOBODY)
 
 
 class NoSuchAgentError(ValueError):
-    """A strategy chose an agent who is not among those it may choose from."""
+    """A strategy chose an agent who is not among the candidates."""
 
 
 def round_robin(chat: Mapping[str, Any], loads: Mapping[int, int]) -> int:
     """
     Return each agent in turn.
 
-    :param chat: the chat, which makes no difference
+    :param chat: the chat; ignored
     :param loads: chats given out so far, by agent
-    :return: of the agents who were given the fewest the one who was named first
+    :return: the agent who was given the fewest chats; among equals, the one named first
     """
     return min(loads, key=loads.__getitem__)
 
@@ -52,15 +52,15 @@ def least_loaded(chat: Mapping[str, Any], loads: Mapping[int, int]) -> int:
     """
     Return the agent with the fewest open chats.
 
-    :param chat: the chat, which makes no difference
+    :param chat: the chat; ignored
     :param loads: open chats, by agent
-    :return: of the agents who have the fewest the one with the lowest id
+    :return: the agent who has the fewest open chats; among equals, the one with the lowest id
     """
     return min(loads, key=lambda agent: (loads[agent], agent))
 
 
 STRATEGIES: dict[str, Strategy] = {"round_robin": round_robin, "least_loaded": least_loaded}
-"""The strategies that go by a short name."""
+"""Strategies that have a short name."""
 
 
 def choose(strategy: Strategy, chat: Mapping[str, Any], loads: Mapping[int, int]) -> int:
@@ -68,10 +68,10 @@ def choose(strategy: Strategy, chat: Mapping[str, Any], loads: Mapping[int, int]
     Ask a strategy about one chat.
 
     :param strategy: the strategy
-    :param chat: the chat; a strategy that changes it changes its own copy
+    :param chat: the chat; the strategy gets a copy
     :param loads: how many chats each agent has; at least one agent
     :return: the agent's id
-    :raises NoSuchAgentError: there is nobody to choose from, or the strategy chose somebody else
+    :raises NoSuchAgentError: there are no candidates, or the strategy chose somebody else
     """
     if not loads:
         msg = "there is no agent to choose from"
@@ -91,10 +91,10 @@ def distribute(
     Decide about many chats, one after the other.
 
     :param chats: the chats
-    :param loads: how many chats each agent has before; the agents to choose from, at least one
+    :param loads: the agents to choose from, at least one, and how many chats each has before
     :param strategy: the strategy (:func:`round_robin`)
     :return: an agent's id for each chat, in the same order
-    :raises NoSuchAgentError: there is nobody to choose from, or the strategy chose somebody else
+    :raises NoSuchAgentError: there are no candidates, or the strategy chose somebody else
     """
     now = dict(loads)
     chosen = []

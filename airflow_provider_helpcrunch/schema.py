@@ -1,7 +1,7 @@
 """
 Columns and tables: the layout of a resource's CSV and Parquet files.
 
-JSON and JSONL keep records as the API sent them; the table formats have the columns of a :class:`Table`, the same in
+JSON and JSONL keep records as the API sent them. CSV and Parquet have the columns of a :class:`Table`: the same in
 every run, whether or not a record has the field.
 """
 
@@ -35,7 +35,7 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Table:
     """
-    The columns that every CSV and Parquet file of one resource has.
+    Columns of every CSV and Parquet file of one resource.
 
     :param name: the resource, as in its API path
     :param columns: its columns, in order

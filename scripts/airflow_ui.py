@@ -84,7 +84,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         # A task that starts while the machine is busy must not fail before it has a log.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-        # The request budget is a temporary file too.
+        # The rate limit store is a temporary file too.
         "TMPDIR": str(home / "tmp"),
     }
 
@@ -110,13 +110,13 @@ def start_airflow(processes: Processes, port: int, api_url: str) -> str:
 
 
 def is_healthy(port: int) -> bool:
-    """Say whether every part of Airflow says that it is healthy."""
+    """Say whether every part of Airflow reports that it is healthy."""
     report = response(port, "/api/v2/monitor/health") or {}
     return all(report.get(part, {}).get("status") == "healthy" for part in HEALTH)
 
 
 def response(port: int, path: str) -> dict[str, Any] | None:
-    """Return what the API server says, or ``None`` where it does not."""
+    """Return the response of the API server, or ``None`` without one."""
     try:
         with urllib.request.urlopen(f"http://{LOCALHOST}:{port}{path}", timeout=60) as answer:
             said: dict[str, Any] = json.load(answer)

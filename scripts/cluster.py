@@ -40,7 +40,7 @@ SILENCE = 30
 SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
     "AIRFLOW__CORE__PARALLELISM": "16",
-    # Both workers are on one host, so each says its own name, and the state of a task tells who ran it.
+    # Both workers are on one host, so each says its own name, and the state of a task shows who ran it.
     "AIRFLOW__CORE__HOSTNAME_CALLABLE": "worker_name.worker_name",
     "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(SLOTS),
     # One second, the default, is too short for the broker of a machine that is busy.
@@ -165,7 +165,7 @@ def running(dags: Path, connection: str, say: Callable[[str], object]) -> Iterat
 
     :param dags: its folder of DAGs
     :param connection: the connection ``helpcrunch_default``, as JSON
-    :param say: is told each step
+    :param say: called with a sentence about each step
     :raises ProcessError: a part does not start
     """
     shutil.rmtree(LOGS, ignore_errors=True)

@@ -153,7 +153,7 @@ def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
 
 def run_on_sandbox() -> None:
     """Run the DAGs on a local HelpCrunch, compare the result with its account and show it."""
-    # The request budget is a temporary file, and nobody else spends it.
+    # The rate limit store is a temporary file that nobody else uses.
     env = airflow_environment(AIRFLOW_HOME) | {"TMPDIR": str(FOLDER / "tmp")}
     print("This takes about a minute; the slow steps are Airflow's start.\n")
     account = Sandbox(agents=SANDBOX_AGENTS, chats=SANDBOX_CHATS, rate_limit=SANDBOX_LIMIT)
@@ -174,7 +174,7 @@ def run_on_sandbox() -> None:
 def run_on_account(api_key: str) -> None:
     """Run the DAGs on a real account and show the result."""
     print("The account of HELPCRUNCH_API_KEY is only read.\n")
-    # The request budget stays where whatever else uses the account on this machine finds it.
+    # The rate limit store stays where everything else that uses the account on this machine finds it.
     env = airflow_environment(AIRFLOW_HOME)
     with Processes(FOLDER, env, cwd=CLONE, patience=PATIENCE) as processes:
         url = os.environ.get("HELPCRUNCH_API_URL", "")

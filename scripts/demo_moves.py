@@ -6,7 +6,7 @@ import csv
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from demo_result import ResultError, check_answers, near, print_table
+from demo_result import ResultError, check_responses, near, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ def check_moves(
     elif _others(account.chats, meant) != _others(chats, meant):
         msg = "Chats that were not meant have changed."
     else:
-        check_answers(account.journal)
+        check_responses(account.journal)
         return
     raise ResultError(msg)
 

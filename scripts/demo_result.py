@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.sandbox import Request
 
 MAPPED_ROLES = ("admin", "superviser")
-"""Who has a mapped task in the DAG to XCom."""
+"""Roles whose agents have a mapped task in the DAG to XCom."""
 SHOWN_AGENTS = 5
 
 
@@ -55,20 +55,20 @@ def check(agents: Sequence[Mapping[str, Any]], size: int, mapped: int, journal: 
     elif mapped != expected:
         msg = f"{expected} agents are {' or '.join(MAPPED_ROLES)}, and {mapped} tasks ran for them."
     else:
-        check_answers(journal)
+        check_responses(journal)
         return
     raise ResultError(msg)
 
 
-def check_answers(journal: Sequence[Request]) -> None:
+def check_responses(journal: Sequence[Request]) -> None:
     """
-    Look whether the sandbox answered all requests well.
+    Check that the sandbox refused no request.
 
     :raises ResultError: it refused one
     """
     by_status = Counter(request.status for request in journal)
     if by_status.keys() != {200}:
-        msg = f"The local HelpCrunch refused requests; its answers by status: {dict(by_status)}."
+        msg = f"The local HelpCrunch refused requests; its responses by status: {dict(by_status)}."
         raise ResultError(msg)
 
 

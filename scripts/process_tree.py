@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PROC = Path("/proc")
 STARTED = 19
-"""Where ``/proc/PID/stat`` tells when a process started, counted behind the name of its program."""
+"""Position of a process' start time in ``/proc/PID/stat``, counted behind the name of its program."""
 
 
 def kill_tree(pid: int, sure: Callable[[], object]) -> bool:

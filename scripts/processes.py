@@ -1,4 +1,4 @@
-"""What the scripts beside this one start: processes that end with them, Airflow's environment, a local HelpCrunch."""
+"""Processes that end with the script that started them, Airflow's environment, and a local HelpCrunch."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Processes:
             code = process.wait(self._patience)
         except subprocess.TimeoutExpired:
             raise self.failure(name) from None
-        # What it started may still run.
+        # Its children may still run.
         _signal_group(process, signal.SIGKILL)
         del self._running[name]
         return code
@@ -145,7 +145,7 @@ class Processes:
                 raise self.failure(name)
 
     def failure(self, name: str) -> ProcessError:
-        """Return the error that tells the end of a log."""
+        """Return an error with the end of a log."""
         lines = self.log(name).read_text(errors="replace").splitlines()[-30:]
         return ProcessError("\n".join([f"{name} has ended:", *lines]))
 

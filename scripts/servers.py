@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 USER = "airflow"
 UNSAFE_BUT_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-"""What a database needs only to survive a power cut."""
+"""PostgreSQL settings that skip the protection against power cuts, which test data does not need."""
 
 
 class RedisAddress(NamedTuple):
@@ -59,7 +59,7 @@ def start_postgresql(processes: Processes, data: Path) -> str:
     :return: the URL of an empty database, with user and password
     :raises ProcessError: it is not installed, or does not start
     """
-    # Who is root may not run it.
+    # PostgreSQL refuses to run as root.
     user = _own_user("postgres")
     folder, password, port = _own_folder(data / "postgresql", user), secrets.token_urlsafe(16), free_port()
     pwfile = _secret_file(data / "postgresql.password", password, user)
@@ -104,11 +104,11 @@ def start_redis(processes: Processes, data: Path) -> RedisAddress:
     file = _secret_file(data / "redis.conf", "\n".join(settings), user)
     processes.launch("redis", _program("redis-server"), str(file), user=user)
     with Redis.from_url(address.url(0), socket_timeout=10) as redis:
-        processes.wait_until(lambda: _answers(redis), "redis", pause=0.1)
+        processes.wait_until(lambda: _responds(redis), "redis", pause=0.1)
     return address
 
 
-def _answers(redis: Redis) -> bool:
+def _responds(redis: Redis) -> bool:
     try:
         return bool(redis.ping())
     except (NoConnection, NoAnswer):

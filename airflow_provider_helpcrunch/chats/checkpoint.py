@@ -1,8 +1,8 @@
 """
-Checkpoint of a run: all that a retry, a deferral or another worker needs to go on.
+Checkpoint of a run: everything that a retry, a deferral or another worker needs to continue.
 
-An engine reads and writes its checkpoint while it works and keeps nothing else that matters, so an engine made with the
-same checkpoint goes on where the other one stopped.
+An engine reads and updates its checkpoint while it works and keeps no other progress, so a new engine with the same
+checkpoint continues where the old one stopped.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 MOST_BYTES = 40 * 1024
-"""The largest state that a deferral carries, in bytes of JSON. Airflow keeps a trigger's arguments and its event in
-columns that hold 65,535 bytes on MySQL, the arguments encrypted, which makes a third more of them."""
+"""Largest state for a deferral, in bytes of JSON. Airflow stores a trigger's arguments and its event in columns that
+hold 65,535 bytes on MySQL; it encrypts the arguments, which makes them a third longer."""
 
 
 @dataclass
@@ -29,16 +29,16 @@ class SourceCheckpoint:
     """
     Position in the chats of one agent, or of nobody; see :mod:`.drain`.
 
-    :param offset: where the next page begins
-    :param shared: id of the chat there
-    :param narrow: whether closed chats are left out by the search
-    :param may_narrow: whether they may be
-    :param fresh: whether no page was worked off since the search became narrow
-    :param everything: how many chats there were when it became narrow; ``None``: unknown
-    :param moved: whether a chat was moved in this pass, so that another pass has to look whether any is left
-    :param found_any: whether any chat of the source was found, in whatever status
+    :param offset: offset of the next page
+    :param shared: id of the chat expected there, which proves that the pages join; ``None``: not known
+    :param narrow: whether the search excludes closed chats
+    :param may_narrow: whether the search may exclude closed chats
+    :param fresh: whether no page was processed since the search became narrow
+    :param everything: number of chats when the search became narrow; ``None``: unknown
+    :param moved: whether a chat was moved in this pass, so that another pass has to check that none is left
+    :param found_any: whether any chat of the source was found, in any status
     :param skipped: chats of the source whose status is not wanted, except closed ones
-    :param returned: chats that were moved, and are found at the source again
+    :param returned: chats that were moved, but are found at the source again
     """
 
     offset: int = 0
@@ -53,7 +53,7 @@ class SourceCheckpoint:
     returned: set[int] = field(default_factory=set)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the checkpoint as plain JSON."""
         sets = {"skipped": steps(sorted(self.skipped)), "returned": steps(sorted(self.returned))}
         return {**vars(self), **sets}
 
@@ -71,18 +71,18 @@ class SourceCheckpoint:
 @dataclass
 class Checkpoint:
     """
-    Everything that a run of many changes has to remember.
+    Progress of a run of many changes.
 
-    :param results: what was done so far: the one answer to "was this chat moved?"
-    :param requests: requests that were sent before this run
+    :param results: results so far: the only record of which chats were moved
+    :param requests: number of requests sent before this run
     :param waited: seconds without progress, because no request was allowed
-    :param looked_up: whether the agents and departments that are named were looked up
-    :param loads: chats of each recipient, by id, in the order in which they were named
-    :param counted: how many of the recipients have their chats counted
+    :param looked_up: whether the agents and departments of the work were looked up
+    :param loads: number of chats of each recipient, by id, in the order in which they were named
+    :param counted: number of recipients whose chats were counted
     :param unknown: sources that the account does not know, and of which no chat was found yet
-    :param sources_done: sources that are finished
-    :param skipped: chats of these that were skipped
-    :param source: position in the source at hand; ``None`` between two sources
+    :param sources_done: number of finished sources
+    :param skipped: number of chats of the finished sources that were skipped
+    :param source: position in the current source; ``None`` between two sources
     """
 
     results: Results = field(default_factory=Results)
@@ -97,7 +97,7 @@ class Checkpoint:
     source: SourceCheckpoint | None = None
 
     def position(self) -> dict[str, Any]:
-        """Return all but the results and the costs, as plain JSON."""
+        """Return everything but the results, requests and waits, as plain JSON: it changes only with progress."""
         return {
             "looked_up": self.looked_up,
             "loads": [list(load) for load in self.loads.items()],
@@ -110,9 +110,9 @@ class Checkpoint:
 
     def to_json(self, columns: Callable[[Sequence[Result]], list[list[Any]]] | None) -> dict[str, Any]:
         """
-        Return it as plain JSON, packed: a chat takes about a byte.
+        Return the checkpoint as plain JSON, packed: a chat takes about a byte.
 
-        :param columns: writes the results, as :func:`columns` does; ``None`` where they are kept elsewhere
+        :param columns: writes the results, as :func:`columns` does; ``None`` if they are stored elsewhere
         """
         written = {
             "position": self.position(),
@@ -138,7 +138,7 @@ class Checkpoint:
 
         :param written: the plain JSON
         :param from_columns: reads the results, as :func:`from_columns` does
-        :param kept: the results, where they were kept elsewhere. Default: none
+        :param kept: the results, if they were stored elsewhere. Default: none
         """
         inner = unpacked(written["packed"])
         position = inner["position"]
@@ -168,34 +168,36 @@ def packed(value: Any) -> str:
 
 def unpacked(text: str) -> Any:
     """
-    Return what :func:`packed` was given.
+    Return the value of which :func:`packed` made a text.
 
-    :param text: what it returned
+    :param text: the text
     """
     return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
 def steps(numbers: Iterable[int]) -> list[int]:
     """
-    Return the differences between neighbours, the first number included: small where the numbers ascend.
+    Return the first number, then the differences between neighbours.
 
-    :param numbers: such as ids, in order
+    Ids of neighbouring chats are close to each other, and small numbers compress well.
+
+    :param numbers: numbers such as ids, in ascending order to pack well
     """
     return [after - before for before, after in pairwise([0, *numbers])]
 
 
 def from_steps(differences: Iterable[int]) -> list[int]:
     """
-    Return the numbers that :func:`steps` was given.
+    Return the numbers of which :func:`steps` made differences.
 
-    :param differences: what it returned
+    :param differences: the differences
     """
     return list(accumulate(differences))
 
 
 def columns(results: Sequence[Result]) -> list[list[Any]]:
     """
-    Return results as plain JSON that packs well: column by column.
+    Return results as plain JSON, column by column: similar values next to each other compress well.
 
     :param results: the results, in order
     """
@@ -205,9 +207,9 @@ def columns(results: Sequence[Result]) -> list[list[Any]]:
 
 def from_columns(written: Sequence[Sequence[Any]]) -> list[Result]:
     """
-    Return the results that :func:`columns` was given.
+    Return the results of which :func:`columns` made plain JSON.
 
-    :param written: what it returned
+    :param written: the plain JSON
     """
     ids, *others = written
     return [Result(*values) for values in zip(from_steps(ids), *others, strict=True)]

@@ -1,15 +1,15 @@
 """
-Drain of one agent's chats, or of nobody's: they go to others until none is left.
+Drain of one source: the chats of one agent, or unassigned ones, are moved until none is left.
 
-The first page is read, its chats are moved, and the first page is read again: the progress is in HelpCrunch itself. A
-chat that a person has taken meanwhile is no longer on the page and is left alone. Chats that stay (refused, or in a
-status that is not wanted) would fill the first page, so the offset moves past them. A drain ends with a pass from the
-first page that finds nothing to move.
+The first page is read, its chats are moved, and the first page is read again: progress is recorded in HelpCrunch
+itself. A chat that a person has taken meanwhile is no longer on the page and is left alone. Chats that stay (refused,
+or in a status that is not wanted) would fill the first page, so the offset moves past them. A drain ends with a pass
+from the first page that finds nothing to move.
 
-Nobody's chats cannot be searched for (the API has no "is null"), so all chats that are not closed are read, once. Those
-that were moved stay among them, so a page on which chats were moved is read again before the next one: it must show
-their new assignee. In the same way a drain that has moved as many chats as it may reads the first page once more, and
-as many pages as there are in front of the first chat that is left to move.
+Unassigned chats cannot be searched for (the API has no "is null"), so all chats that are not closed are read, once.
+Moved chats stay in that search, so a page with moved chats is read again before the next one: it must show their new
+assignee. Likewise, a drain that has reached its maximum of moves reads again from the first page up to the first chat
+that is left to move.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.schema import Record
 
 MOST_AGE = 15.0
-"""Seconds for which a page is trusted; then it is read again, because a person may have taken a chat meanwhile."""
+"""Age in seconds at which a page is read again, because a person may have taken a chat meanwhile."""
 
 
 class Drain:
     """
     Moves the chats of one source.
 
-    :param selection: whose chats, and which of them
-    :param recipients: who gets them
-    :param checkpoint: where to go on; results are noted there
-    :param most: how many chats the task may move in all; ``None``: all
-    :param dry_run: whether nothing is written
-    :param page_size: chats a page, 1 to 100 (100)
+    :param selection: the chats to move
+    :param recipients: agents who get them
+    :param checkpoint: progress so far, kept up to date
+    :param most: most chats that the task may move in all; ``None``: all
+    :param dry_run: whether changes are only planned
+    :param page_size: chats per page, 1 to 100 (100)
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class Drain:
         page_size: int = LARGEST_PAGE,
     ) -> None:
         self.remaining = 0
-        """How many chats may be left to move, by HelpCrunch's total."""
+        """Most chats that are left to move, by HelpCrunch's total."""
         self.error: HelpCrunchError | None = None
-        """Why the latest chat was refused or failed."""
+        """Error of the latest chat that was refused or failed."""
         self._selection = selection
         self._recipients = recipients
         self._results = checkpoint.results
         if checkpoint.source is None:
             checkpoint.source = SourceCheckpoint(
-                # Nobody's chats: without it, every chat that the account ever had would be read.
+                # Unassigned chats: otherwise every chat that the account ever had would be read.
                 narrow=selection.source is None and not selection.wants_closed,
                 may_narrow=not selection.wants_closed,
             )
@@ -100,22 +100,25 @@ class Drain:
                 yield from (self._look_over if self._is_full() else self._work_off)(client, page)
 
     def _is_full(self) -> bool:
-        """Say whether as many chats were moved as may be."""
+        """Say whether the maximum of moves is reached."""
         return self._most is not None and self._results.moved >= self._most
 
     def _work_off(self, client: HelpCrunchClient, page: Page) -> Iterator[Result]:
-        """Move the chats on the page, and go on behind it; a page that has to be seen once more is read again."""
+        """Move the chats on the page, then step to the next page, unless this one has to be read again."""
         read_at, moves, changed = time.monotonic(), 0, 0
         staying = []
         self.remaining = self._pages.remaining(page)
         for number, chat in zip(page.ids, page.records, strict=True):
             stays = True
             if self._is_to_move(number, chat):
+                # At least one move per reading, or a slow account would read the page again and again.
                 if moves and time.monotonic() - read_at > MOST_AGE:
                     return
                 moves += 1
                 result = self._move(client, number, chat)
                 changed += result.outcome == "changed"
+                # A search for an agent's chats no longer finds a moved one, but the search for unassigned chats does:
+                # it covers the chats of all agents.
                 stays = result.outcome != "changed" or self._selection.source is None
                 self.remaining -= 1
                 yield result
@@ -126,13 +129,15 @@ class Drain:
             if stays:
                 staying.append(number)
         if self._selection.source is None and changed:
-            return
+            return  # without a step to the next page: this one is read again, to see the new assignees
         yield from self._go_on(client, page, staying)
 
     def _go_on(self, client: HelpCrunchClient, page: Page, staying: list[int]) -> Iterator[Result]:
         if self._pages.next(client, page, staying):
             return
-        if self._at.moved:  # The end counts only after a pass that moved nothing.
+        # Chats that came to the source, or moved to a page already read, are found by another pass. Only a pass that
+        # moved nothing proves the end.
+        if self._at.moved:
             self._look_again()
             return
         yield from self._finish(client)
@@ -142,13 +147,13 @@ class Drain:
         self._pages.restart()
 
     def _look_back(self) -> None:
-        """As many were moved as may be: see that they are gone. Nobody's are all on the page that is read next."""
+        """Start the check that moved chats are gone. Unassigned ones need no new pass: this page is read again."""
         self._is_over = self._dry_run
         if self._selection.source is not None:
             self._look_again()
 
     def _look_over(self, client: HelpCrunchClient, page: Page) -> Iterator[Result]:
-        """Look whether moved chats are where they were, on all pages up to the first chat that is left to move."""
+        """Check whether moved chats are still there, on all pages up to the first chat that is left to move."""
         left = [self._is_to_move(number, chat) for number, chat in zip(page.ids, page.records, strict=True)]
         if any(left) or self._selection.source is None or not self._pages.next(client, page, page.ids):
             yield from self._finish(client)
@@ -160,8 +165,10 @@ class Drain:
             at.returned.discard(number)
             return False
         latest = self._results.latest(number, "assignee")
-        # Not settled is what was refused for an agent who has left since: somebody else may get it.
+        # Every result of this try is final, except a refusal of an agent who was dropped since: the chat itself may be
+        # fine, so another agent is tried.
         if latest is not None and (latest.outcome != "refused" or latest.after in self._recipients.loads):
+            # The search may only lag behind the move. It is not moved again: _finish reads the chat itself.
             if latest.outcome == "changed":
                 at.returned.add(number)
             return False
@@ -176,13 +183,13 @@ class Drain:
         agent = self._recipients.choose(chat)
         result = Result(number, "assignee", self._selection.source, agent, "changed")
         if self._dry_run:
-            return self._noted(result._replace(outcome="planned"))
+            return self._recorded(result._replace(outcome="planned"))
         error = self._write(client, number, agent)
         if error is None:
-            return self._noted(result)
+            return self._recorded(result)
         refused = isinstance(error, REFUSALS)
         result = result._replace(outcome="refused" if refused else "failed", error=str(error))
-        return self._noted_failure(client, result, error)
+        return self._recorded_failure(client, result, error)
 
     def _write(self, client: HelpCrunchClient, number: int, agent: int) -> HelpCrunchError | None:
         try:
@@ -192,7 +199,7 @@ class Drain:
                 return error
         return None
 
-    def _noted(self, result: Result) -> Result:
+    def _recorded(self, result: Result) -> Result:
         self._results.add(result)
         self._faults = 0
         if result.outcome in DONE:
@@ -201,14 +208,14 @@ class Drain:
             self._at.moved = True
         return result
 
-    def _noted_failure(self, client: HelpCrunchClient, result: Result, error: HelpCrunchError) -> Result:
+    def _recorded_failure(self, client: HelpCrunchClient, result: Result, error: HelpCrunchError) -> Result:
         self.error = error
         faults = self._faults
-        self._noted(result)
+        self._recorded(result)
         if not isinstance(error, REFUSALS):
             self._faults = faults + 1
         elif self._recipients.refused(client, result.after, result.id, error):
-            # It was the agent, not the chats: somebody else gets them, in another pass.
+            # The agent was at fault, not the chats: other agents get them in another pass.
             self._at.moved = True
         return result
 
@@ -223,9 +230,10 @@ class Drain:
             raise HelpCrunchRefusedError(msg)
 
     def _finish(self, client: HelpCrunchClient) -> Iterator[Result]:
-        """Find out whether the search lags behind, or chats that were moved are the source's nevertheless."""
+        """Read each returned chat: either the search lagged behind, or the move did not last."""
         for number in sorted(self._at.returned):
             chat = client.get_chat(number)
+            # Only after the request: where the rate limit interrupts it, the chat must be checked later.
             self._at.returned.discard(number)
             latest = self._results.latest(number, "assignee")
             if latest is not None and self._selection.concerns(chat):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFUSALS = (HelpCrunchBadRequestError, HelpCrunchNotFoundError)
-"""HelpCrunch does not change this chat in this way."""
+"""Errors by which HelpCrunch refuses one change; others may succeed."""
 
 FAULTS = (
     HelpCrunchConnectionError,
@@ -31,24 +31,26 @@ FAULTS = (
     HelpCrunchServerError,
     HelpCrunchUnconfirmedError,
 )
-"""No usable response, even after all retries."""
+"""Errors without a usable response, even after all retries."""
 
 MOST_FAULTS = 3
-"""Chats in a row that may meet a fault; then the service is considered down."""
+"""Faults in a row after which the service is considered down."""
 
 
 def was_applied(
     client: HelpCrunchClient, chat: int, error: HelpCrunchError, shows: Callable[[Mapping[str, Any]], bool]
 ) -> bool:
     """
-    Find out whether a change was applied although an error came back.
+    Find out whether a change was applied despite an error.
 
-    When a response is lost, the request is repeated, and HelpCrunch may refuse the repetition.
+    When a response is lost, the request is retried, and HelpCrunch may refuse the retry because the first attempt
+    succeeded.
 
-    :param client: the account. One request; none where the only attempt got a clear refusal
+    :param client: the account. One request; none if the only attempt was clearly refused
     :param chat: the chat's id
     :param error: the error of the change
-    :param shows: whether a chat shows the change
+    :param shows: says whether a chat shows the change
+    :return: whether it was applied; ``False`` if that could not be found out
     """
     was_repeated = isinstance(error, REFUSALS) and error.attempts > 1
     if not was_repeated and not isinstance(error, HelpCrunchResponseError):

@@ -1,4 +1,4 @@
-"""Plan of a user: which chat is to become what, checked as a whole before anything is written."""
+"""Plan of changes by a user, checked as a whole before anything is written."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
 
 FIELDS = ("department", "assignee", "snoozed_until", "status")
-"""What a plan can change, in the order in which it is changed: a department's rules may assign, and closing comes
-last."""
+"""Fields that a plan can change, in the order of the changes: the rules of a new department may assign the chat, so the
+assignee comes after it, and closing comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,11 @@ class Change:
     value: Any
 
     def make(self, client: HelpCrunchClient) -> None:
-        """Make the change. One request."""
+        """
+        Make the change. One request.
+
+        :param client: the account
+        """
         match self.field:
             case "assignee":
                 client.update_chat_assignee(self.chat, self.value)
@@ -53,9 +57,10 @@ class Change:
 
     def value_in(self, chat: Mapping[str, Any]) -> Any:
         """
-        Return what the chat has now where this change would write, comparable with ``value``.
+        Return the chat's current value of the field, comparable with ``value``.
 
-        :raises HelpCrunchResponseError: it cannot be told
+        :param chat: the chat, as HelpCrunch sent it
+        :raises HelpCrunchResponseError: the field is unreadable
         """
         if self.field == "snoozed_until":
             found, raw = parse_timestamp(chat.get("snoozedUntil")), chat.get("snoozedUntil", "missing")
@@ -85,7 +90,7 @@ class Plan:
 
         :param entries: dictionaries with ``id`` and at least one of ``assignee`` (an agent's id or ``None``),
             ``department`` (an id), ``status`` and ``snoozed_until`` (a time or ``None``)
-        :raises HelpCrunchConfigurationError: an entry is wrong; the message says which and why
+        :raises HelpCrunchConfigurationError: an entry is wrong; the message names it and the reason
         """
         changes: list[Change] = []
         seen: set[int] = set()
@@ -104,18 +109,18 @@ class Plan:
 
     @property
     def dry_run(self) -> bool:
-        """A plan is always carried out."""
+        """Whether changes are only planned: never."""
         return False
 
     @property
     def fingerprint(self) -> str:
-        """A short text that is the same for the same plan only."""
+        """Short hash of the plan: equal only for equal plans."""
         written = json.dumps([[change.chat, change.field, change.value] for change in self.changes])
         return hashlib.sha256(written.encode()).hexdigest()[:12]
 
     def columns(self, results: Sequence[Result]) -> list[list[Any]]:
         """
-        Return results as plain JSON that packs well: their place in the plan says which chat, what and to what.
+        Return results as plain JSON that packs well: chat, field and new value are replaced by the place in the plan.
 
         :param results: results of this plan
         """
@@ -129,9 +134,9 @@ class Plan:
 
     def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Result]:
         """
-        Return the results that :meth:`columns` was given.
+        Return the results of which :meth:`columns` made plain JSON.
 
-        :param written: what it returned
+        :param written: the plain JSON
         """
         places, *others = written
         changes = (self.changes[place] for place in from_steps(places))
@@ -141,7 +146,11 @@ class Plan:
         ]
 
     def ids(self, field: str) -> set[int]:
-        """Return all agents or departments that the plan names."""
+        """
+        Return all agents or departments in the plan.
+
+        :param field: ``assignee`` or ``department``
+        """
         return {change.value for change in self.changes if change.field == field and change.value is not None}
 
 

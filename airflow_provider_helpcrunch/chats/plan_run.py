@@ -32,18 +32,18 @@ class PlanRun:
     Makes the changes of a plan that are not made yet. After a rate limit error :meth:`run` may be called again.
 
     :param plan: the plan
-    :param checkpoint: where to go on; failures of earlier tries are tried again
-    :param check: whether each chat is read first, and left alone where it is as planned already (``False``)
-    :param look_up: whether the agents and departments that the plan names are looked up first (``True``)
+    :param checkpoint: progress so far, kept up to date; failures of earlier tries are tried again
+    :param check: whether each chat is read first, and changes already in place are skipped (``False``)
+    :param look_up: whether the agents and departments in the plan are looked up first (``True``)
     """
 
     def __init__(
         self, plan: Plan, checkpoint: Checkpoint, *, check: bool = False, look_up: bool = True
     ) -> None:
         self.names: dict[int, str] = {}
-        """Names of the agents that the plan names, by id."""
+        """Names of the agents in the plan, by id."""
         self.error: HelpCrunchError | None = None
-        """Why the latest change was refused or failed."""
+        """Error of the latest change that was refused or failed."""
         self._plan = plan
         self._at = checkpoint
         self._check = check
@@ -57,7 +57,7 @@ class PlanRun:
 
     @property
     def requests_left(self) -> int:
-        """How many requests may be needed still, one at least."""
+        """Estimate of the requests still needed, at least one."""
         changes = sum(map(self._is_left, self._plan.changes))
         needs_look_up = self._look_up and not self._at.looked_up
         return 1 + changes * (2 if self._check else 1) + (10 if needs_look_up else 0)
@@ -90,7 +90,7 @@ class PlanRun:
             self.names = names_of(client, self._plan.ids("assignee"))
 
     def summary(self) -> dict[str, Any]:
-        """Return what the result says beside the counts: nothing."""
+        """Return entries that the result has beside the counts: none."""
         return {}
 
     def _is_left(self, change: Change) -> bool:

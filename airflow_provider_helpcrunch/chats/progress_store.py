@@ -1,4 +1,4 @@
-"""Progress store: results in Airflow's task state store (3.3 and newer), which a killed worker does not lose."""
+"""Progress store: results in Airflow's task state store (3.3 and newer), where they survive a killed worker."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHUNK = 100
-"""Results under one key of the store: each new one writes its chunk again."""
+"""Results per key of the store. Each new result rewrites its chunk, so this bounds the size of a write."""
 
 
 class ProgressStore:
     """
     Keeps the results of a task instance.
 
-    :param store: the task's ``task_state_store``, with ``get``, ``set`` and ``delete``; ``None`` where Airflow has none
-    :param fingerprint: stands for the work: results that an earlier try kept for other work are not found
+    :param store: the task's ``task_state_store``, with ``get``, ``set`` and ``delete``; ``None`` if Airflow has none
+    :param fingerprint: hash of the work, part of the keys: results of other work are not found
     """
 
     def __init__(self, store: Any, fingerprint: str) -> None:
@@ -34,11 +34,11 @@ class ProgressStore:
 
     @property
     def is_open(self) -> bool:
-        """Whether the store has all results, so that :meth:`load` finds them again."""
+        """Whether the store works, and therefore has all results."""
         return self._store is not None
 
     def load(self) -> list[Result]:
-        """Return the results that the task instance has kept."""
+        """Return the stored results of the task instance."""
         kept: list[Any] = []
         with self._guarded():
             while self._store is not None and (chunk := self._store.get(self._key(len(kept) // CHUNK))):
@@ -49,7 +49,7 @@ class ProgressStore:
 
     def save(self, results: Results) -> None:
         """
-        Keep the latest result.
+        Store the latest result.
 
         :param results: all results, the latest last
         """
@@ -61,7 +61,7 @@ class ProgressStore:
 
     def clear(self, results: Results) -> None:
         """
-        Forget everything: the task is done, and if somebody runs it again, it starts over.
+        Delete all results: the task is done, and if somebody runs it again, it starts over.
 
         :param results: all results
         """
@@ -72,9 +72,9 @@ class ProgressStore:
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
         """
-        Go on without the store when it fails: changes are made nevertheless, and must not be reported as failed.
+        Continue without the store when it fails: the changes are made in any case, and must not be reported as failed.
 
-        But not without Airflow: a task that nobody supervises would work beside its own retry.
+        Stop when Airflow itself is gone: a task without a supervisor would work at the same time as its own retry.
         """
         try:
             yield

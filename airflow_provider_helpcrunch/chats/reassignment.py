@@ -1,4 +1,4 @@
-"""Reassignment: the chats of several sources, one after the other, go to one set of agents."""
+"""Reassignment: moves the chats of several sources, one after the other, to one set of agents."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Reassignment:
     """
     Work to be done.
 
-    :param sources: ids of agents whose chats go to others; ``None`` among them: nobody's chats
-    :param recipients: ids of the agents who get them
-    :param department: only chats of this department
-    :param statuses: only chats with these statuses; ``None``: all that are open
+    :param sources: ids of the agents whose chats are moved; ``None`` among them stands for unassigned chats
+    :param recipients: ids of the agents who get the chats
+    :param department: only chats of the department with this id; ``None``: all
+    :param statuses: only chats with one of these statuses; ``None``: all open chats
     :param strategy: name or import path of the strategy
-    :param most: how many chats are moved at most; ``None``: all
-    :param dry_run: whether nothing is written
+    :param most: most chats to move; ``None``: all
+    :param dry_run: whether changes are only planned
     """
 
     sources: tuple[int | None, ...]
@@ -51,7 +51,7 @@ class Reassignment:
     dry_run: bool
 
     def __post_init__(self) -> None:
-        """Refuse a reassignment that cannot be right."""
+        """Refuse an agent who is both source and recipient."""
         if both := [agent for agent in self.recipients if agent in self.sources]:
             msg = (
                 f"Agent {both[0]} is in from_agents and in to_agents; chats cannot go to the agent "
@@ -61,7 +61,7 @@ class Reassignment:
 
     @property
     def fingerprint(self) -> str:
-        """A short text that is the same for the same work only."""
+        """Short hash of the work: equal only for equal work."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:12]
 
     columns = staticmethod(columns)
@@ -70,13 +70,13 @@ class Reassignment:
 
 class ReassignmentRun:
     """
-    Engine that carries out a reassignment. After a rate limit error :meth:`run` may be called again: it goes on.
+    Engine that carries out a reassignment. After a rate limit error :meth:`run` may be called again: it continues.
 
     :param reassignment: the work
-    :param strategy: the strategy that the reassignment names
-    :param checkpoint: where to go on
+    :param strategy: the strategy of the reassignment, imported
+    :param checkpoint: progress so far, kept up to date
     :param allow_unknown: whether a source may be unknown to the account and have no chats (``False``)
-    :param page_size: chats a page, 1 to 100 (100)
+    :param page_size: chats per page, 1 to 100 (100)
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class ReassignmentRun:
         page_size: int = LARGEST_PAGE,
     ) -> None:
         self.names: dict[int, str] = {}
-        """Names of the agents that are meant, by id."""
+        """Names of sources and recipients, by id."""
         self.error: HelpCrunchError | None = None
-        """Why the latest chat was refused or failed."""
+        """Error of the latest chat that was refused or failed."""
         self._work = reassignment
         self._strategy = strategy
         self._at = checkpoint
@@ -101,7 +101,7 @@ class ReassignmentRun:
 
     @property
     def requests_left(self) -> int:
-        """How many requests may be needed still, one at least."""
+        """Estimate of the requests still needed, at least one."""
         if self._drain is None:
             return 10 + (len(self._work.recipients) - self._at.counted if self._at.looked_up else 0)
         chats = self._drain.remaining
@@ -114,8 +114,8 @@ class ReassignmentRun:
 
         :param client: the account
         :return: a result for each chat
-        :raises HelpCrunchConfigurationError: a recipient does not exist, and nothing was written; or a source does not
-            exist and has no chats, and those of the others were moved
+        :raises HelpCrunchConfigurationError: a recipient does not exist, and nothing was changed; or a source does not
+            exist and has no chats, and the chats of the others were moved
         :raises HelpCrunchRateLimitError: no request is allowed; nothing was changed since the latest result
         :raises HelpCrunchError: see :meth:`.drain.Drain.run`
         """
@@ -136,12 +136,12 @@ class ReassignmentRun:
         self.names = self.names or names_of(client, {*self._work.recipients, *self._work.sources})
 
     def summary(self) -> dict[str, Any]:
-        """Return what the result says beside the counts: chats that were skipped for their status."""
+        """Return entries that the result has beside the counts: the number of chats skipped for their status."""
         source = self._at.source
         return {"skipped": self._at.skipped + (len(source.skipped) if source else 0)}
 
     def _has_source(self) -> bool:
-        """Say whether a source is left, or one that was interrupted, be it only in looking at what was moved."""
+        """Say whether a source is left, or was interrupted, perhaps only in the final check of its moved chats."""
         if self._at.source is not None:
             return True
         is_full = self._work.most is not None and self._at.results.moved >= self._work.most
@@ -172,7 +172,7 @@ class ReassignmentRun:
         return bool(self._at.skipped) or len(self._at.results) > self._at.results.earlier
 
     def _refuse_unknown_sources(self) -> None:
-        """A mistake in an id must not look like an agent who has no chats."""
+        """Refuse unknown sources without chats: a mistyped id must not look like an agent who has none."""
         done = self._work.sources[: self._at.sources_done]
         missing = [agent for agent in self._at.unknown if agent in done]
         if not missing or self._allow_unknown:
@@ -186,14 +186,14 @@ class ReassignmentRun:
         raise HelpCrunchConfigurationError(msg)
 
     def _refuse_unknown_department(self, client: HelpCrunchClient) -> None:
-        """Where nothing was found, the department may be a mistake."""
+        """Refuse a department that does not exist; checked only when no chat was found, to save the request."""
         department = self._work.department
         if department is not None and all(found["id"] != department for found in client.iter_departments()):
             msg = f"department names {department}, but the account has no such department. Nothing was moved."
             raise HelpCrunchConfigurationError(msg)
 
     def _prepare(self, client: HelpCrunchClient) -> None:
-        """Look all agents up, and count what the recipients have; what is known already is not asked again."""
+        """Look up all agents and count the chats of the recipients, except what the checkpoint already has."""
         at = self._at
         if not at.looked_up:
             self._look_up(client)

@@ -1,4 +1,4 @@
-"""Recipients: the agents who get chats, chosen by a strategy, and dropped when they have left the account."""
+"""Recipients: agents who get chats by a strategy, and are dropped when they have left the account."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUSPICIOUS = 2
-"""Refusals in a row after which an agent is looked up and gets no chats for a while: the error body does not say
+"""Refusals in a row after which an agent is looked up and gets no chats for a while: an error response does not show
 whether the chat or the agent is at fault."""
 
 ENOUGH = 3
-"""Chats that others must have got meanwhile before the agent is tried again, and dropped if that is refused too."""
+"""Chats that others must have got before the suspicious agent is tried again, and dropped after another refusal."""
 
 
 class Recipients:
     """
     Agents who get chats.
 
-    :param loads: how many chats each has, by id, in the order in which they were named
-    :param strategy: who gets which chat
+    :param loads: number of chats of each agent, by id, in the order in which they were named
+    :param strategy: choice of the agent for each chat
     """
 
     def __init__(self, loads: Mapping[int, int], strategy: Strategy) -> None:
@@ -51,9 +51,11 @@ class Recipients:
 
     def choose(self, chat: Mapping[str, Any]) -> int:
         """
-        Return who is to get the chat.
+        Return the agent who is to get the chat.
 
-        :raises HelpCrunchConfigurationError: the strategy chose nobody who may be chosen
+        :param chat: the chat, as HelpCrunch sent it
+        :return: the agent's id
+        :raises HelpCrunchConfigurationError: the strategy did not choose one of the recipients
         """
         try:
             return choose(self._strategy, chat, self._candidates() or self.loads)
@@ -62,9 +64,11 @@ class Recipients:
             raise HelpCrunchConfigurationError(msg) from None
 
     def _candidates(self) -> dict[int, int]:
-        """Return the agents without those who were refused several times, until others got a few chats."""
+        """Return the agents, without those under suspicion until others have got a few chats."""
         if self._strategy not in STRATEGIES.values():
-            return self.loads  # whom a function of the user's means, nobody else knows
+            return (
+                self.loads
+            )  # a user's function may have reasons for its choice, so no agent is hidden from it
         return {
             agent: load
             for agent, load in self.loads.items()
@@ -72,7 +76,11 @@ class Recipients:
         }
 
     def given(self, agent: int) -> None:
-        """Take note that the agent got a chat."""
+        """
+        Record that an agent got a chat.
+
+        :param agent: the agent's id
+        """
         self.loads[agent] += 1
         self._refused.pop(agent, None)
         for other in self._refused:
@@ -82,16 +90,20 @@ class Recipients:
         self, client: HelpCrunchClient, agent: int, chat: int, error: HelpCrunchApiError
     ) -> list[int]:
         """
-        Take note that HelpCrunch refused to give the agent a chat, and find out whether it is because of the agent.
+        Record that HelpCrunch refused to give an agent a chat, and drop the agent if the agent is at fault.
 
-        :return: the chats to be given to somebody else, when nothing can be given to the agent any more; else none
+        :param client: the account. One request per 100 agents, if the agent has to be looked up
+        :param agent: the agent's id
+        :param chat: the chat's id
+        :param error: the refusal
+        :return: if the agent is dropped, the refused chats, which other agents should get; otherwise none
         """
         if agent not in self._refused:
             self._others_got[agent] = 0
         blamed = self._refused.setdefault(agent, [])
         blamed.append(chat)
-        told = any("agent" in detail.message.lower() for detail in error.errors)
-        has_left = (told or len(blamed) == SUSPICIOUS) and not _is_there(client, agent)
+        is_named = any("agent" in detail.message.lower() for detail in error.errors)
+        has_left = (is_named or len(blamed) == SUSPICIOUS) and not _is_there(client, agent)
         if not has_left and not (len(blamed) > SUSPICIOUS and self._others_got[agent] >= ENOUGH):
             return []
         why = "has left the account" if has_left else "is refused while others are accepted"
@@ -110,12 +122,12 @@ def _is_there(client: HelpCrunchClient, agent: int) -> bool:
 
 def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[int, str]:
     """
-    Return the names of agents, by id; those whom the account does not know are left out.
+    Return the names of agents, by id, without agents that the account does not know.
 
-    Names are not carried through a deferral, for nothing bounds their length: a task that needs them again asks here.
+    Names are not part of a deferral's state, because their length is unbounded: a resumed task reads them again.
 
-    :param client: the account. One request for each 100 agents of the account; none where no agent is meant
-    :param agents: ids; ``None`` among them is nobody
+    :param client: the account. One request per 100 agents of the account; none if ``agents`` has no id
+    :param agents: ids; ``None`` among them is ignored
     :raises HelpCrunchRateLimitError: no request is allowed
     """
     if not any(agent is not None for agent in agents):
@@ -133,9 +145,9 @@ def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[i
 
 def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
     """
-    Return how many open chats an agent has. One request, unless HelpCrunch ignores that closed ones are not wanted.
+    Return the number of open chats of an agent. One request, unless HelpCrunch's total cannot be trusted.
 
-    :param client: the client
+    :param client: the account
     :param agent: the agent's id
     """
     mine = Filter("chats.assignee", "=", agent)
@@ -148,6 +160,8 @@ def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
             chat.get("status") != "closed" and id_in(chat, "assignee") == agent for chat in page.records
         )
         empty = sum(not _is_open(chat) for chat in page.records)
+        # Chats with the status "empty" are in the total but not open, so the total counts only if all of them are on
+        # this page, or none. A total that equals the length of a full page may be that length, and not the total.
         if (
             is_honest
             and page.total is not None

@@ -1,4 +1,4 @@
-"""Results of changes: of one chat, and of all of them in order."""
+"""Results of changes: one by one, all of a task, and the report on them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _IN_WORDS = {
     "failed": "failed (no usable response)",
     "skipped": "skipped (in a status that is not moved)",
 }
-"""The meaning of a count whose name does not say it."""
+"""Words for the counts in a log line, where the name alone is not clear."""
 
 MOST_LINES = 1000
-"""Lines of a table that go into a log."""
+"""Most lines of the table in a log."""
 
 
 class Result(NamedTuple):
@@ -33,13 +33,13 @@ class Result(NamedTuple):
     Result of one change of one chat.
 
     :param id: the chat's id
-    :param field: what was to change: ``assignee``, ``department``, ``status`` or ``snoozed_until``
-    :param before: its value before: of an assignee or department the id, ``None`` for none, and ``?`` where the chat
-        was not read
-    :param after: the value that was asked for
+    :param field: the field to change: ``assignee``, ``department``, ``status`` or ``snoozed_until``
+    :param before: the value before: of an assignee or department the id, ``None`` for none, and ``?`` if the chat was
+        not read
+    :param after: the requested value
     :param outcome: ``changed``, ``planned`` (a dry run), ``unchanged`` (already as planned), ``refused`` (HelpCrunch
         sent 400 or 404) or ``failed`` (no usable response)
-    :param error: why it was refused or failed
+    :param error: reason for ``refused`` or ``failed``; else ``None``
     """
 
     id: int
@@ -52,26 +52,26 @@ class Result(NamedTuple):
 
 class Results:
     """
-    Results of a task, in order: the one record of which chats were changed.
+    Results of a task, in order: the only record of which chats were changed.
 
-    :param results: those of earlier tries. Default: none
+    :param results: results of earlier tries. Default: none
     """
 
     def __init__(self, results: Iterable[Result] = ()) -> None:
         self._all = list(results)
         self.earlier = len(self._all)
-        """How many of them are from earlier tries of the task."""
+        """Number of results from earlier tries of the task."""
         self.moved = sum(result.outcome in DONE for result in self._all)
-        """How many changes were made, or planned, in all tries."""
+        """Number of changes made, or planned, in all tries."""
         self._this_try: dict[tuple[int, str], Result] = {}
 
     @classmethod
     def resumed(cls, results: Sequence[Result], earlier: int) -> Results:
         """
-        Return the results of a task that was interrupted and goes on.
+        Return the results of a task that continues after a deferral.
 
-        :param results: all of them
-        :param earlier: how many are from earlier tries
+        :param results: all results
+        :param earlier: how many of them are from earlier tries
         """
         resumed = cls(results[:earlier])
         for result in results[earlier:]:
@@ -85,12 +85,12 @@ class Results:
         return len(self._all)
 
     def __getitem__(self, part: slice) -> list[Result]:
-        """Return some of them, in order."""
+        """Return a slice of the results, in order."""
         return self._all[part]
 
     def add(self, result: Result) -> None:
         """
-        Note a result of this try.
+        Record a result of this try.
 
         :param result: the result
         """
@@ -103,7 +103,8 @@ class Results:
         Return the latest result of this try for a change.
 
         :param chat: the chat's id
-        :param field: what was to change
+        :param field: the field to change
+        :return: the result; ``None`` if this try has not come to the change
         """
         return self._this_try.get((chat, field))
 
@@ -113,7 +114,7 @@ class Results:
         return self._this_try.values()
 
     def standing(self) -> list[Result]:
-        """Return the results without failures of earlier tries: this try has come across what is still to be done."""
+        """Return the results without failures of earlier tries, which this try has tried again if they still matter."""
         return [
             result
             for place, result in enumerate(self._all)
@@ -123,7 +124,7 @@ class Results:
 
 class Report:
     """
-    Results as people read them; a later result of the same change replaces the earlier one.
+    Report on results; a later result of the same change replaces an earlier one.
 
     :param results: the results, in order
     """
@@ -138,7 +139,7 @@ class Report:
         return len(self._results)
 
     def counts(self) -> dict[str, int]:
-        """Return how many changes had each outcome, all five of them."""
+        """Return the number of changes by outcome, including outcomes with none."""
         found = Counter(result.outcome for result in self)
         words: tuple[Outcome, ...] = (*DONE, "unchanged", *FAILURES)
         return {word: found[word] for word in words}
@@ -149,7 +150,7 @@ class Report:
 
     def rows(self, names: Mapping[int, str]) -> Iterator[dict[str, Any]]:
         """
-        Return a record for each change, for the file.
+        Yield a record for each change, for the report file.
 
         :param names: names of agents, by id
         """
@@ -175,9 +176,9 @@ class Report:
 
 def in_words(counts: Mapping[str, int]) -> str:
     """
-    Return the counts of a report as a person reads them, without those of zero.
+    Return the counts of a report as one line of text, without zeros.
 
-    :param counts: how many there are, by outcome
+    :param counts: number of changes by outcome
     """
     shown = (f"{count:,} {_IN_WORDS.get(word, word)}" for word, count in counts.items() if count)
     return ", ".join(shown) or "Nothing to do"
@@ -199,7 +200,7 @@ def _line(result: Result, names: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines with aligned columns, whatever an account has put into names."""
+    """Return rows as lines with aligned columns; unprintable characters of names become ``?``."""
     texts = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
     widths = [min(max(map(len, column)), 40) for column in zip(*texts, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]

@@ -1,4 +1,4 @@
-"""Selection of chats: what HelpCrunch is asked for, and what is checked here."""
+"""Selection of chats: filters for HelpCrunch, and checks of what it sends."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 NOT_CLOSED = Filter("chats.status", "!=", "closed")
 CLOSED = Filter("chats.status", "=", "closed")
-"""The one status that all pages of the documentation spell alike; the others are told apart here, not by a search."""
+"""Filter by the only status that the documentation always spells the same way. Others are checked here instead."""
 
 
 NEVER = Filter("chats.createdAt", "<", 0)
-"""Matches nothing."""
+"""Filter that matches nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """
-    Chats of one agent, or of nobody.
+    Selection of one agent's chats, or of unassigned ones.
 
-    Everything is checked here, whatever HelpCrunch was asked for: a search that ignored a filter must not make
-    chats of others move.
+    Every chat is checked here, although HelpCrunch applies the filters: a search that ignored a filter must not lead to
+    moving the chats of other agents.
 
-    :param source: the agent's id; ``None``: nobody's chats
-    :param department: only chats of this department; ``None``: of any and of none
-    :param statuses: only chats with one of these statuses; ``None``: all that are open
+    :param source: the agent's id; ``None``: unassigned chats
+    :param department: only chats of the department with this id; ``None``: all
+    :param statuses: only chats with one of these statuses; ``None``: all open chats
     """
 
     source: int | None
@@ -41,11 +41,11 @@ class Selection:
 
     @property
     def wants_closed(self) -> bool:
-        """Whether closed chats are meant too."""
+        """Whether closed chats are selected too."""
         return self.statuses is not None and "closed" in self.statuses
 
     def filters(self) -> list[Filter]:
-        """Return what HelpCrunch is asked for, apart from the status."""
+        """Return the filters for HelpCrunch, without the status."""
         filters = []
         if self.source is not None:
             filters.append(Filter("chats.assignee", "=", self.source))
@@ -55,9 +55,10 @@ class Selection:
 
     def concerns(self, chat: Mapping[str, Any]) -> bool:
         """
-        Say whether the chat is the source's, and of the department.
+        Say whether a chat belongs to the source and the department.
 
-        :raises HelpCrunchResponseError: it cannot be told
+        :param chat: the chat, as HelpCrunch sent it
+        :raises HelpCrunchResponseError: its assignee or department is unreadable
         """
         if id_in(chat, "assignee") != self.source:
             return False
@@ -65,9 +66,10 @@ class Selection:
 
     def has_status(self, chat: Mapping[str, Any]) -> bool:
         """
-        Say whether the chat's status is one that is meant.
+        Say whether a chat has one of the selected statuses.
 
-        :raises HelpCrunchResponseError: it is a number, and nobody has documented the meaning of these
+        :param chat: the chat, as HelpCrunch sent it
+        :raises HelpCrunchResponseError: its status is a number; the meaning of these is not documented
         """
         status = chat.get("status")
         if isinstance(status, int) or (isinstance(status, str) and status.isdigit()):

@@ -1,13 +1,12 @@
 """
-Pages of a search whose result changes because of what is done with them.
+Pages of a search whose result shrinks while its chats are moved.
 
-Each page begins with the last chat of the page before it that stayed in the result, so no chat is skipped when others
-leave: :class:`~airflow_provider_helpcrunch.client.cursor.Cursor` joins them.
+Each page begins with the last chat of the previous page that stayed in the result, so no chat is skipped when others
+leave: :class:`~airflow_provider_helpcrunch.client.cursor.Cursor` joins the pages.
 
-Closed chats are left out by the search where that saves requests: not before one page turned out to be too short for
-all chats. HelpCrunch documents several spellings of statuses and shows no example of ``!=``, so the search is not
-trusted: after a closed chat on such a page, a refusal, or a search that finds nothing although not all chats are
-closed, all chats are read.
+The search excludes closed chats only where that saves requests: when the chats do not fit on one page. HelpCrunch
+documents several spellings of statuses and shows no example of ``!=``, so such a search is not trusted. All chats are
+read after a closed chat on a page, a refusal, or a search that finds nothing although not all chats are closed.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ class SourcePages:
     """
     Reads page after page of one source's chats.
 
-    :param selection: which chats
-    :param checkpoint: where to begin; kept up to date
-    :param page_size: chats a page, 1 to 100 (100)
+    :param selection: the chats to read
+    :param checkpoint: position in them, kept up to date
+    :param page_size: chats per page, 1 to 100 (100)
     """
 
     def __init__(
@@ -47,7 +46,8 @@ class SourcePages:
         self._cursor = Cursor(page_size, "chats")
         self._gone = 0
         self._accepted = 0
-        # Only a pass over all pages can compare what it found with the total.
+        # The number of chats found can be compared with the total only after a pass over all pages, and a pass that
+        # is resumed in the middle has not seen the first ones.
         self._is_whole = not checkpoint.offset
         if checkpoint.shared is not None:
             self._cursor.resume(checkpoint.offset, checkpoint.shared)
@@ -64,8 +64,8 @@ class SourcePages:
         Read the page at the checkpoint. One request.
 
         :param client: the account
-        :return: the page; ``None`` where it does not join the one before: the next call reads from further in front
-        :raises HelpCrunchPaginationError: page after page led no further
+        :return: the page; ``None`` if it does not join the previous one: the next call reads from a smaller offset
+        :raises HelpCrunchPaginationError: page after page brought nothing new
         """
         page = self._search(client)
         if self._at.narrow and any(chat.get("status") == "closed" for chat in page.records):
@@ -77,17 +77,21 @@ class SourcePages:
         return page if joins else None
 
     def remaining(self, page: Page) -> int:
-        """Return how many chats may stand on the page and behind it."""
+        """
+        Return the most chats that can be on the page and behind it.
+
+        :param page: the page
+        """
         return max((page.total or 0) - page.offset, len(page))
 
     def next(self, client: HelpCrunchClient, page: Page, staying: list[int]) -> bool:
         """
-        Move on behind a page that was worked off.
+        Step to the next page.
 
         :param client: the account
-        :param page: the page
+        :param page: the processed page
         :param staying: ids of its chats that are still in the result, in order
-        :return: whether there may be more; ``False``: that was the last page
+        :return: whether there may be more chats; ``False`` after the last page
         :raises HelpCrunchPaginationError: the pages cannot hold all chats
         """
         if self._at.narrow and self._at.fresh and not page.ids and not self._is_honest(client):
@@ -98,16 +102,19 @@ class SourcePages:
         self._gone += left.removed
         if self._is_cleared(page, left) or self._is_over(client, left):
             return False
+        # More than one page: from here on closed chats are excluded. The number of all chats is kept for _is_honest,
+        # which compares it with the number of closed ones if the narrow search finds nothing.
         if self._at.may_narrow and not self._at.narrow and page.total != page.end:
             self._at.everything = left.total if _is_sane(page) and page.total else None
             self._at.narrow = self._at.fresh = True
             self.restart()
+        # No chat of the page is left that the next page could begin with.
         elif page.offset and not staying:
             self.restart()
         return True
 
     def _is_cleared(self, page: Page, left: Page) -> bool:
-        """Say whether nothing is left of the only page. The next pass begins there, and so looks behind it."""
+        """Say whether the only page is empty now. The next pass begins there, so it sees any chat that follows."""
         if left.ids or page.offset:
             return False
         return page.total == page.end if page.ids else self._accepted > 1
@@ -131,21 +138,21 @@ class SourcePages:
 
     def _search(self, client: HelpCrunchClient) -> Page:
         try:
-            return self._asked(client)
+            return self._fetch(client)
         except HelpCrunchBadRequestError as error:
             if not self._at.narrow:
                 raise
             self._widen(str(error))
-        return self._asked(client)
+        return self._fetch(client)
 
-    def _asked(self, client: HelpCrunchClient) -> Page:
+    def _fetch(self, client: HelpCrunchClient) -> Page:
         offset, limit = self._cursor.offset, self._cursor.limit
         try:
             page = client.search_chats_page(self._filters(), offset=offset, limit=limit)
         except HelpCrunchPaginationError as error:
             # An empty page under a total: one of the two is wrong. The documentation's own example has 4 records under
             # a total of 5, so a drain must be able to end there.
-            if not self._accepted or _tells_true_totals(client):
+            if not self._accepted or _has_true_totals(client):
                 raise
             log.warning("HelpCrunch's totals are wrong, so this counts as the end: %s", error)
             page = Page([], [], None, offset)
@@ -158,14 +165,14 @@ class SourcePages:
         self.restart()
 
     def _is_honest(self, client: HelpCrunchClient) -> bool:
-        """Say whether the closed chats are all there are, when a search found no others."""
+        """Check a search that found no chats but closed ones: whether the account has only closed ones."""
         filters = self._selection.filters()
         everything = self._at.everything if self._selection.source is not None else _count(client, filters)
         return everything is not None and _count(client, [*filters, CLOSED]) == everything
 
 
-def _tells_true_totals(client: HelpCrunchClient) -> bool:
-    """Say whether a search that cannot find anything has a total of nothing."""
+def _has_true_totals(client: HelpCrunchClient) -> bool:
+    """Say whether a search that cannot match anything has the total 0."""
     try:
         client.search_chats_page([NEVER], limit=1)
     except HelpCrunchPaginationError:
@@ -174,12 +181,12 @@ def _tells_true_totals(client: HelpCrunchClient) -> bool:
 
 
 def _is_sane(page: Page) -> bool:
-    """Say whether the page tells a total that is not less than what it holds."""
+    """Say whether the page has a total that is at least its own length."""
     return page.total is not None and page.total >= len(page)
 
 
 def _count(client: HelpCrunchClient, filters: list[Filter]) -> int | None:
-    """Return the total of a search; ``None`` where it may be no more than the length of the page."""
+    """Return the total of a search; ``None`` if it is missing, or may be only the length of the page."""
     try:
         page = client.search_chats_page(filters, limit=1)
     except HelpCrunchPaginationError:  # empty under a total

@@ -1,4 +1,4 @@
-"""Operators about agents, the team members of a HelpCrunch account."""
+"""Operators for agents, the team members of a HelpCrunch account."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_ROLE = 60
-"""Characters; what is longer is no role and has no place in a log."""
+"""Characters. Longer texts are not roles and do not belong in a log."""
 
 
 class ListAgentsOperator(HelpCrunchListOperator):
@@ -33,11 +33,11 @@ class ListAgentsOperator(HelpCrunchListOperator):
     :param roles: only agents with one of these roles: a list, one role, or the JSON text of a list. HelpCrunch has
         ``admin``, ``agent``, ``agentChatOnly``, ``superviser`` (spelled so) and roles of your own. Default: all
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param output_path: where the agents go; default XCom (see :class:`.base.HelpCrunchListOperator`)
-    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
-    :param page_size: agents a request, 1 to 100 (100)
+    :param output_path: destination of the agents; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param page_size: agents per request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/get-agents-v1
     """
@@ -50,7 +50,7 @@ class ListAgentsOperator(HelpCrunchListOperator):
 
     def check_arguments(self) -> None:
         """
-        Refuse arguments that are wrong, before anything is sent or written.
+        Refuse wrong arguments before anything is sent or written.
 
         :raises HelpCrunchConfigurationError: an argument is wrong
         """
@@ -69,7 +69,7 @@ class ListAgentsOperator(HelpCrunchListOperator):
         return client.iter_agents(page_size=page_size)
 
     def wanted(self, records: Iterable[Record]) -> Iterable[Record]:
-        """Return the agents whose role was asked for."""
+        """Return the agents with one of the wanted roles."""
         return records if self.roles is None else self._with_roles(records, names("roles", self.roles))
 
     def _with_roles(self, agents: Iterable[Record], roles: frozenset[str]) -> Iterator[Record]:

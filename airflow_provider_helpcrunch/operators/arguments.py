@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_SHOWN = re.compile(r"(\w*\()+['\"\d\[{)]|<")
-"""How a template shows a tuple, a set or another object of Python's that is no list."""
+_PYTHON_OBJECT = re.compile(r"(\w*\()+['\"\d\[{)]|<")
+"""Text of a tuple, a set or another Python object, as a template renders it. JSON and lists look different."""
 
 
 def refused(msg: str) -> Exception:
-    """Return the error for a wrong argument; nothing has been sent or written yet."""
+    """
+    Return the error for a wrong argument; nothing has been sent or written yet.
+
+    :param msg: the message
+    """
     from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
     return HelpCrunchConfigurationError(msg)
@@ -94,7 +98,7 @@ def items(name: str, value: Any) -> list[Any]:
 
     :param name: the argument, for the message
     :param value: what the user gave; Airflow's lazy sequence of a mapped task upstream is a list too
-    :raises HelpCrunchConfigurationError: the text is empty, begins like JSON and is none, or shows a Python object
+    :raises HelpCrunchConfigurationError: the text is empty, begins like JSON but is invalid, or shows a Python object
     """
     if isinstance(value, str):
         text = value.strip()
@@ -103,7 +107,7 @@ def items(name: str, value: Any) -> list[Any]:
         elif not text or text == "None":
             msg = f"{name} was rendered to {value!r}: the template or upstream task behind it gave no value."
             raise refused(msg)
-        elif _SHOWN.match(text):
+        elif _PYTHON_OBJECT.match(text):
             msg = (
                 f"{name} was rendered to {text[:200]!r}, no list; write {{{{ … | tojson }}}} in the template."
             )
@@ -117,7 +121,10 @@ def items(name: str, value: Any) -> list[Any]:
 
 def from_json(name: str, text: str) -> Any:
     """
-    Return what a JSON text says.
+    Return the value of a JSON text.
+
+    :param name: the argument, for the message
+    :param text: the JSON text
 
     :raises HelpCrunchConfigurationError: it is not JSON
     """

@@ -30,10 +30,10 @@ LONGEST_PATIENCE = 7 * 86_400
 
 class HelpCrunchOperator(BaseOperator):
     """
-    Base of all operators: the connection, and how long a request may wait.
+    Base of all operators: connection and longest wait of a request.
 
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
     """
 
     template_fields: Sequence[str] = ("helpcrunch_conn_id", "patience")
@@ -43,7 +43,12 @@ class HelpCrunchOperator(BaseOperator):
     _written: dict[str, Any]
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
-        """Remember the arguments as they were given: see :meth:`_refuse_missing_arguments`."""
+        """
+        Remember the arguments as they were given: see :meth:`_refuse_missing_arguments`.
+
+        Airflow wraps ``__init__`` of each class, and adds ``default_args`` and its own arguments on the way. Only here
+        are the arguments still those of the caller: of a DAG file, or of Airflow when it unmaps a mapped task.
+        """
         operator = super().__new__(cls)
         operator.__dict__["_given"] = given
         return operator
@@ -56,14 +61,15 @@ class HelpCrunchOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        # Behind Airflow's own attributes: a deep copy sets them in this order, and Airflow 2.11 needs its own first.
+        # Moved behind Airflow's own attributes: a deep copy sets attributes in this order, and Airflow 2.11 needs its
+        # own to be there before any other is set.
         self._given = self.__dict__.pop("_given")
         self.helpcrunch_conn_id = helpcrunch_conn_id
         self.patience = patience
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """
-        Render the templated arguments, and remember what they were before.
+        Render the templated arguments, and remember their values before.
 
         :param context: the context of the task, from Airflow
         :param jinja_env: the Jinja environment; default: that of the DAG
@@ -84,7 +90,7 @@ class HelpCrunchOperator(BaseOperator):
 
     def check_arguments(self) -> None:
         """
-        Refuse arguments that are wrong, before anything is sent or written. Children add their own to this.
+        Refuse wrong arguments before anything is sent or written. Subclasses extend this with their own.
 
         :raises HelpCrunchConfigurationError: an argument is wrong
         """
@@ -106,10 +112,10 @@ class HelpCrunchOperator(BaseOperator):
 
     def _without_frames(self, work: Callable[..., T], *arguments: Any) -> T:
         """
-        Do some work. A permanent error of ours leaves this method without the frames in which it was raised.
+        Do some work, and raise this package's permanent errors without their traceback.
 
-        Such an error is expected (a wrong key, a wrong argument) and says in its message what to do. The frames of the
-        HTTP libraries below it would only bury that sentence in the task's log; they go to the log at DEBUG.
+        Such an error is expected (a wrong key, a wrong argument), and its message says what to do. A traceback through
+        the HTTP libraries would bury that sentence in the task's log, so it is logged at DEBUG instead.
         """
         from airflow_provider_helpcrunch._airflow import AirflowFailException
         from airflow_provider_helpcrunch.exceptions import HelpCrunchError
@@ -160,7 +166,12 @@ class HelpCrunchOperator(BaseOperator):
         return whole_number("patience", self.patience, low=1, high=LONGEST_PATIENCE)
 
     def tell_assets(self, context: Context, receipt: dict[str, Any]) -> None:
-        """Put what was written into the events of the task's outlet assets."""
+        """
+        Attach the receipt to the events of the task's outlet assets.
+
+        :param context: the context of the task, from Airflow
+        :param receipt: the receipt of the file
+        """
         from airflow_provider_helpcrunch._airflow import Asset
 
         events = context.get("outlet_events")
@@ -173,16 +184,16 @@ class HelpCrunchListOperator(HelpCrunchOperator):
     """
     Base of the operators that list records of one resource into XCom or into one object.
 
-    A child names its resource with :meth:`table`, :meth:`listing` and, where it filters, :meth:`wanted`.
+    A subclass defines its resource with :meth:`table`, :meth:`listing` and, if it filters, :meth:`wanted`.
 
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param output_path: where the records go: a local path or an ``ObjectStoragePath`` such as
-        ``s3://my_aws@bucket/agents/{{ ds }}.jsonl.gz``. The suffix chooses the format: ``.jsonl``, ``.json``, ``.csv``
+    :param output_path: destination of the records: a local path or an ``ObjectStoragePath`` such as
+        ``s3://my_aws@bucket/agents/{{ ds }}.jsonl.gz``. The suffix selects the format: ``.jsonl``, ``.json``, ``.csv``
         (each also with ``.gz`` or ``.zst``) or ``.parquet``. The object appears whole, or not at all. Default: XCom
-    :param file_format: the format where the suffix does not tell, such as ``jsonl.gz``
-    :param page_size: records a request, 1 to 100 (100)
+    :param file_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param page_size: records per request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
     """
 
     template_fields: Sequence[str] = (
@@ -222,7 +233,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
 
     def check_arguments(self) -> None:
         """
-        Refuse arguments that are wrong, before anything is sent or written.
+        Refuse wrong arguments before anything is sent or written.
 
         :raises HelpCrunchConfigurationError: an argument is wrong
         """
@@ -262,7 +273,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         return receipt
 
     def _warn_of_nothing(self, kept: int, found: int) -> list[str]:
-        """Warn where the task's own conditions kept nothing of what HelpCrunch found: they may be mistyped."""
+        """Warn if none of the records that HelpCrunch found meets the task's own conditions: they may be mistyped."""
         if kept or not found:
             return []
         from airflow_provider_helpcrunch.plurals import counted
@@ -274,7 +285,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         return [warning]
 
     def _limits(self) -> tuple[int, int]:
-        """Return the records a page and the bytes that may go to XCom."""
+        """Return the number of records per page and the most bytes that may go to XCom."""
         page_size = whole_number("page_size", self.page_size, low=1, high=100)
         return page_size, whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
 

@@ -1,4 +1,4 @@
-"""Operators about departments, the teams of a HelpCrunch account."""
+"""Operators for departments, the teams of a HelpCrunch account."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class ListDepartmentsOperator(HelpCrunchListOperator):
     All arguments are templated.
 
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param output_path: where the departments go; default XCom (see :class:`.base.HelpCrunchListOperator`)
-    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
-    :param page_size: departments a request, 1 to 100 (100)
+    :param output_path: destination of the departments; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param page_size: departments per request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
 
-    ``execute`` returns and raises what :meth:`.base.HelpCrunchListOperator.execute` does.
+    Result and errors: see :meth:`.base.HelpCrunchListOperator.perform`.
 
     API: https://docs.helpcrunch.com/rest-api-v1/get-departments-v1
     """

@@ -1,4 +1,4 @@
-"""What a task logs while and after it lists, and its Airflow metrics."""
+"""Progress of a listing, as log lines and Airflow metrics."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ EVERY = 10.0
 """Seconds between two lines of a long listing."""
 
 SHORTEST_WAIT = 0.05
-"""Seconds of waiting that are worth a word."""
+"""Shortest wait, in seconds, that is worth mentioning."""
 
 
 def count_usage(usage: Usage) -> None:
     """
-    Add what a client has spent to Airflow's metrics.
+    Add the usage of a client to Airflow's metrics.
 
-    :param usage: what it has spent
+    :param usage: requests, retries and waiting time of the client
     """
     Stats.incr("helpcrunch.requests", usage.requests)
     Stats.incr("helpcrunch.retries", usage.retries)
@@ -36,12 +36,12 @@ def count_usage(usage: Usage) -> None:
 
 class Progress:
     """
-    Watches one listing.
+    Logs the progress of one listing, every ten seconds and at its end.
 
     :param log: the task's log
-    :param noun: what is listed, in the plural, such as ``agents``
-    :param client: whose requests are counted
-    :param listing: what is watched
+    :param noun: plural name of the records, such as ``agents``
+    :param client: the client, whose requests are counted
+    :param listing: the listing
     """
 
     def __init__(
@@ -55,18 +55,20 @@ class Progress:
         """How many records were passed on by :meth:`kept`."""
         self._started = time.monotonic()
         self._over = threading.Event()
-        self._teller = threading.Thread(target=self._tell_until_over, name="helpcrunch-progress", daemon=True)
+        self._reporter = threading.Thread(
+            target=self._report_until_over, name="helpcrunch-progress", daemon=True
+        )
 
     def __enter__(self) -> Self:
         """Start the clock."""
         self._started = time.monotonic()
-        self._teller.start()
+        self._reporter.start()
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        """Sum up in one line and in metrics, after a failure too."""
+        """Log a summary and update the metrics, after a failure too."""
         self._over.set()
-        self._teller.join()
+        self._reporter.join()
         self._log.info(self._failed() if failure else self._listed())
         count_usage(self._client.usage)
 
@@ -74,14 +76,14 @@ class Progress:
         """
         Pass on the records that the task returns, and count them.
 
-        :param records: what is left of the listing after the task's own filters
+        :param records: the records of the listing that pass the task's own filters
         """
         for record in records:
             self.number_kept += 1
             yield record
 
-    def _tell_until_over(self) -> None:
-        """Speak also while the listing waits, for a permit or for a response: hence a thread."""
+    def _report_until_over(self) -> None:
+        """Log in a thread of its own, because the listing may be waiting for a permit or a response."""
         while not self._over.wait(EVERY):
             self._log.info(self._under_way())
 

@@ -1,9 +1,10 @@
 """
-The difference between an argument that was left out and one that lost its value on the way.
+Detection of arguments that lost their value in rendering, as opposed to those that were left out.
 
 Most optional arguments mean "everything" or "the default" when they are ``None``. A template or an upstream task that
-comes out as ``None`` must not widen a job that way. So what the author of the DAG wrote is compared with what it was
-rendered to: written as ``None`` or left out is the default; written as something and rendered to nothing is refused.
+results in ``None`` must not widen a job that way: ``department=None`` moves the chats of all departments. So each
+argument is compared before and after rendering. Left out, or written as ``None``, it gets its default; written as
+something and rendered to nothing, it is refused.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _NOTHING = frozenset({"", "none", "null", "undefined", "[]", "{}", "()", "set()"})
-"""Texts that a template makes of a value that is missing or empty."""
+"""Texts to which a template renders a missing or empty value."""
 
 _NULL = re.compile(r"[\[,]\s*(?:null|None)\s*[\],]")
 
 _UPSTREAM = object()
-"""Stands for a value from an upstream task: unknown in the DAG file, but something."""
+"""Placeholder for a value from an upstream task: unknown when the DAG is parsed, but meant to be something."""
 
 
 def missing_arguments(
     written: Mapping[str, Any], rendered: Mapping[str, Any], *, may_be_empty: Iterable[str] = ()
 ) -> Iterator[str]:
     """
-    Yield the names of the arguments that were something in the DAG file and are nothing now.
+    Yield the names of the arguments that have a value in the DAG file and none after rendering.
 
     :param written: the arguments before rendering
     :param rendered: the arguments after rendering
-    :param may_be_empty: those for which an empty list is a value
+    :param may_be_empty: names of arguments for which an empty list is a valid value
     :return: an iterator over names
     """
     for name, value in rendered.items():
@@ -44,15 +45,15 @@ def missing_arguments(
 
 def written_in_mapped(operator: Any, given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """
-    Return what the author of the DAG wrote for the arguments of a mapped task.
+    Return the arguments of a mapped task as they are written in the DAG file.
 
-    A mapped task is constructed from values that are resolved already. Only the mapped operator knows whether a
-    ``None`` among them stood in the DAG file or came from upstream.
+    A mapped task is constructed from resolved values. Only the mapped operator knows whether a ``None`` among them is
+    from the DAG file or from upstream.
 
     :param operator: the mapped operator, as it is in the DAG
-    :param given: the arguments that the mapped task was constructed with
-    :param names: the arguments that are wanted
-    :return: for each name the value as it was written, or a placeholder where it came from upstream
+    :param given: the resolved arguments of the mapped task
+    :param names: names of the wanted arguments
+    :return: for each name the value as it is written, or a placeholder if it came from upstream
     """
     return {name: _written(operator, given[name], name) for name in names if name in given}
 
@@ -66,6 +67,8 @@ def _written(operator: Any, value: Any, name: str) -> Any:
         choices = list(choices.values()) if isinstance(choices, Mapping) else choices
     elif isinstance(choices, (list, tuple)):  # expand_kwargs([{name: …}, …])
         choices = [choice.get(name, _UPSTREAM) for choice in choices if isinstance(choice, Mapping)]
+    # Which of the choices this task got is not known here. A value that is among those in the DAG file counts as
+    # written by the author; anything else, and everything from an XCom, came from upstream.
     return value if isinstance(choices, (list, tuple)) and value in choices else _UPSTREAM
 
 
@@ -73,16 +76,18 @@ def _is_missing(written: Any, value: Any) -> bool:
     if value is None or _is_undefined(value):
         return written is not None
     if isinstance(value, str):
-        # A text that the author wrote just so is judged by the argument's own rule, which says what it expects.
+        # A text that rendering did not change is left to the argument's own check, which has the better message.
         return value != written and (value.strip().lower() in _NOTHING or _has_null(value))
     if _is_empty(value):
         return not _is_empty(written)
     if isinstance(value, Mapping):
-        # A record from upstream may have fields that are null; one that the author wrote has none by accident.
+        # In a record from upstream, null fields are normal. A dictionary in the DAG file is checked field by field: a
+        # template inside it may have rendered to nothing.
         return isinstance(written, Mapping) and any(
             _is_missing(written.get(key), item) for key, item in value.items()
         )
     if isinstance(value, Sequence) and not isinstance(value, bytes):
+        # Entries can be compared one by one only as long as rendering kept their number.
         same = isinstance(written, (list, tuple)) and len(written) == len(value)
         return any(_is_missing(written[at] if same else _UPSTREAM, item) for at, item in enumerate(value))
     return False
@@ -103,5 +108,5 @@ def _is_empty(value: Any) -> bool:
 
 
 def _has_null(text: str) -> bool:
-    """Say whether a text is a list with nothing in one of its places, in JSON or as Python shows it."""
+    """Say whether a text is a list with an empty entry: ``null`` in JSON or ``None`` in Python."""
     return text.lstrip().startswith("[") and bool(_NULL.search(text))

@@ -1,4 +1,4 @@
-"""What may go to XCom: not too much of it, and no text that the database of Airflow refuses."""
+"""Limits of XCom: the size of a result, and the texts that Airflow's database refuses."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 ADVICE = "Set output_path, such as records.jsonl or s3://bucket/records.jsonl.gz, and give downstream tasks that path."
 
 _NUL = "\\u0000"
-"""How JSON writes it; also a part of what it writes for a backslash before ``u0000``."""
+"""U+0000 as JSON writes it. A backslash before ``u0000`` looks similar, so a match needs a closer look."""
 
 
 def fit_for_xcom(records: Iterable[Record], limit: int) -> Iterator[Record]:
     """
-    Pass records on until they would be too much for XCom, or one of them cannot go there.
+    Yield the records as long as XCom can hold them.
 
     :param records: the records of a result
-    :param limit: most bytes of JSON
-    :raises HelpCrunchXComSizeError: they are more than that
-    :raises HelpCrunchXComTextError: a text of a record holds U+0000
+    :param limit: largest size, in bytes of JSON
+    :raises HelpCrunchXComSizeError: the records exceed the limit
+    :raises HelpCrunchXComTextError: a text of a record contains U+0000
     """
     size = 2
     for count, record in enumerate(records, start=1):
@@ -47,11 +47,11 @@ def fit_for_xcom(records: Iterable[Record], limit: int) -> Iterator[Record]:
 
 def unfit_for_xcom(changes: list[Record], limit: int) -> str | None:
     """
-    Say why a list cannot go to XCom, where that must not be an error because the work is done.
+    Return why a list of changes cannot go to XCom. This must not raise, because the changes have been made.
 
     :param changes: the list
-    :param limit: most bytes of JSON
-    :return: the reason, as the end of a sentence; ``None``: it can
+    :param limit: largest size, in bytes of JSON
+    :return: the reason, as the end of a sentence; ``None`` if XCom can hold the list
     """
     written = json.dumps(changes)
     if len(written) > limit:
@@ -64,10 +64,10 @@ def unfit_for_xcom(changes: list[Record], limit: int) -> str | None:
 
 def nul_in(value: Any) -> str | None:
     """
-    Return where a value holds U+0000, which PostgreSQL has no place for; ``None`` where it does not.
+    Find U+0000 in a value; PostgreSQL cannot store it.
 
-    :param value: anything that JSON can say
-    :return: the field, such as ``customer.name``
+    :param value: any JSON value
+    :return: the field that contains it, such as ``customer.name``; ``None`` if no field does
     """
     return next(_nuls(value, ""), None)
 

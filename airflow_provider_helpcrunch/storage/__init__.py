@@ -1,5 +1,6 @@
 """
-A stream of records becomes one object in any storage Airflow knows, whole or not at all; and is read back.
+Storage of records: a stream becomes one object in any storage that Airflow supports, complete or not at all, and is
+read back.
 
 ::
 
@@ -8,8 +9,8 @@ A stream of records becomes one object in any storage Airflow knows, whole or no
     for record in read_records(receipt):
         ...
 
-Nothing here knows HelpCrunch's API but the column types of a table. Memory does not grow with the number of records,
-neither on writing nor on reading. PyArrow and zstandard are imported only where a format needs them.
+Only the column types of a table depend on HelpCrunch's API. Memory does not grow with the number of records, neither
+when writing nor when reading. PyArrow and zstandard are imported only when a format needs them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-The CSV that is written and read: RFC 4180 in UTF-8, with a header. Spreadsheets of some countries write ``;`` or a tab
-where others write a comma, and some end a line with a mere carriage return: that is read too.
+CSV dialect: RFC 4180 in UTF-8, with a header. Spreadsheets of some countries separate fields with ``;`` or a tab
+instead of a comma, and some end a line with only a carriage return; these are read too.
 
-A null is an empty field and an empty text is a quoted one (``""``), as PostgreSQL's ``COPY`` and DuckDB have it.
-Python's own ``csv`` module cannot tell the two apart before version 3.12.
+A null is an empty field and an empty text is a quoted one (``""``), as in PostgreSQL's ``COPY`` and in DuckDB. Python's
+own ``csv`` module cannot distinguish the two before version 3.12.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIELD = {
 
 def join_fields(values: Iterable[Any]) -> str:
     """
-    Write one record.
+    Return one record as a line of CSV.
 
     :param values: texts, whole numbers, truth values, dates in UTC, dictionaries and lists (written as JSON), ``None``
     :return: the record with its line end
@@ -39,10 +39,10 @@ def join_fields(values: Iterable[Any]) -> str:
 
 def separator_of(header: str) -> str:
     """
-    Find out what stands between the fields of a file.
+    Find the separator of a file's fields.
 
-    :param header: its first record
-    :return: a comma, or where there is none, a semicolon or a tab
+    :param header: the first record of the file
+    :return: a comma; if the header has none, a semicolon or a tab
     """
     unquoted = _QUOTED.sub("", header)
     return next((each for each in _FIELD if each in unquoted), ",")
@@ -50,12 +50,12 @@ def separator_of(header: str) -> str:
 
 def split_fields(record: str, separator: str = ",") -> list[str | None]:
     """
-    Read one record.
+    Split one record into its fields.
 
     :param record: the record, with or without its line end
-    :param separator: what stands between the fields
-    :return: the texts of its fields, ``None`` where a field is empty and not quoted
-    :raises ValueError: it is no CSV
+    :param separator: the separator of the fields (a comma)
+    :return: the texts of its fields; ``None`` for a field that is empty and not quoted
+    :raises ValueError: the record is not valid CSV
     """
     fields: list[str | None] = []
     position = 0
@@ -72,7 +72,7 @@ def split_fields(record: str, separator: str = ",") -> list[str | None]:
 
 def split_records(lines: Iterable[str]) -> Iterator[str]:
     """
-    Put together the lines that belong to one record, because a line end was quoted.
+    Join the lines of each record; a quoted field may contain line ends.
 
     :param lines: the lines of a file, with their ends
     :return: an iterator over the records; only the last one may have no line end
@@ -82,7 +82,7 @@ def split_records(lines: Iterable[str]) -> Iterator[str]:
     count = 0
     inside = False
     for line in lines:
-        # All quotes of a record come in pairs: those around a field, and those in it, which are doubled.
+        # A complete record has an even number of quotes: two around a field, and those inside it are doubled.
         inside ^= line.count('"') % 2 == 1
         pending.append(line)
         if not inside:
@@ -118,7 +118,7 @@ def _date(value: datetime) -> str:
 
 
 def _with_dates_as_text(value: Any) -> Any:
-    """Give dates inside of JSON the one spelling that dates have in a field."""
+    """Write the dates inside a JSON value as they are written in a field of their own."""
     if isinstance(value, dict):
         return {name: _with_dates_as_text(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The records of a CSV file, ours or one that a spreadsheet wrote."""
+"""Reader of CSV files that this package or a spreadsheet wrote."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 
 class _Header(NamedTuple):
     """
-    The first record of a file.
+    Header of a file.
 
     :param names: the names of the columns
-    :param width: how many columns there are; at the end, spreadsheets may write some without a name
-    :param separator: what stands between the fields
+    :param width: number of columns; spreadsheets may append some without a name
+    :param separator: the separator of the fields
     """
 
     names: list[str]
@@ -39,11 +39,11 @@ def read_csv(source: Any, table: Table | None, *, suspicious: bool) -> Iterator[
 
     :param source: the file, as a buffered reader of bytes
     :param table: the types of its columns; ``None``: all are text
-    :param suspicious: whether its size is not the one in its receipt; then a last line without an end, as spreadsheets
-        write it, is taken for one that was cut
+    :param suspicious: whether its size differs from the one in its receipt; then a last line without a line end, which
+        spreadsheets write, counts as cut off
     :return: an iterator over the records
     :raises EOFError: there is no header, or the file is cut short
-    :raises ValueError: it is no CSV, or a value is not of its column's type
+    :raises ValueError: the file is not valid CSV, or a value is not of its column's type
     """
     columns = {column.name: column for column in table.columns} if table else {}
     _refuse_utf16(source.peek(4)[:4])
@@ -129,6 +129,6 @@ def _typed(column: Column, text: str, number: int) -> Any:
     try:
         return restore(column, text)
     except (KeyError, ValueError, msgspec.MsgspecError, TypeError, AttributeError):
-        # Not the words of the cause: they quote the text, and it may be anybody's personal data.
+        # Without the message of the cause: it quotes the text, which may be personal data.
         msg = f"column {column.name!r} of record {number} is no {column.type}"
         raise ValueError(msg) from None

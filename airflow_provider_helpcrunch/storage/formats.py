@@ -1,4 +1,4 @@
-"""Which file formats there are, and which one a path or a name means."""
+"""File formats, and the choice of one by a path's suffix or a name."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Format:
     """
     A file format.
 
-    :param kind: what the records are written as
-    :param compression: what the whole file is compressed with; default ``None``: not at all
+    :param kind: format of the records
+    :param compression: compression of the whole file; default ``None``: none
     """
 
     kind: Kind
@@ -40,10 +40,10 @@ class Format:
 
 def choose_format(path: str, file_format: str | None) -> Format:
     """
-    Find the format of a file, and make sure that this installation can handle it.
+    Choose the format of a file, and check that its libraries are installed.
 
     :param path: the file's path; its suffix names the format
-    :param file_format: a format's name (``jsonl``, ``csv.gz``, ``parquet``, …), or ``None`` to go by the suffix alone
+    :param file_format: a format's name (``jsonl``, ``csv.gz``, ``parquet``, …); ``None``: by the suffix
     :return: the format
     :raises HelpCrunchConfigurationError: no format or an unknown one is named, suffix and ``file_format`` contradict
         each other, or a library is missing
@@ -67,7 +67,7 @@ def choose_format(path: str, file_format: str | None) -> Format:
 
 
 def _suffix_of(path: str) -> tuple[Kind | None, Compression | None]:
-    """Return what the end of the name says: of ``a.jsonl.gz`` both, of ``a.csv`` the first, of ``a.gz`` the second."""
+    """Return kind and compression by the suffix: ``a.jsonl.gz`` has both, ``a.csv`` and ``a.gz`` one of them."""
     before, last = ["", "", *path.rpartition("/")[2].lower().split(".")[1:]][-2:]
     if last in ("gz", "zst"):
         return _KINDS.get(before), cast("Compression", last)

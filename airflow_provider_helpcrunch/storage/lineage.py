@@ -1,4 +1,4 @@
-"""Airflow's lineage hears of what is written and read, where somebody reads it."""
+"""Lineage: objects that were read or written are reported to Airflow, if a listener collects lineage."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 
 def report(direction: Literal["input", "output"], location: Location) -> None:
     """
-    Report to Airflow's lineage that an object is read or was written, in the words of ``ObjectStoragePath`` itself.
+    Report to Airflow's lineage that an object is read or was written, in the same form as ``ObjectStoragePath``.
 
-    The object is there whatever becomes of the report, so a report that fails is a warning.
+    The object itself is fine even if the report fails, so a failed report is only a warning.
 
-    :param direction: ``input`` for what is read, ``output`` for what was written
-    :param location: its place
+    :param direction: ``input`` for an object that is read, ``output`` for one that was written
+    :param location: its location
     """
     from airflow_provider_helpcrunch._airflow import lineage_is_read
 
     try:
-        # The collector loads the assets of all installed providers, even where nobody reads what it collects.
+        # The collector loads the assets of all installed providers, even if nobody reads what it collects.
         if not lineage_is_read():
             return
         from airflow_provider_helpcrunch._airflow import get_hook_lineage_collector
@@ -42,7 +42,7 @@ def report(direction: Literal["input", "output"], location: Location) -> None:
 
 
 def _context(location: Location) -> Any:
-    """Return the path as Airflow's own, which a local file does not need for anything else."""
+    """Return the location as Airflow's path. A local file has none yet, because nothing else needs it."""
     from airflow_provider_helpcrunch.storage.remote import airflow_path
 
     if location.remote is not None:
@@ -55,5 +55,5 @@ def _context(location: Location) -> Any:
 
 
 def _uri(uri: str) -> str:
-    """Return the URI in ASCII, the only one that an asset may have."""
+    """Return the URI in ASCII, because an asset allows no other characters."""
     return uri if uri.isascii() else quote(uri, safe="".join(map(chr, range(128))))

@@ -1,4 +1,4 @@
-"""Where an object is: on this machine's disk, or behind a filesystem that an Airflow provider brings."""
+"""Location of an object: on a local disk, or in a filesystem of an Airflow provider."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Location:
     """
-    The place of one object.
+    Location of one object.
 
-    :param text: how the place is written in receipts and messages, the connection id included
+    :param text: the location in receipts and messages, with its connection id
     :param local: absolute path on this machine with symbolic links resolved; empty for remote objects
     :param remote: Airflow's path of a remote object, its filesystem set up; ``None`` for local ones
     """
@@ -31,16 +31,16 @@ class Location:
 
 def locate(path: object) -> Location:
     """
-    Find out where a path leads, without touching what is there.
+    Find the location that a path names, without access to the object.
 
-    A local path needs nothing of Airflow's storage: neither its import nor a version of universal-pathlib that fits.
+    A local path works without Airflow's storage, and therefore with any version of universal-pathlib.
 
     :param path: an ``ObjectStoragePath``, a URL as text (``s3://conn_id@bucket/key``, ``file:///data/x.csv``), or a
         plain local path, which is taken relative to the working directory and may begin with ``~``; also as a ``Path``
         or ``UPath``
-    :return: the place
-    :raises HelpCrunchConfigurationError: the path names no object or would be misunderstood, no filesystem is installed
-        for its scheme, or its connection cannot be used
+    :return: the location
+    :raises HelpCrunchConfigurationError: the path names no object or is ambiguous, no filesystem is installed for its
+        scheme, or its connection cannot be used
     :raises HelpCrunchStorageError: the filesystem is installed but could not be set up
     """
     made = hasattr(path, "protocol") and hasattr(path, "storage_options")
@@ -60,10 +60,10 @@ def locate(path: object) -> Location:
 
 def nearest_directory(path: str) -> str:
     """
-    Find the directory that a file's own directory is in, or will be made in.
+    Find the nearest existing directory above a file.
 
-    :param path: absolute path of a file
-    :return: the nearest of the directories above it that exists
+    :param path: absolute path of the file
+    :return: the path of the directory
     """
     parent = os.path.dirname(path)
     while not os.path.lexists(parent):
@@ -73,9 +73,9 @@ def nearest_directory(path: str) -> str:
 
 def refuse_unwritable(location: Location) -> None:
     """
-    Make sure that a file could be put at a place on this machine; remote places are not asked.
+    Refuse a local location where no file can be written; remote locations are not checked.
 
-    :param location: where a file is to be put
+    :param location: the location of the file
     :raises HelpCrunchConfigurationError: something other than a file is there, or its directory is not writable
     """
     if location.remote is not None:

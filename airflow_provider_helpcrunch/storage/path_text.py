@@ -1,4 +1,4 @@
-"""What a path that somebody wrote means, and which ones would mean something else than was meant."""
+"""Parsing of paths, and refusal of those that would lead somewhere else than their author thinks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EXTRAS = {
     **dict.fromkeys(("gs", "gcs"), "gcs"),
     **dict.fromkeys(("abfs", "abfss", "adl", "az", "wasb", "wasbs"), "azure"),
 }
-"""The object stores, by scheme: which extra of this package installs their filesystem."""
+"""Extra of this package that installs the filesystem of an object store, by scheme."""
 
 LOCAL = ("file", "local")
-"""The schemes of this machine's own files."""
+"""Schemes of local files."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _KNOWN = "|".join([*EXTRAS, "file", "https?", "s?ftp", "(?:web)?hdfs"])
@@ -28,10 +28,10 @@ _LONGEST_SHOWN = 200
 
 def checked(text: str) -> str:
     """
-    Return a path as it was written, unless it would lead somewhere else than its author thinks.
+    Return a path unchanged, or refuse it if it would lead somewhere else than its author thinks.
 
     :param text: a local path or a URL
-    :raises HelpCrunchConfigurationError: it names nothing, or would be misunderstood; the message says how to write it
+    :raises HelpCrunchConfigurationError: the path is empty or ambiguous; the message says how to write it
     """
     if not text.strip():
         _refuse("The path is empty: name a file or an object.")
@@ -59,8 +59,8 @@ def split(text: str) -> tuple[str, str]:
     Split a checked path.
 
     :param text: a local path or a URL
-    :return: for a URL its scheme and what follows ``://``; else ``""`` and an absolute path on this machine
-    :raises HelpCrunchConfigurationError: the path would be misunderstood; the message says how to write it
+    :return: for a URL its scheme and the part after ``://``; else ``""`` and an absolute local path
+    :raises HelpCrunchConfigurationError: the path is ambiguous; the message says how to write it
     """
     scheme, slashes, rest = text.partition("://")
     if not slashes:
@@ -77,7 +77,11 @@ def split(text: str) -> tuple[str, str]:
 
 
 def shown(text: str) -> str:
-    """Return a text as messages quote it, cut where it is very long."""
+    """
+    Return a text as messages quote it: very long ones are cut.
+
+    :param text: the text
+    """
     return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}…"
 
 
@@ -122,10 +126,10 @@ def _of_file_url(text: str, scheme: str, rest: str) -> str:
 
 
 def _refuse_unclear_key(text: str, rest: str) -> None:
-    place, _, key = rest.partition("/")
-    if not place.rpartition("@")[2]:
+    bucket, _, key = rest.partition("/")
+    if not bucket.rpartition("@")[2]:
         _refuse(f"{shown(text)} names no bucket: write it before the object, as in s3://bucket/key.")
-    if {".", ".."} & {place.rpartition("@")[2], *key.split("/")}:
+    if {".", ".."} & {bucket.rpartition("@")[2], *key.split("/")}:
         _refuse(
             f"{shown(text)} contains '.' or '..', which object stores do not resolve: write the whole key."
         )

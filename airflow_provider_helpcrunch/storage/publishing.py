@@ -1,4 +1,4 @@
-"""The one step that puts a finished file in its place, and the look at what stands there when it reports an error."""
+"""Publishing of a finished file in one step, and a check of its result after an error."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _UNTOUCHED = "the object that was there before is untouched"
 
 def publish(spool: Spool, location: Location) -> None:
     """
-    Put a finished file in its place in one step.
+    Publish a finished file at its location in one step.
 
     Readers see the old object or the new one, never a part: a local file is replaced, and S3, Google Cloud Storage and
-    Azure make an object visible when its upload is complete. Of other remote filesystems (SFTP, HDFS) that is not
-    promised, as they write in place. A process that is killed during an upload in parts may leave the parts in S3:
-    no reader sees them, and a lifecycle rule (``AbortIncompleteMultipartUpload``) removes them.
+    Azure show an object only when its upload is complete. Other remote filesystems (SFTP, HDFS) write in place, so
+    their readers may see a part. A process that is killed during a multipart upload may leave parts in S3: no reader
+    sees them, and a lifecycle rule (``AbortIncompleteMultipartUpload``) removes them.
 
-    An error does not say what stands there: the answer to the last request may have been lost. So it is looked at. An
-    object that equals the file, byte for byte, was published, with a warning.
+    After an error the object is read, because the upload may have succeeded and only the last response been lost. If
+    the object equals the file, byte for byte, it counts as published, with a warning.
 
     :param spool: the finished file
-    :param location: its place
-    :raises HelpCrunchStorageError: it did not work; the message says what stands there
+    :param location: its location
+    :raises HelpCrunchStorageError: publishing failed; the message describes the current object
     """
     try:
         if location.remote is not None:
@@ -46,7 +46,7 @@ def publish(spool: Spool, location: Location) -> None:
     # Every filesystem library has an exception tree of its own.
     except Exception as exc:
         reason = f"{type(exc).__name__}: {exc}"
-        if (found := _what_stands_there(spool, location)) is None:
+        if (found := _state_after_error(spool, location)) is None:
             log.warning(
                 "Publishing %s ended in an error, but the new object is there and complete: %s",
                 location.text,
@@ -62,8 +62,9 @@ def _upload(spool: Spool, remote: ObjectStoragePath) -> None:
     remote.fs.put_file(spool.path, remote.path, **options)
 
 
-def _what_stands_there(spool: Spool, location: Location) -> str | None:
-    """Return what is at a place after an error, in words; ``None`` where it is the whole file."""
+def _state_after_error(spool: Spool, location: Location) -> str | None:
+    """Describe the object at a location after an error; ``None`` if it is the complete file."""
+    # Locally nothing is written in place: the target is the new file, or os.replace has not happened.
     if location.remote is None:
         return None if spool.is_at(location.local) else _UNTOUCHED
     try:
@@ -79,7 +80,8 @@ def _what_stands_there(spool: Spool, location: Location) -> str | None:
 
 
 def _is_uploaded(spool: Spool, remote: ObjectStoragePath) -> bool:
-    """Compare an object with the file, byte for byte."""
+    """Compare an object with the file, byte for byte: an older object may have the same size."""
+    # The filesystem may have listed the old object before the upload, and would answer from memory.
     remote.fs.invalidate_cache()
     found = remote.fs.info(remote.path)
     if found["type"] != "file":  # other objects below this name look like a directory
@@ -94,7 +96,8 @@ def _is_uploaded(spool: Spool, remote: ObjectStoragePath) -> bool:
 
 
 def _upload_options(protocol: str, size: int) -> dict[str, int]:
-    """Bound the memory of an upload to some tens of MB, where the libraries' defaults take hundreds."""
+    """Limit the memory of an upload to some tens of MB; the libraries' defaults take hundreds."""
+    # S3 allows 10,000 parts per object, so the parts of a very large one must be larger.
     if protocol in ("s3", "s3a", "s3n"):
         return {"chunksize": max(_CHUNK, -(-size // _S3_MAX_PARTS)), "max_concurrency": _UPLOADS_AT_ONCE}
     if protocol in ("gs", "gcs"):

@@ -1,4 +1,4 @@
-"""An object that was written back as a stream of records."""
+"""Reader of written objects, as a stream of records."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def read_records(
         count_admins(list_agents.output)
 
     JSON Lines and JSON give records as the API sent them, Parquet gives typed ones (timestamps as ``datetime`` in UTC).
-    CSV has only text: an empty field is ``None``, an empty quoted one is ``""``, and all others stay text, unless
-    ``table`` says the types; then the records equal those of Parquet. It may be of a spreadsheet, with semicolons or
-    tabs, or without a last line end, which is an error only where a receipt gives another size in bytes. A JSON array
-    that was not written by this package is loaded whole.
+    CSV has only text: an empty field is ``None``, an empty quoted one is ``""``, and all others stay text. With
+    ``table`` the fields get their types, and the records equal those of Parquet. A CSV file may be from a spreadsheet:
+    with semicolons or tabs, or without a last line end, which is an error only if a receipt gives another size in
+    bytes. A JSON array that was not written by this package is loaded whole.
 
     :param path: the object: its path or URL, an ``ObjectStoragePath``, or the receipt of the task that wrote it
-    :param file_format: the format, where the path has no suffix that names it: ``jsonl``, ``csv.gz``, …; default
-        ``None``: by the receipt or the suffix
-    :param table: the types of the columns of a CSV file; default ``None``; other formats do not need it
-    :return: an iterator over the records, in order; the object is opened at the first step
+    :param file_format: the format, such as ``jsonl`` or ``csv.gz``, if the path's suffix names none. Default: by the
+        receipt or the suffix
+    :param table: the types of the columns of a CSV file; default ``None``: text. Other formats do not need it
+    :return: an iterator over the records, in order; the object is opened when the first one is read
     :raises HelpCrunchConfigurationError: the path names no object, its format is not known, or a library is missing
     :raises HelpCrunchStorageError: while iterating: there is no such object, it cannot be read, or it is cut short or
         damaged
@@ -103,7 +103,7 @@ def _open(location: Location) -> io.BufferedReader:
     if location.remote is None:
         raw = io.FileIO(location.local)
     else:
-        # A listing made earlier in this process may remember the size of an object that was replaced since.
+        # The filesystem may have cached the size of an older object that was replaced since.
         location.remote.fs.invalidate_cache()
         raw = location.remote.fs.open(location.remote.path, "rb", block_size=5 * _BUFFER)
     report("input", location)
@@ -128,7 +128,7 @@ def _decompressor(raw: io.BufferedReader, compression: Compression | None) -> An
 
 
 class _ZstdStream(io.RawIOBase):
-    """Decompresses, and notices when the end is missing, which zstandard's own reader does not."""
+    """Decompresses, and raises if the end is missing, which zstandard's own reader does not notice."""
 
     def __init__(self, raw: io.BufferedReader) -> None:
         import zstandard

@@ -1,4 +1,4 @@
-"""A path behind a filesystem that an Airflow provider brings."""
+"""Remote paths, with a filesystem from an Airflow provider."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def airflow_path(url: str) -> ObjectStoragePath:
     try:
         from airflow_provider_helpcrunch._airflow import ObjectStoragePath
 
-        # universal-pathlib refuses a class that was written for another version when it makes an object of it.
+        # With a version of universal-pathlib that does not fit, the import works and the first object fails.
         ObjectStoragePath("file:///")
     except (ImportError, TypeError, AttributeError, ValueError) as exc:
         raise HelpCrunchConfigurationError(_why_no_paths(exc)) from exc
@@ -34,9 +34,9 @@ def airflow_path(url: str) -> ObjectStoragePath:
 
 def attached(path: str | ObjectStoragePath) -> ObjectStoragePath:
     """
-    Return a path with its filesystem set up, which needs the Airflow connection but not the storage.
+    Return a path with its filesystem set up. This needs the Airflow connection but sends nothing to the storage.
 
-    :param path: a URL, or a path that somebody made
+    :param path: a URL, or an ``ObjectStoragePath``
     :raises HelpCrunchConfigurationError: no filesystem is installed for it, its connection cannot be used, or Airflow's
         paths do not work here
     :raises HelpCrunchStorageError: the filesystem is installed but could not be set up
@@ -48,7 +48,7 @@ def attached(path: str | ObjectStoragePath) -> ObjectStoragePath:
         _ = made.fs
     except (ImportError, ValueError, AirflowNotFoundException) as exc:
         raise HelpCrunchConfigurationError(_why_not_attached(str(path), exc)) from exc
-    # Beyond those, every provider fails in its own way.
+    # Each provider has further exceptions of its own.
     except Exception as exc:
         msg = f"The filesystem of {str(path)!r} could not be set up: {type(exc).__name__}: {exc}"
         raise HelpCrunchStorageError(msg) from exc
@@ -63,7 +63,7 @@ def _why_no_paths(exc: Exception) -> str:
         (_version("apache-airflow-core") or _version("apache-airflow")),
         _version("universal-pathlib"),
     )
-    # Airflow 3.2 moved to universal-pathlib 0.3; earlier ones allow it in their metadata, but do not work with it.
+    # Airflow 3.2 moved to universal-pathlib 0.3. Earlier versions allow it in their metadata, but do not work with it.
     old = airflow is not None and tuple(map(int, airflow.split(".")[:2])) < (3, 2)
     fitting = "universal-pathlib<0.3" if old else "universal-pathlib>=0.3.8"
     return (

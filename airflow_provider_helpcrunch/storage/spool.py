@@ -1,4 +1,4 @@
-"""The local file that a run writes to before anybody can see it."""
+"""Spool: the local file that records are written to before they are published."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOP
 
 class Spool:
     """
-    A file without a name: a process that is killed while it writes leaves nothing behind.
+    File without a name: a process that is killed while it writes leaves nothing behind.
 
-    It gets a name in the last two steps of :meth:`become` alone: a hidden one, then that of the target. A process
-    killed in the instant between them leaves a hidden ``.*.part`` file. Where the operating system or the filesystem
-    has no nameless files (``O_TMPFILE``), the file is such a hidden one from the start, and a process killed at any
-    time leaves it. Where it has no hard links, a nameless file is copied to a hidden one in the end, which takes room
-    for both.
+    The file gets a name only at the end of :meth:`become`: first a hidden one, then that of the target. A process
+    killed between these two steps leaves a hidden ``.*.part`` file. If the operating system or the filesystem has no
+    nameless files (``O_TMPFILE``), the file has a hidden name from the start, and a process killed at any time leaves
+    it. If the filesystem has no hard links, a nameless file is copied to a hidden one at the end, which needs space for
+    both.
 
-    :param directory: where it takes its disk space; the file can become another file only on the same filesystem
-    :param mode: permission bits, from which the process' umask is taken away
-    :raises HelpCrunchStorageError: it cannot be created there
+    :param directory: directory whose filesystem holds the file; only there can it take a target's place without a copy
+    :param mode: permission bits, before the process' umask is applied
+    :raises HelpCrunchStorageError: the file cannot be created there
     """
 
     def __init__(self, directory: str, mode: int) -> None:
@@ -60,15 +60,15 @@ class Spool:
 
     @property
     def closed(self) -> bool:
-        """Whether the disk space was given back, or the file became another one."""
+        """Whether :meth:`close` has been called."""
         return self._file.closed
 
     def write(self, data: Any) -> int:
         """
         Append bytes.
 
-        :param data: anything bytes-like
-        :return: how many bytes it had; all were taken
+        :param data: a bytes-like object
+        :return: its length in bytes; all were written
         :raises HelpCrunchStorageError: the disk is full or fails
         """
         try:
@@ -77,11 +77,11 @@ class Spool:
             raise self._failed(exc) from exc
 
     def flush(self) -> None:
-        """Do nothing; compressors expect the method, and :meth:`finish` is what matters."""
+        """Do nothing: compressors need the method, but only :meth:`finish` has to reach the disk."""
 
     def finish(self) -> int:
         """
-        Bring all that was written to the disk.
+        Write everything to the disk.
 
         :return: the size of the file in bytes
         :raises HelpCrunchStorageError: the disk is full or fails
@@ -106,10 +106,11 @@ class Spool:
 
     def become(self, target: str) -> None:
         """
-        Take the place of a file in one step; missing directories are made, and permission bits are kept where they can.
+        Replace the target in one step. Missing directories are created; permission bits of an old file are kept if
+        possible.
 
         :param target: absolute path
-        :raises OSError: it did not work
+        :raises OSError: a step failed; the old file is untouched, unless :meth:`is_at` says otherwise
         """
         parent = os.path.dirname(target)
         os.makedirs(parent, exist_ok=True)
@@ -118,11 +119,12 @@ class Spool:
         self._move_to(os.path.join(parent, _hidden_name()))
         os.replace(str(self._hidden), target)
         self._hidden = None
+        # Without it, a power cut could bring back the old file after success was reported.
         _sync_directory(parent)
 
     def close(self) -> None:
-        """Give the disk space back, unless the file became another one."""
-        # What is still in the buffer belongs to a run that failed, perhaps for want of space.
+        """Release the disk space, unless the file has replaced its target."""
+        # Data still in the buffer belongs to a failed run. Writing it may fail again, perhaps because the disk is full.
         with suppress(OSError):
             self._file.close()
         if self._hidden is None:
@@ -136,11 +138,12 @@ class Spool:
         self._hidden = None
 
     def _move_to(self, hidden: str) -> None:
-        """Give the file a hidden name beside its target: by a link or a renaming, else by a copy."""
+        """Give the file a hidden name beside its target: by a link or by renaming it, or else by a copy."""
         try:
             if self._hidden is None:
-                # A nameless file gets a name only by a link, and a link never replaces: hence the second name. Python
-                # follows the magic link only where a directory descriptor is given, which an absolute path ignores.
+                # A nameless file gets a name only by a link, and a link never replaces a file. So it first gets a
+                # hidden name, and os.replace does the rest. Python follows the magic link in /proc only if a directory
+                # descriptor is given, although an absolute path ignores it.
                 os.link(self.path, hidden, src_dir_fd=self._file.fileno(), follow_symlinks=True)
             else:
                 os.rename(self._hidden, hidden)
@@ -149,7 +152,7 @@ class Spool:
         self._hidden = hidden
 
     def _copy_to(self, hidden: str) -> None:
-        """Go on as a copy, on a filesystem without hard links or on another one than the file was made on."""
+        """Replace this file by a copy, on a filesystem without hard links or on another than that of the file."""
         mode = stat.S_IMODE(os.fstat(self._file.fileno()).st_mode)
         copy = os.fdopen(os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "w+b")
         try:
@@ -184,7 +187,7 @@ def _hidden_name() -> str:
 
 
 def _set_mode(descriptor: int, mode: int) -> None:
-    # SMB mounts, such as Azure Files, and FAT have one mode for all files and refuse another.
+    # SMB mounts, such as Azure Files, and FAT have one mode for all files and refuse any other.
     with suppress(OSError):
         os.fchmod(descriptor, mode)
 
@@ -198,7 +201,7 @@ def _sync(descriptor: int) -> None:
 
 
 def _sync_directory(path: str) -> None:
-    # The file is in its place already; filesystems that cannot do this are left to their own care.
+    # The file has been published already, so a filesystem that cannot sync directories is no reason to fail.
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,4 +1,4 @@
-"""Records of the API as rows of a table with fixed columns and types, for CSV and Parquet."""
+"""Rows of a table with fixed columns and types, made from records of the API, for CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 class _MisfitError(Exception):
-    """A value is not what its column holds; the arguments are the column and the value."""
+    """A value does not fit its column; the arguments are the column, the expected type and the value."""
 
 
 class Rows:
     """
-    Makes rows of records, and remembers the fields that the table does not know.
+    Converts records to rows, and collects the names of fields that have no column.
 
-    :param table: the table the rows are for
+    :param table: the table of the rows
     """
 
     def __init__(self, table: Table) -> None:
@@ -36,11 +36,11 @@ class Rows:
 
     def of(self, records: Iterable[Any]) -> Iterator[dict[str, Any]]:
         """
-        Make a row of each record.
+        Convert each record to a row.
 
-        A row has every column, and ``None`` where the record has nothing. Its values are ``int``, ``str``, ``bool``,
-        ``datetime`` in UTC with microseconds, and dictionaries and lists of those. Numbers written as text are taken
-        as numbers and whole numbers as text, where the column asks for it; an empty text is no timestamp.
+        A row has every column, with ``None`` for missing values. Its values are ``int``, ``str``, ``bool``,
+        ``datetime`` in UTC with microseconds, and dictionaries and lists of those. If the column requires it, numbers
+        written as text become numbers and whole numbers become text; an empty text becomes an empty timestamp.
 
         :param records: the records as the API sent them
         :return: an iterator over the rows, in order
@@ -89,7 +89,7 @@ class Rows:
 
 def restore(column: Column, text: str) -> Any:
     """
-    Turn the text of a CSV field back into the value that its row had.
+    Convert the text of a CSV field back to the value that its row had.
 
     :param column: the column that the field belongs to
     :param text: the field's text
@@ -106,7 +106,7 @@ def restore(column: Column, text: str) -> Any:
 
 
 def _restored(column: Column, value: Any) -> Any:
-    """Turn the timestamps inside of a decoded JSON value into dates."""
+    """Convert the timestamps inside a decoded JSON value to dates."""
     if column.type == "list" and value is not None:
         return [_restored_fields(column.fields, item) for item in value]
     if column.type == "struct":
@@ -131,7 +131,7 @@ def _string(value: Any) -> str:
         return str(value)
     if not isinstance(value, str):
         raise ValueError
-    # Half of a surrogate pair is no text in any file.
+    # Refuse half of a surrogate pair, which no encoding can write.
     if not value.isascii():
         value.encode()
     return value

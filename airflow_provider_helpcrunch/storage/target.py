@@ -1,4 +1,4 @@
-"""Where records go, and the receipt for them."""
+"""Target of a stream of records, and the receipt for the written object."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 class Receipt(TypedDict):
     """
-    What was written, as plain JSON that fits into XCom; :func:`read_records` takes it as it is.
+    Receipt for a written object, as plain JSON for XCom; :func:`read_records` accepts it.
 
-    ``path`` is the object's path or URL with its connection id (local paths are absolute), ``records`` their number,
-    ``bytes`` the size of the object, ``format`` its format, such as ``jsonl.gz``.
+    ``path`` is the object's path or URL with its connection id (local paths are absolute), ``records`` the number of
+    records, ``bytes`` the size of the object, ``format`` its format, such as ``jsonl.gz``.
     """
 
     path: str
@@ -44,9 +44,9 @@ class Receipt(TypedDict):
 @dataclass(frozen=True, slots=True)
 class Target:
     """
-    One object that records will be written to. Make it with :meth:`resolve`.
+    Object that records will be written to; :meth:`resolve` creates it.
 
-    :param location: the place of the object
+    :param location: the location of the object
     :param format: its format
     :param table: the columns of a CSV or Parquet file
     """
@@ -60,13 +60,14 @@ class Target:
         cls, output_path: str | ObjectStoragePath, table: Table, file_format: str | None = None
     ) -> Target:
         """
-        Find out where and how to write, and refuse what cannot work before anything is requested or written.
+        Find location and format of an object, and refuse unusable ones before anything is requested or written.
 
         :param output_path: a local path, a URL (``s3://conn_id@bucket/key.jsonl.gz``) or an ``ObjectStoragePath``.
             Its suffix names the format: ``.jsonl`` (or ``.ndjson``), ``.json``, ``.csv`` or ``.parquet``, with ``.gz``
-            or ``.zst`` behind all but the last. A symbolic link stays; the file it leads to is replaced
+            or ``.zst`` behind all but the last. A symbolic link is kept, and the file it leads to is replaced
         :param table: the columns of CSV and Parquet files
-        :param file_format: the format, where the path has no such suffix: ``jsonl``, ``csv.zst``, …; default ``None``
+        :param file_format: the format, such as ``jsonl`` or ``csv.zst``, if the path has no such suffix. Default: by
+            the suffix
         :return: the target
         :raises HelpCrunchConfigurationError: the path names no object, suffix and format are unknown or contradict
             each other, a library or a filesystem is not installed, or a local directory is not writable
@@ -79,14 +80,14 @@ class Target:
 
     def write(self, records: Iterable[dict[str, Any]]) -> Receipt:
         """
-        Write all records, then put the finished object in its place in one step.
+        Write all records, then publish the finished object in one step.
 
-        Until then the records are in a nameless local file: in the directory of a local target, else in the
-        directory for temporary files (``TMPDIR``), which needs room for the whole object. When the records fail, the
-        object that was there before stays as it is. What a killed process may leave is told at :class:`.spool.Spool`
-        and :func:`.publishing.publish`.
+        Until then the records are in a nameless local file: in the directory of a local target, or else in the
+        directory for temporary files (``TMPDIR``), which needs space for the whole object. If the records fail, the
+        previous object is untouched. For leftovers of a killed process see :class:`.spool.Spool` and
+        :func:`.publishing.publish`.
 
-        :param records: the records as the API sent them; what their iterator raises is passed on unchanged
+        :param records: the records as the API sent them; errors of their iterator are passed on unchanged
         :return: the receipt
         :raises HelpCrunchStorageError: a record does not fit, the local disk fails, or the object cannot be published
         """

@@ -1,4 +1,4 @@
-"""Records as bytes, in each of the formats. Nothing holds more than a row group."""
+"""Writer of records in each format. Memory holds one record, or one row group of Parquet."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 MOST_NAMES = 20
 LONGEST_NAME = 40
-"""How many unknown fields a warning names, and how much of each name: both come from the server."""
+"""Most unknown fields in a warning, and most characters of each name: the server controls both."""
 
 ROW_GROUP = 10_000
 """Rows in a row group of a Parquet file."""
@@ -42,11 +42,11 @@ def write_records(records: Iterable[Any], spool: Spool, file_format: Format, tab
     """
     Write records into a file, in order.
 
-    :param records: dictionaries, as the API sent them; what their iterator raises is passed on
+    :param records: dictionaries, as the API sent them; errors of their iterator are passed on
     :param spool: the file
     :param file_format: the format of the file
     :param table: the columns of a CSV or Parquet file; fields without a column are left out with one warning
-    :return: how many records there were
+    :return: the number of records
     :raises HelpCrunchStorageError: a record does not fit the format, or the disk is full
     """
     with _compressor(spool, file_format.compression) as sink:
@@ -69,7 +69,7 @@ def write_records(records: Iterable[Any], spool: Spool, file_format: Format, tab
 
 def _compressor(spool: Spool, compression: Compression | None) -> AbstractContextManager[Any]:
     if compression == "gz":
-        # Neither time nor name, so that the same records make the same bytes.
+        # No time and no name, so that equal records give equal bytes.
         return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=spool, mtime=0)
     if compression == "zst":
         import zstandard
@@ -87,7 +87,7 @@ def _write_jsonl(records: Iterable[Any], sink: _Sink) -> int:
 
 
 def _write_json(records: Iterable[Any], sink: _Sink) -> int:
-    """Write one array with one record on a line, which is what lets it be read line by line."""
+    """Write one array with one record per line, so that it can be read line by line."""
     count = 0
     for record in records:
         sink.write((b",\n" if count else b"[\n") + _json(record))
@@ -150,6 +150,6 @@ def _json(record: Any) -> bytes:
     except (TypeError, ValueError, msgspec.MsgspecError, OverflowError, RecursionError) as exc:
         found = record.get("id")
         whose = f"with id {found}" if isinstance(found, int) else "without a readable id"
-        # Not the words of the encoder: they may quote the text at fault.
+        # Without the message of the encoder: it may quote personal data.
         msg = f"The record {whose} cannot be written as JSON ({type(exc).__name__})."
         raise HelpCrunchStorageError(msg) from None

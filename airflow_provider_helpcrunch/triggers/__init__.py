@@ -1,1 +1,1 @@
-"""Airflow triggers: they wait, and never write."""
+"""Airflow triggers, which only wait; they send no request."""

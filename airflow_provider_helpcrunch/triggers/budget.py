@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 class BudgetTrigger(BaseTrigger):
     """
-    Waits until a moment, and hands on what the task carries.
+    Waits until a moment, then returns the task's state to it.
 
-    The task's state travels in the event: ``dag.test()`` keeps nothing else of a deferral.
+    The state travels in the event, because ``dag.test()`` keeps nothing else of a deferral.
 
     :param until: the moment, in UNIX seconds
-    :param state: what the task wants back, as plain JSON
+    :param state: the state of the task, as plain JSON
     """
 
     def __init__(self, until: float, state: dict[str, Any]) -> None:
@@ -28,12 +28,12 @@ class BudgetTrigger(BaseTrigger):
         self.state = state
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the path of the class and the arguments that make the same trigger again."""
+        """Return the import path of the class and its arguments, from which Airflow rebuilds the trigger."""
         path = "airflow_provider_helpcrunch.triggers.budget.BudgetTrigger"
         return path, {"until": self.until, "state": self.state}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, then send one event: the state."""
+        """Wait, then yield one event with the state."""
         # Wall-clock time means the same on every machine, and after a restart of the triggerer.
         await asyncio.sleep(max(self.until - time.time(), 0.0))
         yield TriggerEvent(self.state)  # type: ignore[no-untyped-call]

@@ -1,11 +1,11 @@
-"""What Airflow loads by itself in a process that runs a task; it belongs to the imports, not to the work."""
+"""Modules that Airflow itself loads in the process of a task; they count as imports, not as work."""
 
 from __future__ import annotations
 
 
 def load() -> None:
     """
-    Load what the process of a real task has.
+    Load the modules that the process of a real task has.
 
     A task is forked from its supervisor, and the task runner loads plugins and listeners.
     """

@@ -20,7 +20,7 @@ PAGE = 100
 
 
 def next_page(response: Response) -> dict[str, Any] | None:
-    """Return what the operator needs to ask for the next page, by the total of this one."""
+    """Return the parameters of the next page, by the total of this one."""
     offset = int(parse_qs(urlsplit(response.url).query)["offset"][0]) + PAGE
     more = offset < response.json()["meta"]["total"]
     return {"data": {"offset": offset, "limit": PAGE}} if more else None

@@ -1,4 +1,4 @@
-"""This package: the real ``ListAgentsOperator``, executed with an empty context."""
+"""``ListAgentsOperator`` of this package, executed with an empty context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every client does around its work: weigh the process, stop the clock, leave one JSON report."""
+"""Meter of a client: measures memory and time of its work, and writes one JSON report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class Job(NamedTuple):
     """
-    What the command line asks of a client.
+    Arguments of a client's command line.
 
     :param url: the API, with ``/v1``
     :param key: its key

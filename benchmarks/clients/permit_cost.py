@@ -51,7 +51,7 @@ def permits(address: str, times: int) -> list[float]:
 
 
 def beside(redis: Redis, address: str, times: int) -> dict[str, list[float]]:
-    """Return what tells how much of the cost is the way to Redis: a bare PING, and both on one CPU."""
+    """Return the costs that show the share of the connection to Redis: a bare PING, and both on one CPU."""
     connection = redis.connection_pool.get_connection()
 
     def ping() -> None:

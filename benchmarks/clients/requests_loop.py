@@ -1,4 +1,4 @@
-"""The loop that tutorials show: one ``requests`` session, pages by offset until the total is reached."""
+"""Loop as in tutorials: one ``requests`` session, pages by offset until the total is reached."""
 
 from __future__ import annotations
 

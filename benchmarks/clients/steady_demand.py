@@ -2,7 +2,7 @@
 Threads that go on listing an account of one agent, one request each time, until the process is ended:
 ``steady_demand.py URL KEY STORE STARTS CLIENTS THREADS PAUSE SIZE``.
 
-Each thread asks for pages of a size of its own, from SIZE on, so that the journal tells who asked. All begin when
+Each thread asks for pages of a size of its own, from SIZE on, so that the journal shows who asked. All begin when
 ``time.monotonic()`` is STARTS, which is one clock for all processes of a machine.
 """
 

@@ -1,4 +1,4 @@
-"""Whether the whole of the account's limit is used, never more, and by whom."""
+"""Use of the account's limit: all of it, never more, and shared fairly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEAST = 0.97
 
 
 class Row(NamedTuple):
-    """What came of one store."""
+    """Measurements of one store."""
 
     requests: int
     refused: int
@@ -100,11 +100,11 @@ def _spread(requests: Iterable[Request], firsts: range, threads: int) -> tuple[f
 
 def _section(rows: dict[str, Row]) -> Section:
     return Section(
-        title="The whole budget, for five minutes",
+        title="The whole limit, for five minutes",
         method=(
             f"32 threads always want a request: 4 processes with a client of 8 threads each; with `memory://`, which "
             f"no two processes share, 4 clients of one process. {LIMIT} requests in any rolling 60 s, "
-            f"{LATENCY * 1000:.0f} ms an answer, an account for each store, all stores at the same time; counted in "
+            f"{LATENCY * 1000:.0f} ms per response, an account for each store, all stores at the same time; counted in "
             "the sandbox's journal. It begins when a new Redis no longer counts its first window as spent. "
             f"Utilisation: requests answered, divided by what the margin allows in that time, {LIMIT} in each "
             f"{PERIOD:.0f} s + {LATENCY * 1000:.0f} ms, for a permit is held for the time of its request and then "

@@ -1,4 +1,4 @@
-"""What becomes of a listing when the server misbehaves: twenty ways to."""
+"""Listings from a server that misbehaves, in twenty ways."""
 
 from __future__ import annotations
 

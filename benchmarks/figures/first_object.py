@@ -1,4 +1,4 @@
-"""What the first object that a task's process writes costs, against returning the records."""
+"""Cost of the first object that a task's process writes, compared with returning the records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a DAG file pays for importing the operator."""
+"""Cost of importing the operator in a DAG file."""
 
 from __future__ import annotations
 

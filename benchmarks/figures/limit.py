@@ -1,4 +1,4 @@
-"""What becomes of a listing that needs more than a minute's requests."""
+"""Listing that needs more requests than a minute allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory 100,000 agents take."""
+"""Memory that 100,000 agents take."""
 
 from __future__ import annotations
 

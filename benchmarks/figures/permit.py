@@ -1,4 +1,4 @@
-"""What keeping the account's limit costs a request, and how late who waits for a permit comes."""
+"""Cost of a permit for a request, and delay of a permit that was waited for."""
 
 from __future__ import annotations
 

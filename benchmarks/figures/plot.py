@@ -1,4 +1,4 @@
-"""Permits over time, drawn: eight workers that want more than the account allows."""
+"""Drawing of permits over time: eight workers that want more than the account allows."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def _section(requests: list[Request], most: int, refused: int, store: str) -> Se
         title="Permits over time",
         method=(
             f"{WORKERS.processes} processes share one store ({store}; a new Redis has its first window behind it). "
-            f"Each wants its next request {PAUSE} s after an answer on average (0 to {2 * PAUSE:.0f} s), "
-            f"{LATENCY * 1000:.0f} ms an answer: {WANTED} a minute if nothing held them, where the account allows "
+            f"Each wants its next request {PAUSE} s after a response on average (0 to {2 * PAUSE:.0f} s), "
+            f"{LATENCY * 1000:.0f} ms per response: {WANTED} a minute if nothing held them, where the account allows "
             f"{LIMIT}. {SECONDS} s of the sandbox's journal, drawn into `{DRAWING.relative_to(CLONE)}`."
         ),
         columns=("worker", "requests", "of a fair share", "longest from one request to the next (s)"),

@@ -1,4 +1,4 @@
-"""How many requests a listing costs."""
+"""Number of requests that a listing costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether tasks that run at the same time keep the account's limit, and how long they take together."""
+"""Limit of the account shared by tasks that run at the same time, and the time they take together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STORES = (SQLITE, REDIS)
 
 
 class Row(NamedTuple):
-    """What came of one store."""
+    """Measurements of one store."""
 
     complete: bool
     requests: int

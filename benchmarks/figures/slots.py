@@ -1,4 +1,4 @@
-"""How long a reassignment takes, and how long it holds a worker slot."""
+"""Duration of a reassignment, and the time for which it holds a worker slot."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ for conn_id, leaver, targets, deferrable in {runs!r}:
 
 
 class Row(NamedTuple):
-    """What one run did."""
+    """Measurements of one run."""
 
     chats: int
     deferrable: str
@@ -100,10 +100,10 @@ def _section(rows: list[Row]) -> Section:
     return Section(
         title="Reassignment: wall time and worker slots",
         method=(
-            f"One agent's open chats go to {TARGETS} others, round robin, {LATENCY * 1000:.0f} ms an answer, {LIMIT} "
-            "requests in any rolling 60 s. A real Airflow (API server, scheduler with the LocalExecutor, triggerer), "
-            "all runs at the same time, each with an account of its own. A slot is held while the task is queued or "
-            f"running, the start of its process included; looked at every {airflow.LOOK_EVERY} s."
+            f"One agent's open chats go to {TARGETS} others, round robin, {LATENCY * 1000:.0f} ms per response, "
+            f"{LIMIT} requests in any rolling 60 s. A real Airflow (API server, scheduler with the LocalExecutor, "
+            "triggerer), all runs at the same time, each with an account of its own. A slot is held while the task is "
+            f"queued or running, the start of its process included; looked at every {airflow.LOOK_EVERY} s."
         ),
         columns=(
             "chats",

@@ -1,4 +1,4 @@
-"""How long 10,000 agents take."""
+"""Time that 10,000 agents take."""
 
 from __future__ import annotations
 

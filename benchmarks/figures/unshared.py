@@ -1,4 +1,4 @@
-"""What it costs to have no place where tasks of several machines count together."""
+"""Cost of tasks on several machines without a shared rate limit store."""
 
 from __future__ import annotations
 

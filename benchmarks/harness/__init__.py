@@ -1,1 +1,1 @@
-"""What all measurements share: processes, the sandbox, the environments of the clients, tables."""
+"""Parts shared by all measurements: processes, the sandbox, the environments of the clients, tables."""

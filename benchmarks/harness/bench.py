@@ -56,7 +56,7 @@ CLIENTS = (OURS, *PEERS)
 @dataclass(frozen=True, slots=True)
 class Run:
     """
-    What one run of a client did.
+    Result of one run of a client.
 
     :param seconds: from the first request's arrival to the closed output
     :param growth_mb: most memory in RAM, less what it was when all was imported

@@ -1,4 +1,4 @@
-"""Clients that go on wanting requests, and what the sandbox saw of them."""
+"""Clients that send requests without end, and the sandbox's journal of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LIMIT = DEFAULT_REQUESTS_PER_MINUTE
 LATENCY = 0.05
-"""Seconds from the arrival of a request to its answer."""
+"""Seconds from the arrival of a request to its response."""
 
 CYCLE = PERIOD + LATENCY
 """Seconds after which a permit can be used again at the earliest: the margin's window, and the time of a request."""
@@ -27,17 +27,17 @@ START = 15.0
 """Seconds in which the processes import what they need; then all of them begin at the same time."""
 
 FIRST_SIZE = 10
-"""Page size of the first worker; each further one asks for one record more, which tells them apart."""
+"""Page size of the first worker; each further one asks for one record more, which identifies it."""
 
 
 class Workers(NamedTuple):
     """
-    Who wants requests. A worker is a thread; it has one request under way at a time.
+    Workers that want requests. A worker is a thread with one request under way at a time.
 
     :param processes: how many
     :param clients: of each process
     :param threads: of each client
-    :param pause: seconds, on average, from an answer to the worker's next request
+    :param pause: seconds, on average, from a response to the worker's next request
     """
 
     processes: int

@@ -1,4 +1,4 @@
-"""Each alternative in an environment of its own, installed from PyPI."""
+"""Environments of the alternatives, each installed from PyPI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class Environment(NamedTuple):
     """
-    What a client runs in.
+    Environment of a client.
 
     :param name: its folder below ``.tmp/bench``; empty for the interpreter that runs the benchmark
     :param packages: pinned requirements

@@ -1,4 +1,4 @@
-"""What a client wrote, read back: which records, and how often."""
+"""Output of a client, read back: its records, and how often each is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things lie in the clone."""
+"""Paths in the clone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown: a section a figure, and the facts of the machine."""
+"""Report in Markdown: a section for each figure, and facts about the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package's sandbox in a process of its own, so that serving does not slow the client down."""
+"""Sandbox of the package in a process of its own, so that serving does not slow the client down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where requests are counted: a budget of each kind, made for one measurement."""
+"""Rate limit stores of each kind, made for one measurement."""
 
 from __future__ import annotations
 

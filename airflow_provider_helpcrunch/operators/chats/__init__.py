@@ -1,5 +1,5 @@
 """
-Operators about chats: find them, decide who gets them, move them.
+Operators for chats: list, search, reassign and update them.
 
 ::
 
@@ -9,7 +9,7 @@ Operators about chats: find them, decide who gets them, move them.
     update       UpdateChatsOperator, …        → the engine chats.plan_run
     bulk         base class of the last two    → runner, which runs an engine
 
-The operators are in the modules on the left, which are all that a DAG file loads.
+The modules on the left hold the operators; a DAG file loads only these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Base class of the operators that change chats: they run an engine, defer, and report."""
+"""Base class of the operators that change chats: run an engine, defer, report."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class ChatBulkOperator(HelpCrunchOperator):
     """
     Base of the operators that change many chats.
 
-    :param report_path: where a record for each change goes, as ``output_path`` of the list operators. Default: nowhere
-    :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
-    :param on_error: when HelpCrunch does not change a chat: ``fail_at_end`` (go on, and fail when all others are done),
-        ``fail_fast`` or ``report`` (go on, and succeed)
-    :param max_xcom_bytes: a larger list of changes stays out of the result, in bytes of JSON (1 MiB)
+    :param report_path: file for a record of each change, as ``output_path`` of the list operators. Default: none
+    :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param on_error: reaction to a change that fails: ``fail_at_end`` (make all others, then fail; the default),
+        ``fail_fast`` or ``report`` (make all others, and succeed)
+    :param max_xcom_bytes: largest list of changes that goes into the result, in bytes of JSON (1 MiB)
     :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
     """
 
     template_fields: Sequence[str] = (
@@ -66,21 +66,21 @@ class ChatBulkOperator(HelpCrunchOperator):
         self.deferrable = deferrable
 
     def work(self) -> ManyChanges:
-        """Check the arguments and return what is to be done."""
+        """Check the arguments and return the work to be done."""
         raise NotImplementedError
 
     def engine(self, work: Any, checkpoint: Checkpoint) -> Engine:
         """
-        Return the engine that goes on from a checkpoint.
+        Return the engine that continues from a checkpoint.
 
-        :param work: what :meth:`work` returned
-        :param checkpoint: where to go on
+        :param work: the work that :meth:`work` returned
+        :param checkpoint: progress so far
         """
         raise NotImplementedError
 
     def check_arguments(self) -> None:
         """
-        Refuse arguments that are wrong, before anything is sent or written.
+        Refuse wrong arguments before anything is sent or written.
 
         :raises HelpCrunchConfigurationError: an argument is wrong
         """
@@ -99,8 +99,8 @@ class ChatBulkOperator(HelpCrunchOperator):
             dictionary for each change (``None`` where they are larger than ``max_xcom_bytes``); ``requests``, how many
             were sent; and with ``report_path`` ``report``, the receipt of the file
         :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was written
-        :raises HelpCrunchPartialError: some chats could not be changed, and all others were (``fail_at_end``)
-        :raises HelpCrunchError: the work stopped; the log and the report tell what was done before
+        :raises HelpCrunchPartialError: some changes failed, and all others were made (``fail_at_end``)
+        :raises HelpCrunchError: the work stopped; the log and the report list the changes made before
         """
         runner = self._prepared(context)
         runner.load()
@@ -110,10 +110,12 @@ class ChatBulkOperator(HelpCrunchOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
-        Go on after a deferral; result as for :meth:`perform`.
+        Continue after a deferral.
 
         :param context: the context of the task, from Airflow
-        :param event: what the trigger sent: the state that the task carried through the deferral
+        :param event: the event of the trigger: the state that the task had when it was deferred
+        :return: see :meth:`perform`
+        :raises HelpCrunchError: the event is missing, the work has changed since, or see :meth:`perform`
         """
         return self._without_frames(self._resume, context, event)
 
@@ -137,8 +139,8 @@ class ChatBulkOperator(HelpCrunchOperator):
 
         work = self.work()
         if work.dry_run:
-            # Airflow emits an event for each outlet of a task that succeeds, and what is scheduled on it would start
-            # for nothing. This object is this run's own.
+            # Airflow emits an event for each outlet of a task that succeeds, which would start the DAGs scheduled on
+            # it although nothing changed. The operator object belongs to this run alone, so it may be changed.
             self.outlets = []
         return Runner(
             self.helpcrunch_conn_id,
@@ -155,6 +157,7 @@ class ChatBulkOperator(HelpCrunchOperator):
 
         state = None
         try:
+            # Ends with all work done, or with a state to defer; without one the task waits here, in its slot.
             while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
                 self.log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
                 time.sleep(seconds)
@@ -174,7 +177,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         return result
 
     def _state(self, runner: Runner) -> dict[str, Any] | None:
-        """Return what a deferral carries; ``None`` where the task keeps its slot, as not every database can hold it."""
+        """Return the state for a deferral; ``None`` if the task is not deferrable, or its state is too large."""
         from airflow_provider_helpcrunch.chats.checkpoint import MOST_BYTES
 
         if not flag("deferrable", self.deferrable):
@@ -196,7 +199,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         self.defer(trigger=BudgetTrigger(time.time() + seconds, state), method_name="execute_complete")
 
     def _reported(self, context: Context, runner: Runner) -> dict[str, Any]:
-        """Write the report, to the log and to the file that was asked for, and return the result."""
+        """Write the report to the log and, with ``report_path``, to a file; return the result."""
         from airflow_provider_helpcrunch.chats.results import Report, in_words
         from airflow_provider_helpcrunch.plurals import counted
 
@@ -212,7 +215,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         return result
 
     def _for_xcom(self, report: Report) -> list[dict[str, Any]] | None:
-        """Return the changes as plain dictionaries, unless they are too many."""
+        """Return the changes as plain dictionaries; ``None`` if XCom cannot hold them."""
         from airflow_provider_helpcrunch.operators.xcom import unfit_for_xcom
 
         limit = whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
@@ -228,7 +231,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         return None
 
     def _report_failure(self, context: Context, runner: Runner, error: BaseException) -> None:
-        """Report what was done before the error, which no error in reporting may hide."""
+        """Report the changes made before an error. An error in reporting is only logged, or it would hide the first."""
         if not len(runner.checkpoint.results):
             return
         self.log.error("The work stopped (%s). Changes made before:", type(error).__name__)
@@ -238,7 +241,7 @@ class ChatBulkOperator(HelpCrunchOperator):
             self.log.error("The report could not be written: %s", second)
 
     def _push(self, context: Context, result: dict[str, Any]) -> None:
-        """Hand the result on although the task fails, as Airflow does when it succeeds."""
+        """Push the result to XCom although the task fails; Airflow does it only when a task succeeds."""
         instance = context.get("ti")
         if instance is None or not self.do_xcom_push:
             return

@@ -1,4 +1,4 @@
-"""Whether a chat can have been found by a search, as far as the chat shows it."""
+"""Check of found chats against the filters of the search."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def refuse_contradiction(
     filters: tuple[Filter | Mapping[str, Any], ...], comparison: str, chat: Mapping[str, Any]
 ) -> None:
     """
-    Refuse a chat that was not asked for: a server that ignores a filter must not look like one that found the chat.
+    Refuse a chat that does not match the filters: a server that ignored a filter would otherwise go unnoticed.
 
-    Texts, tags and comparisons with nothing are not judged, for HelpCrunch does not document how it compares them.
+    Texts, tags and comparisons with null are not checked, because HelpCrunch does not document how it compares them.
 
-    :param filters: what was asked for, checked before
+    :param filters: the filters of the search, already validated
     :param comparison: ``AND`` or ``OR``
-    :param chat: what was found
+    :param chat: a chat that HelpCrunch found
     :raises HelpCrunchResponseError: the chat does not match
     """
     verdicts = [_admits(Filter.of(given), chat) for given in filters]
@@ -54,11 +54,12 @@ def _admits(condition: Filter, chat: Mapping[str, Any]) -> bool:
         return compare(chat.get("status"), status_of(value))
     if field in _IDS:
         found = id_of(chat.get(_IDS[field]))
-        # Nobody is not agent 5; whether nobody is "not agent 5" for HelpCrunch, who knows.
+        # A chat of nobody does not match "assignee = 5". Whether it matches "assignee != 5" is not documented, so
+        # either is accepted.
         return (condition.operator != "=") if found is None else bool(compare and compare(found, value))
     found_at = parse_timestamp(chat.get(_TIMES[field])) if field in _TIMES else None
     if found_at is not None and compare is not None and condition.operator != "=":
         seconds = found_at.timestamp()
-        # HelpCrunch may compare whole seconds or fractions.
+        # HelpCrunch may compare whole seconds or fractions, so both are accepted.
         return compare(int(seconds), value) or compare(seconds, value)
     return True

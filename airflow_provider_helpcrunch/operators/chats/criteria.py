@@ -1,4 +1,4 @@
-"""The conditions of a search: those that HelpCrunch is asked for, and those that are compared here."""
+"""Conditions of a search: those that HelpCrunch applies, and those that are checked here."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FIELDS = {"created": "createdAt", "closed": "closedAt"}
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """
-    All conditions, checked.
+    All conditions of a search, validated.
 
-    :param given: filters of the user
-    :param comparison: how these are joined
+    :param given: the user's own filters
+    :param comparison: how these are joined: ``AND`` or ``OR``
     :param times: ``created_since``, ``created_before``, ``closed_since`` and ``closed_before``; ``None``: no bound
-    :param statuses: statuses in the spelling of the client; ``None``: all
-    :param unassigned: only chats of nobody
-    :param assignee: id of an agent; ``None``: all
-    :param department: id of a department; ``None``: all
+    :param statuses: only chats with one of these statuses, in the client's spelling; ``None``: all
+    :param unassigned: whether only unassigned chats match
+    :param assignee: only chats of the agent with this id; ``None``: all
+    :param department: only chats of the department with this id; ``None``: all
     :raises HelpCrunchConfigurationError: they contradict each other, or one of them is wrong
     """
 
@@ -44,7 +44,7 @@ class Criteria:
     _bounds: dict[str, datetime] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Refuse conditions that cannot be right."""
+        """Refuse conditions that contradict each other."""
         bounds = {name: moment(name, value) for name, value in self.times.items() if value is not None}
         self._bounds.update(bounds)
         for event in _FIELDS:
@@ -61,14 +61,15 @@ class Criteria:
             raise HelpCrunchConfigurationError(msg)
 
     def filters(self) -> list[Filter | Mapping[str, Any]]:
-        """Return what HelpCrunch is asked for."""
+        """Return the filters that HelpCrunch applies."""
         return [*self._own_filters(), *self.given]
 
     def match(self, chat: Mapping[str, Any]) -> bool:
         """
-        Say whether a chat meets every condition but the user's filters, to the fraction of a second.
+        Say whether a chat meets all conditions, with times compared to the fraction of a second.
 
-        :raises HelpCrunchResponseError: it cannot be told, or the chat contradicts one of the user's filters
+        :param chat: a chat that HelpCrunch found
+        :raises HelpCrunchResponseError: a field needed for this is unreadable, or the chat contradicts a user's filter
         """
         refuse_contradiction(self.given, self.comparison, chat)
         return (

@@ -1,4 +1,4 @@
-"""All chats of an account, or those with activity since a moment, into XCom or into one object."""
+"""Operator that lists all chats of an account, or those active since a moment."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class ListChatsOperator(HelpCrunchListOperator):
             task_id="chats", active_since="{{ data_interval_start }}", output_path="/data/{{ ds }}.parquet"
         )
 
-    With ``active_since`` the chats come latest activity first, and the listing ends where they are older: a request
-    for each 100 of them. Activity is a message. HelpCrunch cannot tell which older chats got another assignee,
-    department, status or rating; list all chats now and then to see these.
+    With ``active_since`` the chats come latest activity first, and the listing ends at the first older chat: one
+    request per 100 active chats. Activity means a message. HelpCrunch does not show which older chats got another
+    assignee, department, status or rating; list all chats from time to time to see these.
 
     All arguments are templated.
 
     :param active_since: only chats whose last message was sent at this time or later: a ``datetime``, ISO 8601 text or
         UNIX seconds; without an offset it is UTC. Default: all chats, oldest first
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param output_path: where the chats go; default XCom (see :class:`.base.HelpCrunchListOperator`)
-    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
-    :param page_size: chats a request, 1 to 100 (100)
+    :param output_path: destination of the chats; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param page_size: chats per request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
     """
@@ -51,7 +51,7 @@ class ListChatsOperator(HelpCrunchListOperator):
 
     def check_arguments(self) -> None:
         """
-        Refuse arguments that are wrong, before anything is sent or written.
+        Refuse wrong arguments before anything is sent or written.
 
         :raises HelpCrunchConfigurationError: an argument is wrong
         """
@@ -68,7 +68,7 @@ class ListChatsOperator(HelpCrunchListOperator):
         return CHATS
 
     def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any] | ActivityListing:
-        """Return the chats."""
+        """Return all chats, or those active since ``active_since``."""
         if self.active_since is None:
             return client.iter_chats(page_size=page_size)
         return client.iter_active_chats(self.active_since, page_size=page_size)

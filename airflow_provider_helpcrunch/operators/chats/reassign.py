@@ -35,36 +35,37 @@ class ReassignChatsOperator(ChatBulkOperator):
         ReassignChatsOperator(task_id="hand_over", from_agents=1001, to_agents=[1002, 1003])
         ReassignChatsOperator(task_id="spread", from_agents=None, to_agents=list_agents.output, strategy="least_loaded")
 
-    It reads the first page of chats, moves them, and reads the first page again until nothing is left, so what it has
-    done is known to HelpCrunch itself: a retry goes on, and a chat that a person has taken meanwhile is left alone.
-    The cost: the listing of agents, a request for each chat, and one for each 100 chats that are moved or stay; with
-    ``least_loaded`` one for each target; and one more after each wait for the rate limit. Unassigned chats cannot
-    be searched for, so with ``None`` all chats that are not closed are read, 100 a request.
+    The task reads the first page of chats, moves them, and reads the first page again until none is left. Progress is
+    therefore recorded in HelpCrunch itself: a retry continues, and a chat that a person has taken meanwhile is left
+    alone. Requests: the listing of agents; one per chat moved; one per 100 chats read; with ``least_loaded`` one per
+    agent in ``to_agents``; and one more after each wait for the rate limit. HelpCrunch cannot search for unassigned
+    chats, so with ``None`` all chats that are not closed are read, 100 per request.
 
     All arguments but ``deferrable`` are templated.
 
-    :param from_agents: whose chats: an id, several (a list, its JSON text, or text with commas), agents from
-        ``ListAgentsOperator``, or ``None`` (in a template ``unassigned``) for chats of nobody
-    :param to_agents: who gets them: ids or agents as for ``from_agents``, or the file that ``ListAgentsOperator``
-        wrote (its path or its result). All of them must exist
-    :param statuses: only chats in these statuses, in any spelling. Default: all that are open, that is neither
-        ``closed`` nor ``empty``
-    :param department: only chats of the department with this id. Default: of any and of none
-    :param strategy: who gets which chat: ``round_robin`` (each in turn; the default), ``least_loaded`` (who has the
-        fewest open chats) or the import path of a function (see :mod:`airflow_provider_helpcrunch.assignment`)
-    :param max_chats: how many chats are moved at most. Default: all
-    :param dry_run: write nothing, and report what would be done (``False``). Outlet assets get no event then
-    :param allow_unknown_agents: succeed where one of ``from_agents`` is unknown to the account and has no chats
-        (``False``). The chats of an agent who has left are moved in any case
-    :param report_path: where a record for each chat goes, as ``output_path`` of the list operators. Default: nowhere
-    :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
-    :param on_error: when a chat cannot be moved: ``fail_at_end`` (go on, and fail when all others are done; the
-        default), ``fail_fast`` or ``report`` (go on, and succeed)
-    :param max_xcom_bytes: a larger list of chats stays out of the result, in bytes of JSON (1 MiB)
+    :param from_agents: agents whose chats are moved: an id, several (a list, its JSON text, or text with commas),
+        agents from ``ListAgentsOperator``, or ``None`` (in a template ``unassigned``) for unassigned chats
+    :param to_agents: agents who get the chats: ids or agents as for ``from_agents``, or the file that
+        ``ListAgentsOperator`` wrote (its path or its result). All of them must exist
+    :param statuses: only chats with one of these statuses, in any spelling: a list, one status, or JSON text. Default:
+        all open chats, which are neither ``closed`` nor ``empty``
+    :param department: only chats of the department with this id. Default: all chats, with or without a department
+    :param strategy: choice of the agent for each chat: ``round_robin`` (each in turn; the default), ``least_loaded``
+        (the agent with the fewest open chats) or the import path of a function (see
+        :mod:`airflow_provider_helpcrunch.assignment`)
+    :param max_chats: most chats to move. Default: all
+    :param dry_run: change nothing, and report the changes that would be made (``False``). Outlet assets get no event
+    :param allow_unknown_agents: succeed if one of ``from_agents`` is unknown to the account and has no chats
+        (``False``). The chats of an agent who has left the account are moved in any case
+    :param report_path: file for a record of each chat, as ``output_path`` of the list operators. Default: none
+    :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param on_error: reaction to a chat that cannot be moved: ``fail_at_end`` (move all others, then fail; the
+        default), ``fail_fast`` or ``report`` (move all others, and succeed)
+    :param max_xcom_bytes: largest list of changes that goes into the result, in bytes of JSON (1 MiB)
     :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
     """
@@ -101,12 +102,12 @@ class ReassignChatsOperator(ChatBulkOperator):
         self.department = department
         self.strategy = strategy
         self.max_chats = max_chats
-        # Every Airflow operator has a method dry_run.
+        # Not "dry_run": that is a method of every Airflow operator.
         self.is_dry_run = dry_run
         self.allow_unknown_agents = allow_unknown_agents
 
     def work(self) -> Reassignment:
-        """Check the arguments and return what is to be done."""
+        """Check the arguments and return the reassignment."""
         from airflow_provider_helpcrunch.chats.reassignment import Reassignment
         from airflow_provider_helpcrunch.client.vocabulary import known_status
 
@@ -125,7 +126,7 @@ class ReassignChatsOperator(ChatBulkOperator):
         )
 
     def engine(self, work: Reassignment, checkpoint: Checkpoint) -> ReassignmentRun:
-        """Return the engine that goes on from a checkpoint."""
+        """Return the engine that continues from a checkpoint."""
         from airflow_provider_helpcrunch.chats.reassignment import ReassignmentRun
 
         allow_unknown = flag("allow_unknown_agents", self.allow_unknown_agents)

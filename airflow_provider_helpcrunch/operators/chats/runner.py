@@ -1,4 +1,4 @@
-"""Runner of an engine: until it is done, or no request is allowed for a while."""
+"""Runner of an engine: it stops when the work is done, or when no request is allowed for a while."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
 
 BRIEF = 5.0
-"""Seconds that a request waits for its permit. Before a longer wait the engine stops, and after it reads again what it
-will change: a person may have changed it meanwhile."""
+"""Longest time in seconds that a request waits for its permit. Before a longer wait the engine stops, and afterwards it
+reads the chats again, because a person may have changed them meanwhile."""
 
 FEWEST = 10
-"""Permits that make it worthwhile to go on, where a quarter of the limit would be less."""
+"""Smallest number of free permits with which work is resumed."""
 
-TELL_EVERY = 10.0
-"""Seconds between two lines about the progress."""
+LOG_EVERY = 10.0
+"""Seconds between two log lines on progress."""
 
 
 class ManyChanges(Protocol):
-    """What is to be done, checked."""
+    """Work to be done, already validated."""
 
     @property
     def fingerprint(self) -> str:
-        """A short text that is the same for the same work only."""
+        """Short hash of the work: equal only for equal work."""
 
     @property
     def dry_run(self) -> bool:
@@ -50,24 +50,24 @@ class ManyChanges(Protocol):
         """Return results as plain JSON that packs well."""
 
     def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Result]:
-        """Return the results that :meth:`columns` was given."""
+        """Return the results of which :meth:`columns` returned this."""
 
 
 class Engine(Protocol):
-    """Changes chats, and can be interrupted between any two changes. Its checkpoint is all that it must not lose."""
+    """Changes chats, and can be interrupted between any two changes: all of its progress is in its checkpoint."""
 
     names: dict[int, str]
     error: HelpCrunchError | None
 
     @property
     def requests_left(self) -> int:
-        """How many requests may be needed still, one at least."""
+        """Estimate of the requests still needed, at least one."""
 
     def run(self, client: HelpCrunchClient) -> Iterator[Result]:
         """Make the changes; may be called again after :class:`HelpCrunchRateLimitError`."""
 
     def summary(self) -> dict[str, Any]:
-        """Return what the result says beside the counts."""
+        """Return entries that the result has beside the counts."""
 
 
 class Runner:
@@ -75,11 +75,11 @@ class Runner:
     Runs an engine that changes many chats.
 
     :param conn_id: the Airflow connection
-    :param work: what is to be done
-    :param store: where results are kept
-    :param make_engine: makes the engine that goes on from a checkpoint
-    :param patience: seconds that one request may wait for a permit and for 429s
-    :param fail_fast: whether the first chat that is not changed ends the work
+    :param work: the work to be done
+    :param store: keeps the results for a retry
+    :param make_engine: makes the engine that continues from a checkpoint
+    :param patience: longest time in seconds that one request may wait for a permit and for 429s
+    :param fail_fast: whether the first failed change ends the work
     :param log: the task's log
     """
 
@@ -96,7 +96,7 @@ class Runner:
     ) -> None:
         self.store = store
         self.checkpoint = Checkpoint()
-        """Where the engine stands."""
+        """Progress of the engine."""
         self._conn_id = conn_id
         self._work = work
         self._make_engine = make_engine
@@ -107,31 +107,31 @@ class Runner:
 
     @property
     def engine(self) -> Engine:
-        """The engine, made once the checkpoint is known."""
+        """The engine, made when it is first used: :meth:`load` and :meth:`resume` replace the checkpoint before."""
         if self._engine is None:
             self._engine = self._make_engine(self.checkpoint)
         return self._engine
 
     def load(self) -> None:
-        """Go on behind what earlier tries of this task have done."""
+        """Continue after the changes that earlier tries of this task have made."""
         self.checkpoint = Checkpoint(Results(self.store.load()))
 
     def state(self) -> dict[str, Any]:
         """
-        Return what a deferral carries, as plain JSON: all that neither the progress store nor HelpCrunch knows.
+        Return the state for a deferral, as plain JSON: all that is neither in the progress store nor in HelpCrunch.
 
-        Without a progress store that is every result, for :meth:`resume` must neither lose a failure nor move a chat
-        twice. The caller sees to it that the state is small enough.
+        Without a progress store that includes every result, because :meth:`resume` must neither lose a failure nor
+        move a chat twice. The caller checks that the state is small enough.
         """
         written = self.checkpoint.to_json(None if self.store.is_open else self._work.columns)
         return {"fingerprint": self._work.fingerprint, **written}
 
     def resume(self, state: dict[str, Any]) -> None:
         """
-        Go on from the state of another object of this class.
+        Continue from the state of another runner, which was deferred.
 
-        :param state: what its :meth:`state` returned
-        :raises HelpCrunchError: the state is of other work, or Airflow has lost what was kept
+        :param state: the result of its :meth:`state`
+        :raises HelpCrunchError: the state is of other work, or Airflow's state store has lost results
         """
         if state.get("fingerprint") != self._work.fingerprint:
             msg = (
@@ -139,6 +139,8 @@ class Runner:
                 "or the package was updated. Run it again; it goes on with what HelpCrunch shows then."
             )
             raise HelpCrunchError(msg)
+        # With the store the state carries no results, only how many there were. Fewer in the store now would mean
+        # moving chats twice and reporting too little, so that is an error.
         checkpoint = Checkpoint.from_json(
             state, self._work.from_columns, self.store.load() if self.store.is_open else ()
         )
@@ -152,11 +154,11 @@ class Runner:
 
     def until_spent(self) -> float | None:
         """
-        Run until all is done or no request is allowed for a while.
+        Run until all work is done or no request is allowed for a while.
 
-        :return: ``None`` when all is done, else the seconds after which it is worthwhile to go on
-        :raises HelpCrunchRateLimitError: no request was allowed for as long as the patience lasts
-        :raises HelpCrunchError: the work cannot go on
+        :return: ``None`` when all work is done, else the seconds after which it is worthwhile to continue
+        :raises HelpCrunchRateLimitError: no request was allowed for longer than ``patience``
+        :raises HelpCrunchError: the work cannot continue
         """
         before = self._progress()
         with HelpCrunchHook(self._conn_id, patience=min(BRIEF, self._patience)) as hook:
@@ -165,6 +167,8 @@ class Runner:
             try:
                 self._run(client)
             except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError) as refusal:
+                # Patience bounds a wait without progress, also when that wait is made of several deferrals. So it
+                # starts over with any progress: a new result, or just another page read.
                 if self._progress() != before:
                     self.checkpoint.waited = 0.0
                 return self._pause(client, refusal)
@@ -182,7 +186,7 @@ class Runner:
                 self._log.warning("Chat %d was not changed: %s", result.id, result.error)
                 if self._fail_fast and self.engine.error is not None:
                     raise self.engine.error
-            if time.monotonic() - logged >= TELL_EVERY:
+            if time.monotonic() - logged >= LOG_EVERY:
                 logged = time.monotonic()
                 left = counted(self.engine.requests_left, "request")
                 self._log.info("%s so far; about %s left", counted(len(results), "change"), left)
@@ -191,9 +195,9 @@ class Runner:
         self, client: HelpCrunchClient, refusal: HelpCrunchRateLimitError | HelpCrunchBudgetStoreError
     ) -> float:
         """
-        Return the seconds until a quarter of the account's limit is free, or what the engine needs if that is less.
+        Return the seconds until a quarter of the account's limit is free, or fewer permits if the engine needs fewer.
 
-        For fewer permits it would not pay to start a task; the rest gets free while these are used.
+        Starting a task for fewer permits would not pay; more become free while these are used.
         """
         at = self.checkpoint
         at.waited += getattr(refusal, "waited", 0.0)
@@ -221,7 +225,7 @@ class Runner:
 
 
 def _refuse_single(limit: int) -> None:
-    """Refuse a limit at which a chat could only be changed a whole window after it was read."""
+    """Refuse a limit of one request a minute: a chat would be changed a minute after it was read, on stale data."""
     if limit < 2:
         msg = "Changing chats needs requests_per_minute of at least 2 on the connection: one to read and one to write."
         raise HelpCrunchConfigurationError(msg)

@@ -1,4 +1,4 @@
-"""Chats that match, into XCom or into one object."""
+"""Operator that lists the chats that match conditions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class SearchChatsOperator(HelpCrunchListOperator):
     """
-    List every chat that matches exactly once, oldest first, into XCom or into one object.
+    List every matching chat exactly once, oldest first, into XCom or into one object.
 
     .. code-block:: python
 
@@ -30,18 +30,18 @@ class SearchChatsOperator(HelpCrunchListOperator):
             output_path="s3://my_aws@bucket/chats/{{ ds }}.parquet",
         )
 
-    All conditions must hold. HelpCrunch searches by time, assignee and department; ``statuses`` and ``unassigned``,
-    which it spells in several ways or cannot search for, are compared here, so that nothing is missed. With them all
-    chats that match the rest are read, 100 a request; narrow that with a time window.
+    All conditions must hold. HelpCrunch searches by time, assignee and department. ``statuses`` and ``unassigned`` are
+    checked here, because HelpCrunch spells statuses in several ways and cannot search for unassigned chats. With these
+    two, all chats that meet the other conditions are read, 100 per request; narrow that with a time window.
 
     All arguments are templated.
 
     :param filters: further conditions, as ``{"field", "operator", "value"}`` (a list or its JSON text); see
         :class:`~airflow_provider_helpcrunch.client.filters.Filter`
-    :param comparison: how ``filters`` are joined: ``AND``, or ``OR``, which allows no other argument that HelpCrunch
-        searches by (``AND``)
+    :param comparison: how ``filters`` are joined: ``AND`` or ``OR`` (``AND``). ``OR`` cannot be combined with times,
+        ``assignee`` or ``department``
     :param created_since: only chats created at this time or later: a ``datetime``, ISO 8601 text or UNIX seconds;
-        without an offset it is UTC. With a plain cron schedule, Airflow 3 gives every run an interval of no length: use
+        without an offset it is UTC. With a plain cron schedule, the data interval of an Airflow 3 run is empty: use
         ``CronDataIntervalTimetable`` for windows
     :param created_before: only chats created before this time
     :param closed_since: only chats closed at this time or later
@@ -50,11 +50,11 @@ class SearchChatsOperator(HelpCrunchListOperator):
     :param assignee: only chats of the agent with this id, or ``unassigned``
     :param department: only chats of the department with this id
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param output_path: where the chats go; default XCom (see :class:`.base.HelpCrunchListOperator`)
-    :param file_format: the format where the path's suffix does not tell, such as ``jsonl.gz``. Default: by the suffix
-    :param page_size: chats a request, 1 to 100 (100)
+    :param output_path: destination of the chats; default XCom (see :class:`.base.HelpCrunchListOperator`)
+    :param file_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param page_size: chats per request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
     """
@@ -100,7 +100,7 @@ class SearchChatsOperator(HelpCrunchListOperator):
 
     def check_arguments(self) -> None:
         """
-        Refuse arguments that are wrong, before anything is sent or written.
+        Refuse wrong arguments before anything is sent or written.
 
         :raises HelpCrunchConfigurationError: an argument is wrong
         """
@@ -114,14 +114,14 @@ class SearchChatsOperator(HelpCrunchListOperator):
         return CHATS
 
     def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any]:
-        """Return the chats that HelpCrunch finds."""
+        """Return the chats that HelpCrunch finds by its part of the conditions."""
         criteria = self._criteria()
         return client.iter_search_chats(
             criteria.filters(), comparison=criteria.comparison, page_size=page_size
         )
 
     def wanted(self, records: Iterable[Record]) -> Iterable[Record]:
-        """Return those of them that match all conditions."""
+        """Return the chats that meet all conditions."""
         return self._matching(records)
 
     def _matching(self, chats: Iterable[Record]) -> Iterator[Record]:

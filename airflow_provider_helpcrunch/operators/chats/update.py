@@ -1,4 +1,4 @@
-"""Operators that change chats: as a plan says, or one assignee."""
+"""Operators that change chats: by a plan, or the assignee of one chat."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ if TYPE_CHECKING:
 
 class UpdateChatsOperator(ChatBulkOperator):
     """
-    Change chats as a plan says that a task of yours made.
+    Change chats according to a plan that a task of your own has made.
 
     .. code-block:: python
 
         UpdateChatsOperator(task_id="apply", plan=[{"id": 4410021, "assignee": 1002, "status": "pending"}])
         UpdateChatsOperator(task_id="apply", plan=decide(search.output))
 
-    The whole plan is checked before anything is sent, and the agents and departments that it names are looked up
-    before anything is changed. On Airflow 3.3 and newer a retry goes on after the last change that was confirmed, also
-    when the worker was killed; elsewhere it starts over, which is harmless: every change sets a value.
+    The whole plan is checked before anything is sent, and its agents and departments are looked up before anything is
+    changed. On Airflow 3.3 and newer a retry continues after the last confirmed change, even if the worker was killed.
+    On older versions it starts over, which is harmless: every change is idempotent.
 
     All arguments but ``deferrable`` are templated.
 
-    :param plan: dictionaries with ``id`` and what is to change: ``assignee`` (an agent's id, ``None`` or ``nobody``),
+    :param plan: dictionaries with ``id`` and the new values: ``assignee`` (an agent's id, ``None`` or ``nobody``),
         ``department`` (an id), ``status`` (``new``, ``opened``, ``pending``, ``on hold``, ``no communication`` or
-        ``closed``, in any spelling) and ``snoozed_until`` (a time, or ``None`` for not snoozed). As a list, its JSON
-        text, or the path or receipt of a file in any of our formats; in CSV and Parquet an empty cell means no change
-    :param check: read every chat first, and leave alone what is so already; one more request a chat (``False``)
-    :param report_path: where a record for each change goes, as ``output_path`` of the list operators. Default: nowhere
-    :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
-    :param on_error: when a chat cannot be changed: ``fail_at_end`` (go on, and fail when all others are done; the
-        default), ``fail_fast`` or ``report`` (go on, and succeed)
-    :param max_xcom_bytes: a larger list of changes stays out of the result, in bytes of JSON (1 MiB)
+        ``closed``, in any spelling) and ``snoozed_until`` (a time, or ``None`` for not snoozed). A list, its JSON text,
+        or the path or receipt of a file in any of our formats. In CSV and Parquet an empty cell means no change
+    :param check: read every chat first, and skip changes that are already in place; one more request per chat
+        (``False``)
+    :param report_path: file for a record of each change, as ``output_path`` of the list operators. Default: none
+    :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param on_error: reaction to a change that fails: ``fail_at_end`` (make all others, then fail; the default),
+        ``fail_fast`` or ``report`` (make all others, and succeed)
+    :param max_xcom_bytes: largest list of changes that goes into the result, in bytes of JSON (1 MiB)
     :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that one request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-status-v1 and the pages beside it
     """
@@ -71,7 +72,7 @@ class UpdateChatsOperator(ChatBulkOperator):
         return Plan.read(_entries(self.plan))
 
     def engine(self, work: Plan, checkpoint: Checkpoint) -> PlanRun:
-        """Return the engine that goes on from a checkpoint."""
+        """Return the engine that continues from a checkpoint."""
         from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 
         return PlanRun(work, checkpoint, check=flag("check", self.check))
@@ -79,7 +80,7 @@ class UpdateChatsOperator(ChatBulkOperator):
 
 class UpdateChatAssigneeOperator(ChatBulkOperator):
     """
-    Give one chat to an agent, or to nobody. One request; made to be mapped.
+    Give one chat to an agent, or to nobody, with one request. Meant for dynamic task mapping.
 
     .. code-block:: python
 
@@ -87,16 +88,17 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
 
     All arguments but ``deferrable`` are templated.
 
-    :param chat_id: the chat
-    :param assignee_id: the agent's id; ``None`` (in a template ``nobody``): nobody
-    :param on_error: ``fail_fast`` (HelpCrunch's own error is raised; the default), ``fail_at_end`` or ``report``
-    :param report_path: where a record of the change goes, as ``output_path`` of the list operators. Default: nowhere
-    :param report_format: the format where the path's suffix does not tell, such as ``jsonl.gz``
-    :param max_xcom_bytes: as for :class:`UpdateChatsOperator` (1 MiB)
+    :param chat_id: id of the chat
+    :param assignee_id: id of the agent; ``None`` (in a template ``nobody``) to unassign the chat
+    :param on_error: reaction to a failure: ``fail_fast`` (raise HelpCrunch's own error; the default), ``fail_at_end``
+        (raise an error with a summary) or ``report`` (succeed)
+    :param report_path: file for a record of the change, as ``output_path`` of the list operators. Default: none
+    :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
+    :param max_xcom_bytes: largest list of changes that goes into the result, in bytes of JSON (1 MiB)
     :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
         ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
-    :param patience: seconds that the request may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that the request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
     """
@@ -118,7 +120,7 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
         return Plan.read([{"id": record_id("chat_id", self.chat_id), "assignee": assignee}])
 
     def engine(self, work: Plan, checkpoint: Checkpoint) -> PlanRun:
-        """Return the engine. It looks nothing up: HelpCrunch refuses a wrong agent itself."""
+        """Return the engine, which looks nothing up: HelpCrunch itself refuses an unknown agent."""
         from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 
         return PlanRun(work, checkpoint, look_up=False)
@@ -135,16 +137,16 @@ def _entries(plan: Any) -> list[Any]:
     return list(plan)
 
 
-def _from_file(place: Any) -> list[dict[str, Any]]:
+def _from_file(source: Any) -> list[dict[str, Any]]:
     from airflow_provider_helpcrunch.storage import read_records
     from airflow_provider_helpcrunch.storage.formats import choose_format
 
-    entries = list(read_records(place))
-    path, name = (place["path"], place.get("format")) if isinstance(place, dict) else (str(place), None)
-    # A table has a cell for every column in every row; only JSON can say null on purpose.
+    entries = list(read_records(source))
+    path, name = (source["path"], source.get("format")) if isinstance(source, dict) else (str(source), None)
+    # A table has a cell for every column in every row, so an empty one cannot mean null; in JSON null is deliberate.
     if choose_format(path, name).kind in ("csv", "parquet"):
         entries = [{name: value for name, value in entry.items() if value is not None} for entry in entries]
-        # Spreadsheets write rows of nothing but separators behind the last one.
+        # Spreadsheets append rows that have only separators.
         while entries and not entries[-1]:
             entries.pop()
     return entries
