@@ -1,9 +1,9 @@
 """
-Airflow's names, from ``airflow.sdk`` or from where older versions have them.
+Airflow's names, from ``airflow.sdk`` or, in older versions, from their former modules.
 
-Each name is imported at its first use, so a DAG file pays only for what it takes. The ``common-compat`` provider has
-the same map, but the constraints of Airflow 2.11.0 and 3.0.6, mandatory on managed services, pin it below the release
-that brought the map.
+Each name is imported at its first use, so a DAG file pays only for those that it uses. The ``common-compat`` provider
+has the same map, but the constraints of Airflow 2.11.0 and 3.0.6, mandatory on managed services, pin it below the
+release that brought the map.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
 }
-# The client is of use without Airflow too, in a script or a service. Nobody catches Airflow's exceptions there, so
-# plain classes stand in for them and the tree of errors keeps its shape.
+# The client works without Airflow too, in a script or a service. Nobody catches Airflow's exceptions there, so plain
+# classes stand in for them, and the tree of errors keeps its shape.
 _STAND_INS = {
     "AirflowException": Exception,
     "AirflowFailException": Exception,
@@ -75,8 +75,10 @@ def __getattr__(name: str) -> Any:
     """
     Import a name at its first use.
 
-    :return: the name; where Airflow is not installed, a stand-in for its exceptions
-    :raises ImportError: the installed Airflow has it nowhere, failed to import, or is not installed
+    :param name: one of ``__all__``
+    :return: the name; if Airflow is not installed, a stand-in for its exceptions
+    :raises AttributeError: it is not a name of this module
+    :raises ImportError: the installed Airflow lacks it or failed to import, or Airflow is not installed
     """
     if name not in _MODULES:
         msg = f"module {__name__!r} has no attribute {name!r}"
@@ -88,9 +90,8 @@ def __getattr__(name: str) -> Any:
             if error.name == "airflow" and name in _STAND_INS:
                 globals()[name] = value = _stand_in(name)
                 return value
-            if not path.startswith(
-                str(error.name)
-            ):  # a module that this one needs is missing: not an older Airflow
+            # Not an older Airflow: a module is missing that Airflow's module needs.
+            if not path.startswith(str(error.name)):
                 raise
             continue
         former = _FORMER_NAMES.get(path, {}).get(name, name)
@@ -107,7 +108,7 @@ def _stand_in(name: str) -> type[Exception]:
 
 
 def lineage_is_read() -> bool:
-    """Say whether a plugin reads the lineage of hooks, by the question that Airflow's own collector asks."""
+    """Return whether a plugin reads the lineage of hooks, by the same check as in Airflow's own collector."""
     try:
         from airflow.sdk.plugins_manager import get_hook_lineage_readers_plugins
     except ModuleNotFoundError:  # before Airflow 3.2

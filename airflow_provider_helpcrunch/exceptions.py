@@ -11,21 +11,21 @@ Exceptions of this package.
     │   ├── HelpCrunchNotFoundError   (!)  404
     │   ├── HelpCrunchRateLimitError       429, or no permit was free, until patience ran out
     │   └── HelpCrunchServerError          5xx until the retries ran out
-    ├── HelpCrunchConnectionError          no complete answer: name not found, refused, reset, cut short, timed out
-    ├── HelpCrunchResponseError            status 200, but not what the API documents: HTML, no JSON, no records
+    ├── HelpCrunchConnectionError          no complete response: name not found, refused, reset, cut short, timed out
+    ├── HelpCrunchResponseError            status 200, but not as the API documents it: HTML, not JSON, no records
     ├── HelpCrunchUnconfirmedError         status 200 to a change, but the record sent back does not show it
     ├── HelpCrunchPartialError             some chats could not be changed; all others were
     │   └── HelpCrunchRefusedError    (!)  … because HelpCrunch refused every one of these (400, 404)
-    ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be promised
+    ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be guaranteed
     ├── HelpCrunchBudgetStoreError         the store of the shared rate limit cannot be used
     ├── HelpCrunchXComSizeError       (!)  the result is too large for XCom; the message names ``output_path``
     ├── HelpCrunchXComTextError       (!)  a text of the result cannot go to XCom; the message names ``output_path``
     └── HelpCrunchStorageError             an object could not be read or written
 
-``(!)`` marks permanent errors: they are also ``AirflowFailException``, so the task fails at once and no Airflow
-retry is spent on them. All others are worth a retry.
+``(!)`` marks permanent errors: they are also ``AirflowFailException``, so the task fails at once, without an Airflow
+retry. All others are worth a retry.
 
-Where Airflow is not installed, plain exceptions stand in for its two classes.
+If Airflow is not installed, plain exceptions stand in for its two classes.
 
 No message, ``repr`` or traceback holds the API key, whatever the server sends back.
 """
@@ -42,7 +42,7 @@ class HelpCrunchError(AirflowException):
     """Base class of all errors of this package. All can be copied and pickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Restore attributes as they are, for constructors want their arguments by name."""
+        """Restore the attributes directly: the constructors require keyword arguments."""
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -72,7 +72,7 @@ class ApiErrorDetail:
     message: str
 
     def __str__(self) -> str:
-        """Return ``code: message``, or the one of them that there is."""
+        """Return ``code: message``, or whichever of them is there."""
         return ": ".join(part for part in (self.code, self.message) if part)
 
 
@@ -81,8 +81,8 @@ class HelpCrunchApiError(HelpCrunchError):
     HelpCrunch answered with an error status.
 
     :param message: what happened, in one sentence
-    :param status_code: HTTP status, or ``None`` when the request was never sent (no permit was free)
-    :param errors: every element of the body's ``errors``, in order; empty when the body had none
+    :param status_code: HTTP status; ``None`` if the request was never sent, because no permit was free
+    :param errors: every element of the body's ``errors``, in order; empty if the body had none
     :param method: HTTP method of the request
     :param path: path of the request below the base URL, such as ``/agents``
     :param attempts: how many times the request was sent
@@ -99,7 +99,7 @@ class HelpCrunchApiError(HelpCrunchError):
         attempts: int,
     ) -> None:
         super().__init__(message)
-        # AirflowException has a class attribute of this name, for its own web server.
+        # The type checker objects: AirflowException has a class attribute of this name, for its own web server.
         self.status_code: int | None = status_code  # type: ignore[assignment]
         self.errors = errors
         self.method = method
@@ -116,14 +116,14 @@ class HelpCrunchAuthError(HelpCrunchApiError, AirflowFailException):
 
 
 class HelpCrunchNotFoundError(HelpCrunchApiError, AirflowFailException):
-    """What the request names does not exist (404). Permanent."""
+    """The requested path or id does not exist (404). Permanent."""
 
 
 class HelpCrunchRateLimitError(HelpCrunchApiError):
     """
-    No request could be made within the patience given: 429 again and again, or no permit was free.
+    No request was possible within ``patience``: HelpCrunch kept responding with 429, or no permit was free.
 
-    :param waited: seconds waited in all before giving up
+    :param waited: seconds waited in all
     :param retry_after: seconds after which a request may pass, where that is known
     """
 
@@ -151,7 +151,7 @@ class HelpCrunchServerError(HelpCrunchApiError):
 
 
 class _FailedRequestError(HelpCrunchError):
-    """A request that got no usable answer; carries where it happened."""
+    """A request without a usable response; carries its method, path and attempts."""
 
     def __init__(self, message: str, *, method: str = "", path: str = "", attempts: int = 0) -> None:
         super().__init__(message)
@@ -162,12 +162,12 @@ class _FailedRequestError(HelpCrunchError):
 
 class HelpCrunchConnectionError(_FailedRequestError):
     """
-    There was no complete answer: name not found, refused, reset, cut short or timed out.
+    There was no complete response: name not found, refused, reset, cut short or timed out.
 
     :param method: HTTP method of the request
     :param path: path of the request below the base URL
     :param attempts: how many times the request was sent
-    :param connected: ``False`` when no connection came about, so that the server cannot have seen the request
+    :param connected: ``False`` if no connection came about, so that the server cannot have seen the request (``True``)
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class HelpCrunchConnectionError(_FailedRequestError):
 
 class HelpCrunchResponseError(_FailedRequestError):
     """
-    The answer had status 200 but is not what the API documents (HTML, no JSON, ``errors``, no records).
+    The response had status 200 but is not as the API documents it (HTML, not JSON, ``errors``, no records).
 
     :param method: HTTP method of the request
     :param path: path of the request below the base URL
@@ -192,7 +192,7 @@ class HelpCrunchUnconfirmedError(HelpCrunchError):
 
 
 class HelpCrunchPartialError(HelpCrunchError):
-    """Some chats could not be changed, and all others were. Worth a retry: it takes up what is left."""
+    """Some chats could not be changed, and all others were. Worth a retry, which handles the rest."""
 
 
 class HelpCrunchRefusedError(HelpCrunchPartialError, AirflowFailException):
@@ -200,7 +200,7 @@ class HelpCrunchRefusedError(HelpCrunchPartialError, AirflowFailException):
 
 
 class HelpCrunchPaginationError(HelpCrunchError):
-    """The pages do not join, so the promise that every record is listed exactly once cannot be kept."""
+    """The pages do not join, so a list of every record exactly once cannot be guaranteed."""
 
 
 class HelpCrunchBudgetStoreError(HelpCrunchError):

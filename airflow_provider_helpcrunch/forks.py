@@ -2,8 +2,8 @@
 Sockets, locks and threads, which a forked process must not share with its parent.
 
 Celery's prefork pool, ``multiprocessing`` and a hook at module level fork a process that has used a client before. Two
-processes on one socket read each other's responses, a lock that another thread held stays locked for ever, and of the
-threads only the one that forked is alive. So an object that holds one of these renews it in the child.
+processes on one socket read each other's responses, a lock that another thread held stays locked for ever, and only the
+thread that forked is alive. So an object that holds one of these renews it in the child.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from weakref import WeakSet
 
 
 class Forkable(Protocol):
-    """Holds something that a forked process must not share."""
+    """Holder of something that a forked process must not share."""
 
     def after_fork(self) -> None:
         """Replace sockets, locks and threads; called in the child, where no other thread runs yet."""
 
 
 class Pausable(Protocol):
-    """Calls a library that must not be forked in the middle of a call."""
+    """Caller of a library that must not be forked in the middle of a call."""
 
     def before_fork(self) -> None:
         """Wait for the call of another thread to end, a short while at most, and let none begin."""

@@ -1,11 +1,11 @@
 """
 Provider metadata for Airflow: connection form, hook, operators.
 
-The only place where the connection form is written. Airflow 3.2 and newer reads it here; for older versions
+The connection form is written only here. Airflow 3.2 and newer reads it from here; for older versions,
 :mod:`airflow_provider_helpcrunch.hooks.connection_form` derives the hook's two form methods from it.
 
-Imports nothing from Airflow: provider discovery runs while Airflow's configuration is half loaded, and an import
-of it from here would take the whole installation down.
+This module imports nothing from Airflow: provider discovery runs while Airflow's configuration is half loaded, and such
+an import would take the whole installation down.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _STANDARD_FIELDS: dict[str, Any] = {
     },
 }
 
-# Defaults stand in the descriptions: Airflow 3 shows no placeholders for custom fields, and a default in the
-# schema would be saved with every connection. A field is optional only where its type list holds "null".
+# The descriptions name the defaults: Airflow 3 shows no placeholders for custom fields, and a default in the schema
+# would be saved with every connection. A field is optional only if its type list holds "null".
 _EXTRA_FIELDS: dict[str, Any] = {
     "requests_per_minute": {
         "label": "Requests per minute",
-        "description": "How much of the account's limit these tasks may use together. Empty: 120, all of it.",
+        "description": "Share of the account's limit that these tasks may use together. Empty: 120, the whole limit.",
         "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 100_000},
     },
     "rate_limit_store": {
         "label": "Rate limit store",
         "description": (
-            "Where tasks share the count of requests. Empty: sqlite://, a file in the temporary directory that all "
+            "Where tasks count their requests together. Empty: sqlite://, a file in the temporary directory that all "
             "processes of this user on one machine share; sqlite:///directory puts it elsewhere. "
-            "redis://host:port/db (rediss:// with TLS) is shared by all machines. memory:// counts in each process."
+            "redis://host:port/db (rediss:// with TLS) is shared by all machines. memory:// counts each process alone."
         ),
         "schema": {"type": ["string", "null"], "examples": ["sqlite://", "redis://host:6379/0", "memory://"]},
     },
     "rate_limit_conn_id": {
         "label": "Rate limit connection",
         "description": (
-            "Instead of a rate limit store: the id of a connection of type redis, for a Redis with password or "
+            "Instead of a rate limit store: the id of a connection of type redis, for a Redis with a password or "
             "certificates. Empty: the rate limit store is used."
         ),
         "schema": {"type": ["string", "null"], "examples": ["redis_default"]},
@@ -51,8 +51,8 @@ _EXTRA_FIELDS: dict[str, Any] = {
     "rate_limit_on_failure": {
         "label": "While Redis is unreachable",
         "description": (
-            "What requests do while Redis does not answer: wait, as long as the task's patience lasts, or fail at "
-            "once. They are never sent uncounted. Empty: wait."
+            "While Redis is unreachable, requests wait for up to the task's patience, or fail at once. They are never "
+            "sent uncounted. Empty: wait."
         ),
         "schema": {"type": ["string", "null"], "enum": ["wait", "fail"]},
     },
@@ -64,7 +64,7 @@ _EXTRA_FIELDS: dict[str, Any] = {
     "read_timeout": {
         "label": "Read timeout (seconds)",
         "description": (
-            "Seconds to wait for an answer to begin, and again for it to be complete, above 0 and at most 3600. "
+            "Seconds to wait for a response to begin, and again for it to be complete, above 0 and at most 3600. "
             "Empty: 20."
         ),
         "schema": {"type": ["number", "null"], "minimum": 0, "exclusiveMinimum": 0, "maximum": 3600},

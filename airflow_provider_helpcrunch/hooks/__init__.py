@@ -1,1 +1,1 @@
-"""The Airflow hook: a connection becomes a HelpCrunch client."""
+"""Airflow hook for HelpCrunch."""

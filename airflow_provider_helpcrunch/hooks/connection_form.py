@@ -1,8 +1,8 @@
 """
-The connection form for Airflow older than 3.2, which asks the hook class and not the provider metadata.
+Connection form for Airflow before 3.2, which reads it from the hook class instead of the provider metadata.
 
-Both functions derive their answer from :mod:`airflow_provider_helpcrunch.get_provider_info`, so that the form is
-written once. Delete this module when the lowest supported Airflow is 3.2.
+Both functions derive it from :mod:`airflow_provider_helpcrunch.get_provider_info`, so that the form is written once.
+Delete this module when the lowest supported Airflow is 3.2.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 
 def get_ui_field_behaviour() -> dict[str, Any]:
     """
-    Return which standard fields the form hides and how it labels the others, keyed as Airflow 2 spells it.
+    Return which standard fields the form hides and how it labels the others, with the keys of Airflow 2.
 
-    Where the fields of our own cannot be made, the extra field stays visible: it is the only place left for them.
+    If the custom fields cannot be built, the extra field stays visible, as the only place to set them.
     """
     behaviour = {
         key.replace("-", "_"): value for key, value in _connection_type()["ui-field-behaviour"].items()
@@ -29,18 +29,18 @@ def get_ui_field_behaviour() -> dict[str, Any]:
 
 def get_connection_form_widgets() -> dict[str, Any]:
     """
-    Return one form field for each extra of the connection, by name; none where ``wtforms`` is not installed.
+    Return one form field for each extra of the connection, by name; none if ``wtforms`` is not installed.
 
-    Airflow 2.11 brings it with Flask AppBuilder. Airflow 3.0 and 3.1 do not, unless the FAB provider is installed: 3.1
-    has stand-ins for both, and 3.0 asks no hook for its form where ``wtforms`` is missing.
+    Airflow 2.11 installs it with Flask AppBuilder. Airflow 3.0 and 3.1 have neither, unless the FAB provider is
+    installed: 3.1 has stand-ins for both, and 3.0 asks no hook for its form without ``wtforms``.
 
-    A field left empty arrives in the connection's extra as ``None`` or not at all, a number with a fraction as text.
+    An empty field arrives in the connection's extra as ``None`` or not at all, a number with a fraction as text.
     """
     try:
         from wtforms import IntegerField, StringField
         from wtforms.validators import Optional
     except ModuleNotFoundError:
-        # Raised from here, it would make Airflow drop the labels of the standard fields as well.
+        # If this error left the function, Airflow would drop the labels of the standard fields as well.
         return {}
     try:
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
@@ -49,7 +49,7 @@ def get_connection_form_widgets() -> dict[str, Any]:
     else:
         look = {"widget": BS3TextFieldWidget()}
 
-    # Airflow 2 drops a hook whose form has a field of another class than integer, string, password or boolean.
+    # Airflow 2 drops a hook whose form has a field of any class but integer, string, password and boolean.
     classes = {"string": StringField, "integer": IntegerField, "number": StringField}
     widgets = {}
     for name, field in _connection_type()["conn-fields"].items():

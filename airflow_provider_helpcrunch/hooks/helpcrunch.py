@@ -1,4 +1,4 @@
-"""An Airflow connection becomes a HelpCrunch client."""
+"""Hook that opens a HelpCrunch client from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TEST_PATIENCE = 5.0
-"""Seconds that a connection test waits for a free request."""
+"""Seconds that a connection test waits for a permit."""
 
 EXTRAS: dict[str, tuple[type, str]] = {
     "requests_per_minute": (int, "a whole number of requests"),
@@ -42,12 +42,12 @@ EXTRAS: dict[str, tuple[type, str]] = {
     "connect_timeout": (float, "a number of seconds"),
     "read_timeout": (float, "a number of seconds"),
 }
-"""The extras that a connection may set, and nothing else: who edits connections must not steer anything more."""
+"""The only extras that a connection may set: people who edit connections must not control anything else."""
 
 
 class HelpCrunchHook(BaseHook):
     """
-    Talk to HelpCrunch with the API key of an Airflow connection.
+    Hook with a HelpCrunch client for an Airflow connection.
 
     .. code-block:: python
 
@@ -61,7 +61,7 @@ class HelpCrunchHook(BaseHook):
     :param helpcrunch_conn_id: the Airflow connection (``helpcrunch_default``): the API key is its password, its host
         overrides the API URL, and its extras are ``requests_per_minute``, ``rate_limit_store``,
         ``rate_limit_conn_id``, ``rate_limit_on_failure``, ``connect_timeout`` and ``read_timeout``
-    :param patience: seconds that one call may wait for the account's rate limit and for 429s (600)
+    :param patience: longest time in seconds that one call may wait for the account's rate limit and for 429s (600)
     """
 
     conn_name_attr = "helpcrunch_conn_id"
@@ -77,7 +77,7 @@ class HelpCrunchHook(BaseHook):
     @cached_property
     def client(self) -> HelpCrunchClient:
         """
-        The account's client, made at first use.
+        The account's client, created at first use.
 
         :raises HelpCrunchConfigurationError: the connection is incomplete or wrong; nothing was sent
         """
@@ -88,7 +88,7 @@ class HelpCrunchHook(BaseHook):
         return self.client
 
     def close(self) -> None:
-        """Close the client, if there is one; the next use of :attr:`client` makes a new one."""
+        """Close the client, if there is one; the next use of :attr:`client` creates a new one."""
         if client := self.__dict__.pop("client", None):
             client.close()
 
@@ -104,15 +104,15 @@ class HelpCrunchHook(BaseHook):
         """
         Make one cheap request (``GET /organization``) with this connection.
 
-        :return: whether it worked, and a sentence that says what to do if not. Never raises
+        :return: whether it worked, and a sentence with the result or with advice. Never raises
         """
         try:
             policy = RetryPolicy(max_attempts=1, patience=TEST_PATIENCE)
             with self._client_of(policy) as client:
                 organization = client.get_organization()
         except HelpCrunchError as error:
-            return False, f"{error} {_what_to_do(error)}".rstrip()
-        except Exception as error:  # the form wants a sentence, whatever happened
+            return False, f"{error} {_advice_for(error)}".rstrip()
+        except Exception as error:  # the form shows a sentence, whatever happened
             return False, f"The connection could not be read: {type(error).__name__}: {error}"
         return (
             True,
@@ -135,7 +135,7 @@ class HelpCrunchHook(BaseHook):
             return _connect(place, *_fields_of(self.get_connection(self.helpcrunch_conn_id)), retry)
         except HelpCrunchConfigurationError as error:
             problem = str(error)
-        # Raised here, where no local variable holds a field of the connection: secrets get pasted into wrong ones.
+        # Raised here, where no local variable holds a field of the connection: people paste secrets into wrong fields.
         msg = f"{place}: {problem}"
         raise HelpCrunchConfigurationError(msg)
 
@@ -164,20 +164,17 @@ def _connect(
 
 
 def _fields_of(connection: Connection) -> tuple[ApiKey, str | None, int | None, Any]:
-    """Return what is needed of a connection, whose ``repr`` would show the key in a traceback with local variables."""
+    """Return the needed fields of a connection: its ``repr`` would show the key in a traceback with local variables."""
     try:
         extra = connection.extra_dejson
-    except (
-        TypeError,
-        ValueError,
-        AttributeError,
-    ):  # Airflow's own words when the extra is JSON, but no object
+    # Airflow raises any of these for an extra that is JSON but not an object.
+    except (TypeError, ValueError, AttributeError):
         extra = None
     return ApiKey(connection.password or ""), connection.host, connection.port, extra
 
 
 def _extras_of(place: str, extra: Any) -> dict[str, Any]:
-    """Return the allowed extras that are set, as the types they should have; old forms send text."""
+    """Return the known extras that are set, converted to their types; old forms send text."""
     if not isinstance(extra, dict):
         msg = 'its extra must be a JSON object, such as {"read_timeout": 30}.'
         raise HelpCrunchConfigurationError(msg)
@@ -207,8 +204,8 @@ def _converted(name: str, value: Any) -> int | float | str:
     return converted
 
 
-def _what_to_do(error: HelpCrunchError) -> str:
-    """Return the step that the error itself does not name."""
+def _advice_for(error: HelpCrunchError) -> str:
+    """Return advice that the error itself does not give."""
     match error:
         case HelpCrunchConfigurationError() | HelpCrunchBudgetStoreError():
             return ""

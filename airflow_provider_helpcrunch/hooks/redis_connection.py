@@ -1,4 +1,4 @@
-"""An Airflow connection of type ``redis`` becomes a Redis client for the rate limit store."""
+"""Redis client for the rate limit store, from an Airflow connection of type ``redis``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def redis_of(conn_id: str) -> Redis:
     """
-    Return the client of an Airflow connection, which keeps password and certificates. Sends nothing to Redis.
+    Return the client of an Airflow connection, with its password and certificates. Sends nothing to Redis.
 
     :param conn_id: id of a connection of type ``redis``
     :raises HelpCrunchConfigurationError: there is no such connection, or it does not lead to one Redis; or the extra
         ``[redis]`` is not installed
     """
-    if re.search(r"[@\s]|://", conn_id):  # an address, maybe with a password: not to be shown
+    if re.search(r"[@\s]|://", conn_id):  # an address, maybe with a password: do not show it
         msg = "the extra rate_limit_conn_id must be the id of a connection of type redis, not an address."
         raise HelpCrunchConfigurationError(msg)
     extra = _extra_of(conn_id)
@@ -48,7 +48,7 @@ def _extra_of(conn_id: str) -> dict[str, Any]:
     else:
         try:
             extra: Any = connection.extra_dejson
-        except (TypeError, ValueError, AttributeError):  # Airflow's own words when it is JSON, but no object
+        except (TypeError, ValueError, AttributeError):  # from Airflow, for JSON that is not an object
             extra = None
         problem = _problem_of(connection) or _problem_of_extra(extra)
     if problem:
@@ -62,7 +62,7 @@ def _problem_of(connection: Connection) -> str | None:
         return f"which is a connection of type {connection.conn_type}, not redis"
     if not (connection.host and connection.port):
         return "which needs a host and a port"
-    if re.search(r"[^\w.:-]", connection.host):  # a URL, maybe with a password: not to be shown
+    if re.search(r"[^\w.:-]", connection.host):  # a URL, maybe with a password: do not show it
         return "whose host must be a name or an address alone; user and password have fields of their own"
     return None
 

@@ -1,6 +1,6 @@
 """
-The rate limit of an account, shared by everything that uses it.
+Rate limiter of an account, shared by everything that uses the account.
 
-:mod:`.limiter` is what callers use, :mod:`.store` says what it needs from a store, and :mod:`.memory`, :mod:`.sqlite`
-and :mod:`.redis` are the stores of one process, one machine and many machines.
+Callers use :mod:`.limiter`. :mod:`.store` is the contract of its stores, and :mod:`.memory`, :mod:`.sqlite` and
+:mod:`.redis` are those of one process, one machine and many machines.
 """

@@ -1,9 +1,9 @@
 """
-The rate limiter of an account: 120 requests in any rolling minute, shared by everything that uses the same store.
+Rate limiter of an account: 120 requests in any rolling minute, shared by everything that uses the same store.
 
 Every HTTP attempt, retries included, needs a permit. A burst up to the whole limit is allowed, so a small job is
-never slowed down. A 429 that arrives nevertheless (somebody else uses the account) stops everyone who shares the store.
-Why no window can hold more than the limit is explained in :mod:`.store`.
+never slowed down. A 429 that arrives nevertheless (somebody else uses the account) pauses everyone who shares the
+store. See :mod:`.store` for the proof that no window can hold more than the limit.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ PERIOD = 61.0
 """Seconds of the window: HelpCrunch's minute, and a margin for clocks that do not run at the same speed."""
 
 UNREACHABLE_PAUSE = 1.0
-"""Seconds at most after which an unreachable store is tried again."""
+"""Most seconds until an unreachable store is tried again."""
 
 SPREAD = 0.03
-"""Seconds at most that a waiter comes late, and less each time that it gets nothing. Without it, the waiter nearest to
-the store would always come first, and the one farthest away never."""
+"""Most seconds that a waiter adds to its wait, and less after each try in vain. Without it, the waiter nearest to the
+store would always come first, and the one farthest away never."""
 
 LOG_WAITS_FROM = 5.0
 """Waits shorter than this many seconds are not worth a line in the log."""
 
 
 class Cancelled(Exception):  # noqa: N818
-    """The caller has no use for the permit any more. Never leaves the client."""
+    """The caller no longer needs the permit. Never leaves the client."""
 
 
 class RateLimiter:
@@ -92,13 +92,13 @@ class RateLimiter:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Leave the queue to the parent, whose threads stand in it."""
+        """Start a queue of its own: the threads that wait in the old one are the parent's."""
         self._turn = threading.Lock()
 
     @contextlib.contextmanager
     def permit(self, max_wait: float, cancelled: threading.Event) -> Iterator[None]:
         """
-        Hold a permit for one request: enter before it is sent, leave when its response is there.
+        Hold a permit for one request: enter before sending it, leave when its response is complete.
 
         :param max_wait: longest wait in seconds
         :param cancelled: set by the caller to end the wait early
@@ -114,7 +114,7 @@ class RateLimiter:
 
     def acquire(self, max_wait: float, cancelled: threading.Event) -> int:
         """
-        Wait for a permit, and return the slot to :meth:`release` when the response is there.
+        Wait for a permit, and return its slot, to :meth:`release` when the response is complete.
 
         :param max_wait: longest wait in seconds
         :param cancelled: set by the caller to end the wait early
@@ -124,7 +124,8 @@ class RateLimiter:
         """
         started = time.monotonic()
         logged, late = False, self._spread
-        # One thread of the client asks at a time; the others queue here instead of crowding the store.
+        # One thread of the client asks at a time; the others queue here instead of crowding the store. Their time
+        # in the queue counts towards their max wait.
         with self._turn:
             if cancelled.is_set():
                 raise Cancelled
@@ -139,7 +140,7 @@ class RateLimiter:
 
     def release(self, slot: int) -> None:
         """
-        Start the slot's period: the response is there, or none will come.
+        Start the slot's period: the response is complete, or none will come.
 
         :param slot: as returned by :meth:`acquire`
         """
@@ -165,7 +166,8 @@ class RateLimiter:
             return seconds
         if not self._waits_for_store or seconds.lasting:
             raise _store_error(seconds)
-        return self.period  # the count may be lost when the store is reachable again
+        # When the store is reachable again its count may be lost, and then all slots count as used for one period.
+        return self.period
 
     def close(self) -> None:
         """Close the store."""
@@ -178,14 +180,14 @@ class RateLimiter:
             return UNREACHABLE_PAUSE * random.uniform(0.5, 1.0)  # noqa: S311
         if refusal.seconds > max_wait - waited:
             raise self._longer_than_max_wait(refusal, waited)
-        # No slot is free any sooner, so trying in between would find nothing; but a long pause may be lifted.
+        # No slot is free any sooner, so tries in between would be in vain; but a long pause may be cut short.
         return min(refusal.seconds, max(self.period, 1.0))
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:
         began = time.monotonic()
-        given_up = cancelled.wait(seconds)
+        is_cancelled = cancelled.wait(seconds)
         self.waited += time.monotonic() - began
-        if given_up:
+        if is_cancelled:
             raise Cancelled
 
     def _reason(self, refusal: Wait | Unreachable) -> str:
@@ -223,7 +225,7 @@ def open_rate_limiter(
     Open the rate limiter of one account.
 
     :param store: ``sqlite://`` (a file in the temporary directory, private to the user; every process of the machine
-        shares it), ``sqlite:///directory`` (the same in a directory of your own), ``redis://host:port/db`` or, with
+        shares it), ``sqlite:///directory`` (a file in this directory), ``redis://host:port/db`` or, with
         TLS, ``rediss://host:port/db`` (every process of every machine), ``memory://`` (one process), or a client of
         redis-py that says where Redis is
     :param api_key: the account's key; only a hash of it names the count
@@ -251,7 +253,7 @@ def _open_store(store: str | Redis, name: str, limit: int, period: float) -> Sto
         return _redis_store(store, name, limit, period)
     try:
         parts = urlsplit(store)
-    except ValueError:  # its text would show the address, and with it a password
+    except ValueError:  # not chained: its text would show the address, and maybe a password in it
         parts = urlsplit("")
     if parts.scheme == "memory" and not (parts.netloc or parts.path):
         return MemoryStore.shared(name, limit, period)

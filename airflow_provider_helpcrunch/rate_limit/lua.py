@@ -1,12 +1,13 @@
 """
-Scripts that run inside Redis, for :mod:`.redis`: one for each operation, each run alone.
+Lua scripts for :mod:`.redis`, one for each operation; Redis runs each of them alone.
 
-``KEYS[1]`` is a sorted set: each slot, from 0 on, by the time from which it is free, in microseconds of Redis' clock.
-Behind the slots, by times that are raised above all of theirs, stands a member that names who counts, by the time until
-which nothing was known when the count began; and maybe one by the time until which everyone pauses.
+``KEYS[1]`` is a sorted set. Its members are the slots, from 0 on; the score of each is the time from which it is free,
+in microseconds of Redis' clock. Two more members may follow, with scores raised above those of all slots: the name of
+the server that counts, with the time until which it did not know what had been sent before; and ``pause``, with the
+time until which everyone pauses. One key holds all of this, so that it expires, and is lost, as a whole.
 
-``ARGV``: the limit; period, longest flight, longest pause and life of an unused count in microseconds; what the
-operation needs; and 1 if the server sees the script for the first time.
+``ARGV``: the limit; period, longest flight, longest pause and life of an unused count in microseconds; the arguments of
+the operation; and 1 if the server sees the script for the first time.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ _NOW = """
 local slots = KEYS[1]
 local limit, period, flight = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local longest_pause, keep = tonumber(ARGV[4]), tonumber(ARGV[5])
+-- Above any time in microseconds. A number holds even twice this, plus a time, to 4 microseconds.
 local raised = 1e16
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
--- First of all: a server whose memory is full lets a script write if its first command needs no more memory.
+-- Must come first: a server whose memory is full lets a script write only if its first command needs no memory.
 redis.call('PEXPIRE', slots, math.ceil(keep / 1000))
 """
 
@@ -30,14 +32,13 @@ local function info(section)
     return type(reply) == 'string' and reply or ''
 end
 
--- This id is another one after each start and each failover. The member's name is longer than 64 bytes, or Redis would
--- keep a set of this size as a list, through which each step would walk.
+-- This id changes with each start and each failover, after which the stored times may be old. The member's name is
+-- longer than 64 bytes, or Redis would keep a set of this size as a list, through which each step would walk.
 local replication = info('replication')
 local server = 'counted by the server with the id ' .. (string.match(replication, 'master_replid:%w+') or 'unknown')
 
--- Whether a server that has never counted for this account can know by that alone that no request was sent in the last
--- period: whoever counts here runs this script, and a request that got its slot before this server was started has
--- arrived long ago.
+-- Whether no request can have been sent in the last period, although nothing is stored: nobody has counted here, for
+-- that runs this script, and any request that got its slot before this server was started has arrived long ago.
 local function nothing_was_spent()
     local up = tonumber(string.match(info('server'), 'uptime_in_seconds:(%d+)') or 0)
     local always_alone = string.find(replication, 'master_replid2:0000000000', 1, true)
@@ -54,7 +55,7 @@ local known = redis.call('ZCARD', slots) - 1 - (paused_until > 0 and 1 or 0)
 if begun and known > 0 then
     local latest = redis.call('ZRANGE', slots, known - 1, known - 1, 'WITHSCORES')
     if tonumber(latest[2]) > now + flight + period + 1000000 then
-        begun = false -- the clock was set back since, and no time in here says anything any more
+        begun = false -- the clock was set back since, so the stored times mean nothing
     end
 end
 local unknown_until
@@ -80,7 +81,7 @@ local function nth(n)
         local found = redis.call('ZRANGE', slots, n - 1, n - 1, 'WITHSCORES')
         return tonumber(found[1]), tonumber(found[2])
     end
-    -- Others use more slots than this limit has.
+    -- Other clients use a higher limit: skip the slots that this one does not have.
     for from = 0, known - 1, 100 do
         local found = redis.call('ZRANGE', slots, from, math.min(from + 99, known - 1), 'WITHSCORES')
         for i = 1, #found, 2 do

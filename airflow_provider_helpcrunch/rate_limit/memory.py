@@ -1,4 +1,4 @@
-"""The store of one process: all its threads share the slots."""
+"""Store of one process: all its threads share the slots."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class MemoryStore:
     """
     A store in the memory of this process.
 
-    A forked process begins with a copy of its parent's count, and from then on each counts its own requests.
+    A forked process begins with a copy of its parent's count; from then on, each counts its own requests.
 
     :param limit: requests in any ``period``
     :param period: length of the window in seconds
-    :param clock: seconds since any fixed moment
-    :param slots: the slots of an account that other stores use too
+    :param clock: seconds since any fixed moment (``time.monotonic``)
+    :param slots: the slots of an account, shared with other stores. Default: new ones
     """
 
     _accounts: dict[str, _Slots] = {}  # noqa: RUF012
@@ -57,7 +57,13 @@ class MemoryStore:
 
     @classmethod
     def shared(cls, name: str, limit: int, period: float) -> MemoryStore:
-        """Return a store of the account ``name``, whose slots all threads of this process share."""
+        """
+        Return a store whose slots all threads of this process share.
+
+        :param name: names the account without showing its key
+        :param limit: requests in any ``period``
+        :param period: length of the window in seconds
+        """
         return cls(limit, period, slots=cls._accounts.setdefault(name, _Slots()))
 
     def acquire(self) -> int | Wait:
@@ -73,6 +79,7 @@ class MemoryStore:
                 # A slot in use may be released at any moment, and be free one period later.
                 return Wait(min(free_at - now, self._period), paused=False)
             slot = mine.index(free_at)
+            # In use until its release; this time counts only if a thread dies before that.
             slots.free_at[slot] = now + LONGEST_FLIGHT + self._period
             return slot
 
@@ -82,7 +89,7 @@ class MemoryStore:
             self._slots.free_at[slot] = self._clock() + self._period
 
     def pause(self, seconds: float) -> None:
-        """Stop every thread (see :class:`.store.Store`)."""
+        """Pause every thread (see :class:`.store.Store`)."""
         with self._slots.lock:
             until = self._clock() + min(seconds, LONGEST_PAUSE)
             self._slots.paused_until = max(self._slots.paused_until, until)

@@ -1,19 +1,19 @@
 """
-The store of many machines: everyone who reaches the same Redis shares the slots.
+Store of many machines: everyone who reaches the same Redis shares the slots.
 
 Each operation is one script, which Redis runs alone and on its own clock; the clocks of the workers do not matter.
 
-A slot of which Redis knows nothing is in use for one ``period``, because somebody may just have used it. That is one
-rule for many cases: Redis was emptied; it was started, perhaps with a snapshot that is an hour old; another server took
+A slot that Redis does not know is in use for one ``period``, because somebody may just have used it. That is one rule
+for many cases: Redis was emptied; it was started, perhaps with a snapshot that is an hour old; another server took
 over; its clock was set back; the account was not used for :data:`KEEP`; a larger limit adds slots. Each costs a wait of
-one period at most, and none lets more requests through. Only a server that never counted for this account, that never
-took over from another one and has been up for longer than any request is under way and a period, is trusted that
-nothing was sent: there nobody waits. All this is learned from ``INFO``; where an ACL forbids it, a restart with an old
-snapshot goes unnoticed.
+one period at most, and none lets more requests through. There is one exception, where nobody waits: a server that never
+counted for this account, never took over from another one, and has been up for longer than the longest flight of a
+request plus a period, so that nothing can have been sent. All this is learned from ``INFO``; if an ACL forbids it, a
+restart with an old snapshot goes unnoticed.
 
-A request that was under way when the count was lost is counted again when its response is there, which is sooner than
-one period for whatever takes no longer than :data:`.store.LONGEST_FLIGHT`. Only if Redis does not hear of that either
-(it vanishes once more in that moment) may a window hold more than the limit: by as many requests.
+A request that was in flight when the count was lost is counted again when its response is complete, which is sooner
+than one period for any that takes no longer than :data:`.store.LONGEST_FLIGHT`. Only if Redis misses that release too,
+because it is unreachable again at that moment, may a window hold more than the limit: by that many requests.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ TIMEOUT = 2.0
 """Seconds that Redis may take to accept a connection, and again to reply."""
 
 LONGEST_IDLE = 30.0
-"""Seconds after which unused connections are not trusted any more: a firewall in between may have forgotten them. A
-``PING``, which redis-py would send to try them, needs a right of its own, and its timeout would delay a request."""
+"""Seconds after which an unused connection is no longer trusted: a firewall in between may have forgotten it. A
+``PING``, with which redis-py would test it, needs a right of its own, and its timeout would delay a request."""
 
 PROBLEMS = (errors.RedisError, OSError, ValueError)
-"""Everything that redis-py raises where Redis cannot be used."""
+"""Everything that redis-py raises if Redis cannot be used."""
 
 _MICROS = 1_000_000
 
@@ -71,11 +71,11 @@ _PASSES = re.compile(
 
 class RedisStore:
     """
-    A store that every process shares that reaches the same Redis.
+    A store in Redis, shared by every process that reaches it.
 
-    Nothing is sent before the first permit is wanted.
+    Nothing is sent before the first permit is requested.
 
-    :param redis: says how to connect, with which password; its own connections, timeouts and retries are not used
+    :param redis: a client whose address and password are used, but not its connections, timeouts and retries
     :param name: names the account without showing its key
     :param limit: requests in any ``period``
     :param period: length of the window in seconds
@@ -94,9 +94,9 @@ class RedisStore:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Replace connections and locks, and leave the releases that are still to be sent to the parent."""
+        """Replace connections and locks, and leave the pending releases to the parent."""
         self._redis = _own_client(self._given)
-        # A script of its own for each account: a server that knows it has counted for this account before.
+        # A script of its own for each account: a server that knows the script has counted for this account before.
         self._count = self._redis.register_script(f"-- {self._name}\n{COUNT}")
         self._release = self._redis.register_script(RELEASE)
         self._pause = self._redis.register_script(PAUSE)
@@ -115,19 +115,19 @@ class RedisStore:
         if isinstance(reply, Unreachable):
             return reply
         slot, micros, paused, unknown = reply
-        # A caller that tries again after this time is there when the slot is free, however far away Redis is.
-        way = time.monotonic() - asked
-        return Wait(max(micros / _MICROS - way, 0.0), bool(paused), bool(unknown)) if micros else slot
+        # The next request needs as long to arrive, so waiting that much less is enough, however far away Redis is.
+        travel = time.monotonic() - asked
+        return Wait(max(micros / _MICROS - travel, 0.0), bool(paused), bool(unknown)) if micros else slot
 
     def release(self, slot: int) -> None:
-        """Start the slot's period. If Redis is unreachable, the next call that reaches it takes the release along."""
+        """Start the slot's period. If Redis is unreachable, the next call that reaches it sends the release."""
         self._unreleased.append(slot)
-        # Only the first of the responses that arrive meanwhile waits for a Redis that is gone.
+        # While Redis is unreachable, only the first release waits for its timeout; the others join the queue.
         if self._is_reachable:
             self._send_releases()
 
     def pause(self, seconds: float) -> None:
-        """Stop everyone. While Redis is unreachable, stop at least those who use this object."""
+        """Pause everyone. While Redis is unreachable, pause at least those who use this object."""
         until = time.monotonic() + min(seconds, LONGEST_PAUSE)
         with self._pausing:
             self._paused_until = max(self._paused_until, until)
@@ -143,18 +143,18 @@ class RedisStore:
         return reply if isinstance(reply, Unreachable) else max(rest, reply[1] / _MICROS)
 
     def close(self) -> None:
-        """Send the releases that Redis has not heard of, and close the connections; one in use, after its use."""
+        """Send the pending releases, and close the connections; one that is in use, after its use."""
         self._closed = True
         self._send_releases()
         self._disconnect_idle()
 
     def _own_pause(self) -> float | Unreachable:
-        """Return the seconds that are left of the pause that was asked for here; Redis must have heard of it."""
+        """Return the seconds left of the pause requested here, after making sure that Redis knows of it."""
         rest = max(0.0, self._paused_until - time.monotonic())
         return (rest and not self._pause_is_shared and self._share_pause()) or rest
 
     def _share_pause(self) -> Unreachable | None:
-        """Send the pause to Redis; return why that failed."""
+        """Send the pause to Redis; return the reason if that failed."""
         rest = max(0.0, self._paused_until - time.monotonic())
         reply = self._run(self._pause, round(rest * _MICROS))
         self._pause_is_shared = not isinstance(reply, Unreachable)
@@ -162,10 +162,10 @@ class RedisStore:
 
     def _send_releases(self) -> Unreachable | None:
         """
-        Send the releases that Redis has not heard of; return why that failed.
+        Send the pending releases; return the reason if that failed.
 
-        One may arrive twice, if the reply to the first was lost. Even where somebody else holds the slot by then, the
-        second leaves it in use for a period, which is longer than a request is under way.
+        One may arrive twice, if the reply to the first was lost. Even if somebody else holds the slot by then, the
+        second leaves it in use for a period, which is longer than a request is in flight.
         """
         while self._unreleased:
             try:
@@ -183,7 +183,7 @@ class RedisStore:
         return None
 
     def _ask(self, slots: int, *, take: bool) -> tuple[int, int, int, int] | Unreachable:
-        """Ask for this many slots, and acquire the first one if it is free."""
+        """Ask for the time until this many slots are free; with ``take``, acquire the first one if it is free."""
         if problem := self._send_releases():
             return problem
         reply = self._run(self._count, slots, int(take))
@@ -198,7 +198,7 @@ class RedisStore:
         return slot, micros, paused, unknown
 
     def _run(self, script: Script, *arguments: int) -> Any:
-        """Run a script and return its reply, or why there is none."""
+        """Run a script and return its reply, or the reason why there is none."""
         if time.monotonic() - self._used_at >= LONGEST_IDLE:
             self._disconnect_idle()
         reply: Any = None
@@ -207,8 +207,9 @@ class RedisStore:
         except PROBLEMS as error:
             reply = self._unreachable(error)
         finally:
-            # After an error, whatever its kind, the name may lead to another server by now. And an interruption, such
-            # as a task's timeout, may leave a connection on which a reply is still to come.
+            # After any error, the name may lead to another server by now. And an interruption, such as a task's
+            # timeout, may leave a connection on which a reply is still to come, which the next call would take for its
+            # own.
             if self._closed or reply is None or isinstance(reply, Unreachable):
                 self._disconnect_idle()
         self._used_at = time.monotonic()
@@ -216,15 +217,15 @@ class RedisStore:
         return reply
 
     def _evaluated(self, script: Script, *arguments: str | int) -> Any:
-        # Calling the script would load it with SCRIPT LOAD, for which the user needs one more right, and after which
-        # nobody could tell whether the server knew it: the last argument says that it did not.
+        # Calling the script object would load it with SCRIPT LOAD, which needs one more right and hides whether the
+        # server knew the script before. The last argument is 1 if it did not.
         try:
             return self._redis.evalsha(script.sha, 1, *arguments, 0)
         except errors.NoScriptError:
             return self._redis.eval(script.script, 1, *arguments, 1)  # type: ignore[arg-type]
 
     def _disconnect_idle(self) -> None:
-        # Not those in use: a signal handler may close the client in the middle of a call.
+        # Connections in use stay: a signal handler may close the client in the middle of a call.
         self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def _unreachable(self, error: Exception) -> Unreachable:
@@ -237,7 +238,7 @@ class RedisStore:
 
     @property
     def _place(self) -> str:
-        """Where Redis is, without user and password."""
+        """Address of Redis, without user and password."""
         at = self._given.connection_kwargs
         tls = " with TLS" if issubclass(self._given.connection_class, SSLConnection) else ""
         return f"Redis at {at['host']}:{at['port']}{tls}" if "host" in at else "Redis"
@@ -249,17 +250,17 @@ def lasts(problem: Exception) -> bool:
         return True
     if isinstance(problem, _PASSING):
         return False
-    # Any other reply of Redis, such as that it does not know a command, will be the same the next time.
+    # Any other error that Redis replies, such as an unknown command, will be the same the next time.
     return isinstance(problem, errors.ResponseError) and not _PASSES.search(str(problem))
 
 
 def _own_client(given: ConnectionPool) -> Redis:
     """
-    Return a client that connects as a given one does, with timeouts and retries that bound each operation.
+    Return a client that connects like the given one, with timeouts and retries that limit each operation.
 
-    A command is repeated once, on a new connection: Redis closes what was idle for long, and all when it is restarted,
-    and the former master may be a replica by now. After a timeout it is not repeated, or an operation would take twice
-    as long.
+    A command is retried once, on a new connection: Redis closes connections that were idle for long, and all when it is
+    restarted, and the former master may be a replica by now. It is not retried after a timeout, or an operation would
+    take twice as long.
     """
     # Notifications of maintenance would need the newer protocol, and one more right.
     fields = {name: value for name, value in given.connection_kwargs.items() if "maint_" not in name}
@@ -278,6 +279,7 @@ def redis_at(address: SplitResult) -> Redis:
     """
     Return a client for an address such as ``redis://host:6379/0``, or ``rediss://`` for TLS. Sends nothing.
 
+    :param address: the address
     :raises HelpCrunchConfigurationError: the address is wrong or holds a password
     """
     if "@" in address.netloc:
@@ -288,7 +290,7 @@ def redis_at(address: SplitResult) -> Redis:
         raise HelpCrunchConfigurationError(msg)
     try:
         host, port = address.hostname, address.port or 6379
-    except ValueError:  # whose text would show what was given
+    except ValueError:  # its text would show the address
         host, port = None, 0
     database = re.fullmatch(r"/?(\d{0,4})", address.path)
     if not host or re.search(r"[^\w.:-]", host) or not database or address.query or address.fragment:

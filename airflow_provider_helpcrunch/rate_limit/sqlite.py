@@ -1,4 +1,4 @@
-"""The store of one machine: every process of one user shares the slots in a SQLite file."""
+"""Store of one machine: every process of one user shares the slots in a SQLite file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUSY = 5.0
 """Seconds to wait for another process that holds the file."""
 
 FORK = 1.0
-"""Seconds for which a fork waits at most."""
+"""Most seconds that a fork waits."""
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, free_at REAL NOT NULL)",
@@ -43,18 +43,18 @@ PASSING = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
-"""Errors that may be over at the next try: another process holds the file, or the disk is full."""
+"""Errors that may be gone at the next try: another process holds the file, or the disk is full."""
 
 
 class SQLiteStore:
     """
     A store in a file, which every process of one user on this machine shares.
 
-    :param path: the file; made when missing
+    :param path: the file; created if missing
     :param limit: requests in any ``period``
     :param period: length of the window in seconds
-    :param clock: wall-clock seconds, the same for all processes
-    :raises HelpCrunchBudgetStoreError: the file cannot be made or opened
+    :param clock: wall-clock seconds, the same for all processes (``time.time``)
+    :raises HelpCrunchBudgetStoreError: the file cannot be created or opened
     """
 
     def __init__(self, path: Path, limit: int, period: float, clock: Callable[[], float] = time.time) -> None:
@@ -63,6 +63,8 @@ class SQLiteStore:
         self._period = period
         self._clock = clock
         self._paused_until = 0.0
+        # Kept for ever: SQLite forbids a forked process even to close its parent's connection, as garbage collection
+        # would do.
         self._inherited: list[sqlite3.Connection] = []
         self._forget_connection()
         renew_after_fork(self)
@@ -70,7 +72,7 @@ class SQLiteStore:
         self._refuse_unusable()
 
     def _refuse_unusable(self) -> None:
-        """Raise now, before a request is wanted, if the file can never be used; a busy one may be free by then."""
+        """Raise at once if the file can never be used; one that is only busy may be free for the first request."""
         try:
             with self._lock:
                 self._connected()
@@ -79,7 +81,7 @@ class SQLiteStore:
                 raise HelpCrunchBudgetStoreError(self._cannot_be_used(error)) from error
 
     def _forget_connection(self) -> None:
-        """Connect at the next use, so that an error reaches whoever uses the store."""
+        """Leave connecting to the next use, whose caller then gets any error."""
         self._lock = threading.Lock()
         self._is_paused = False
         self._is_ready = False
@@ -90,13 +92,13 @@ class SQLiteStore:
         self._is_paused = self._lock.acquire(timeout=FORK)
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Let the threads continue."""
         if self._is_paused:
             self._is_paused = False
             self._lock.release()
 
     def after_fork(self) -> None:
-        """Open the file again: SQLite allows no connection in two processes, not even to close it."""
+        """Leave the parent's connection open and unused."""
         if self._db is not None:
             self._inherited.append(self._db)
         self._forget_connection()
@@ -117,7 +119,9 @@ class SQLiteStore:
                 "SELECT id, free_at FROM slot WHERE id < ? ORDER BY free_at LIMIT 1", (self._limit,)
             ).fetchone()
             if now < free_at:
+                # A slot in use may be released at any moment, and be free one period later.
                 return Wait(min(free_at - now, self._period), paused=False)
+            # In use until its release; this time counts only if the process dies before that.
             taken_until = now + LONGEST_FLIGHT + self._period
             db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (taken_until, slot))
             return int(slot)
@@ -126,8 +130,8 @@ class SQLiteStore:
         """
         Start the slot's period (see :class:`.store.Store`).
 
-        Where that cannot be written, the slot counts as in use a little longer, which is safe. It must not raise: the
-        request was made, and its result must be reported.
+        If that cannot be written, the slot stays in use a little longer, which is safe. It must not raise: the request
+        was made, and its result must be reported.
         """
         try:
             with self._transaction() as db:
@@ -138,11 +142,13 @@ class SQLiteStore:
             )
 
     def pause(self, seconds: float) -> None:
-        """Stop every process (see :class:`.store.Store`); this one even where that cannot be written."""
+        """Pause every process (see :class:`.store.Store`); this one even if the pause cannot be written."""
         until = self._clock() + min(seconds, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, until)
         try:
             with self._transaction() as db:
+                # A shorter pause must not end a longer one; but one that ends too late is from before the clock was
+                # set back.
                 stale = "UPDATE pause SET until = ? WHERE until NOT BETWEEN ? AND ?"
                 db.execute(stale, (until, until, self._clock() + LONGEST_PAUSE))
         except (sqlite3.Error, OSError) as error:
@@ -166,10 +172,11 @@ class SQLiteStore:
                 self._db.close()
 
     def _begin(self, db: sqlite3.Connection) -> tuple[float, float]:
-        """Return the time and the end of the pause, and correct times that a clock set back has left behind."""
+        """Return the time and the end of the pause, after correcting times from before the clock was set back."""
         now = self._clock()
         latest = now + LONGEST_FLIGHT + self._period + 1.0
-        # A time further ahead than any that can be written means nothing: the slot may just have been used.
+        # No time is ever written this far ahead, so the clock was set back since. Then no stored time means anything,
+        # and any slot may just have been used.
         if db.execute("SELECT max(free_at) FROM slot").fetchone()[0] > latest:
             db.execute("UPDATE slot SET free_at = ?", (now + self._period,))
         (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
@@ -185,8 +192,9 @@ class SQLiteStore:
             yield db
 
     def _connected(self) -> sqlite3.Connection:
-        """Return the connection to the file, whose tables and slots are there."""
+        """Return the connection to the file, with all tables and slots in it."""
         if self._db is None:
+            # The lock of this object lets one thread in at a time; SQLite's own check would allow only the first.
             self._db = sqlite3.connect(
                 self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
             )
@@ -197,9 +205,10 @@ class SQLiteStore:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Create what is missing in the file; other processes may be doing the same."""
-        # A power cut may cost the last permits, which a reboot outlasts; a sync to disk would cost every request.
+        # A power cut may lose the last permits, but a reboot takes longer than they count; syncing would slow down
+        # every request.
         db.execute("PRAGMA synchronous=OFF")
-        # Faster, and not needed: while another process opens the file too, the old mode stays for now.
+        # Faster but optional: while another process has the file open, the switch may fail.
         with contextlib.suppress(sqlite3.OperationalError):
             db.execute("PRAGMA journal_mode=WAL")
         with _committed(db):
@@ -223,6 +232,8 @@ class SQLiteStore:
 @contextlib.contextmanager
 def _committed(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Commit everything done inside the block, or nothing."""
+    # IMMEDIATE takes the write lock now, waiting for it. A transaction that reads first and then wants to write fails
+    # at once where another process has written in between.
     db.execute("BEGIN IMMEDIATE")
     try:
         yield db
@@ -235,7 +246,7 @@ def _committed(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 def private_directory(path: Path) -> Path:
     """
-    Return ``path`` as a directory that is the current user's alone; make it when missing.
+    Return a directory that only the current user can access; create it if missing.
 
     :param path: the directory
     :raises HelpCrunchBudgetStoreError: it belongs to somebody else or is open to others
@@ -257,10 +268,10 @@ def private_directory(path: Path) -> Path:
 
 def _is_private(path: Path) -> bool:
     """
-    Say whether a directory is the current user's alone, as far as its filesystem can tell.
+    Return whether only the current user can access a directory, as far as its filesystem shows that.
 
-    SMB mounts such as Azure Files show the same owner and mode for everything and let nobody change them. There a file
-    that was made for this user alone looks just as open as the directory does.
+    SMB mounts such as Azure Files show the same owner and mode for everything and let nobody change them. There, even a
+    file that was created for this user alone looks as open as the directory.
     """
     directory = path.lstat()
     if directory.st_uid == os.getuid() and not directory.st_mode & 0o077:
