@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from airflow_process import run
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
@@ -60,6 +61,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_mapped(sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
     server = sandbox(chats=20)
     agent = server.agents[1]["id"]

@@ -12,7 +12,9 @@ import pytest
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 
-@pytest.mark.parametrize("attempt", range(20))
+@pytest.mark.parametrize(
+    "attempt", [*range(5), *(pytest.param(number, marks=pytest.mark.long) for number in range(5, 20))]
+)
 def test_connections_accepted_in_the_last_moment_are_closed(attempt: int) -> None:
     sandbox = Sandbox(agents=1).start()
     stopped = threading.Event()

@@ -91,6 +91,7 @@ print("COUNTS", json.dumps(counts))
 """
 
 
+@pytest.mark.long
 def test_a_dry_run_emits_no_event(tmp_path: Path) -> None:
     (tmp_path / "dags.py").write_text(DAG_FILE)
     confs = [{"dry": True, "most": 60}, {"dry": False, "most": 40}, {"dry": True, "most": 5}]
