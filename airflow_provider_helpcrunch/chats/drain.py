@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.chats.checkpoint import SourceCheckpoint
-from airflow_provider_helpcrunch.chats.failures import FAULTS, MOST_FAULTS, REFUSALS, was_applied
+from airflow_provider_helpcrunch.chats.failures import MOST_FAULTS, REFUSALS, error_of, failed
 from airflow_provider_helpcrunch.chats.results import DONE, Result
 from airflow_provider_helpcrunch.chats.source_pages import SourcePages
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
@@ -101,7 +101,7 @@ class Drain:
 
     def _is_full(self) -> bool:
         """Say whether the maximum of moves is reached."""
-        return self._most is not None and self._results.moved >= self._most
+        return self._results.reach(self._most)
 
     def _work_off(self, client: HelpCrunchClient, page: Page) -> Iterator[Result]:
         """Move the chats on the page, then step to the next page, unless this one has to be read again."""
@@ -184,20 +184,15 @@ class Drain:
         result = Result(number, "assignee", self._selection.source, agent, "changed")
         if self._dry_run:
             return self._recorded(result._replace(outcome="planned"))
-        error = self._write(client, number, agent)
+        error = error_of(
+            client,
+            number,
+            lambda: client.update_chat_assignee(number, agent),
+            lambda found: id_in(found, "assignee") == agent,
+        )
         if error is None:
             return self._recorded(result)
-        refused = isinstance(error, REFUSALS)
-        result = result._replace(outcome="refused" if refused else "failed", error=str(error))
-        return self._recorded_failure(client, result, error)
-
-    def _write(self, client: HelpCrunchClient, number: int, agent: int) -> HelpCrunchError | None:
-        try:
-            client.update_chat_assignee(number, agent)
-        except (*REFUSALS, *FAULTS) as error:
-            if not was_applied(client, number, error, lambda found: id_in(found, "assignee") == agent):
-                return error
-        return None
+        return self._recorded_failure(client, failed(result, error), error)
 
     def _recorded(self, result: Result) -> Result:
         self._results.add(result)

@@ -9,9 +9,10 @@ from airflow_provider_helpcrunch.chats.failures import (
     FAULTS,
     MOST_FAULTS,
     REFUSALS,
-    was_applied,
+    error_of,
+    failed,
 )
-from airflow_provider_helpcrunch.chats.recipients import names_of
+from airflow_provider_helpcrunch.chats.recipients import names_in, names_of
 from airflow_provider_helpcrunch.chats.results import UNKNOWN, Result
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
@@ -121,25 +122,23 @@ class PlanRun:
         return result if before == change.value else self._made(client, change, result)
 
     def _made(self, client: HelpCrunchClient, change: Change, result: Result) -> Result:
-        try:
-            change.make(client)
-        except (*REFUSALS, *FAULTS) as error:
-            if not was_applied(
-                client, change.chat, error, lambda chat: change.value_in(chat) == change.value
-            ):
-                return self._failed(result, error)
-        return result._replace(outcome="changed")
+        error = error_of(
+            client,
+            change.chat,
+            lambda: change.make(client),
+            lambda chat: change.value_in(chat) == change.value,
+        )
+        return result._replace(outcome="changed") if error is None else self._failed(result, error)
 
     def _failed(self, result: Result, error: HelpCrunchError) -> Result:
         self.error = error
-        refused = isinstance(error, REFUSALS)
-        return result._replace(outcome="refused" if refused else "failed", error=str(error))
+        return failed(result, error)
 
     def _refuse_unknown(self, client: HelpCrunchClient) -> None:
         for field, listing in (("assignee", client.iter_agents), ("department", client.iter_departments)):
             if not (wanted := self._plan.ids(field)):
                 continue
-            found = {int(record["id"]): str(record.get("name") or "") for record in listing()}
+            found = names_in(listing())
             if missing := sorted(wanted - found.keys()):
                 noun = "agent" if field == "assignee" else field
                 msg = (

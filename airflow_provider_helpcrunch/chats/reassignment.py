@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import Strategy, least_loaded
 from airflow_provider_helpcrunch.chats.checkpoint import columns, from_columns
 from airflow_provider_helpcrunch.chats.drain import Drain
-from airflow_provider_helpcrunch.chats.recipients import Recipients, count_open_chats, names_of
+from airflow_provider_helpcrunch.chats.recipients import Recipients, count_open_chats, names_in, names_of
 from airflow_provider_helpcrunch.chats.results import DONE
 from airflow_provider_helpcrunch.chats.selection import Selection
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
@@ -144,8 +144,7 @@ class ReassignmentRun:
         """Say whether a source is left, or was interrupted, perhaps only in the final check of its moved chats."""
         if self._at.source is not None:
             return True
-        is_full = self._work.most is not None and self._at.results.moved >= self._work.most
-        return self._at.sources_done < len(self._work.sources) and not is_full
+        return self._at.sources_done < len(self._work.sources) and not self._at.results.reach(self._work.most)
 
     def _drain_of(self, source: int | None, recipients: Recipients) -> Drain:
         work = self._work
@@ -205,7 +204,7 @@ class ReassignmentRun:
 
     def _look_up(self, client: HelpCrunchClient) -> None:
         meant = {*self._work.recipients, *self._work.sources}
-        found = {int(agent["id"]): str(agent.get("name") or "") for agent in client.iter_agents()}
+        found = names_in(client.iter_agents())
         self._check(found)
         self.names = {agent: name for agent, name in found.items() if agent in meant}
         if self._strategy is least_loaded:

@@ -20,7 +20,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.exceptions import HelpCrunchApiError
@@ -120,6 +120,15 @@ def _is_there(client: HelpCrunchClient, agent: int) -> bool:
         return True
 
 
+def names_in(records: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """
+    Return the names of agents or departments, by id.
+
+    :param records: the agents or departments
+    """
+    return {int(record["id"]): str(record.get("name") or "") for record in records}
+
+
 def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[int, str]:
     """
     Return the names of agents, by id, without agents that the account does not know.
@@ -133,9 +142,8 @@ def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[i
     if not any(agent is not None for agent in agents):
         return {}
     try:
-        return {
-            agent["id"]: agent.get("name") or "" for agent in client.iter_agents() if agent["id"] in agents
-        }
+        found = names_in(client.iter_agents())
+        return {agent: name for agent, name in found.items() if agent in agents}
     except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError):
         raise
     except HelpCrunchError as error:

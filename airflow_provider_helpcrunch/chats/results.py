@@ -108,10 +108,13 @@ class Results:
         """
         return self._this_try.get((chat, field))
 
-    @property
-    def this_try(self) -> Iterable[Result]:
-        """The latest result of this try for each change."""
-        return self._this_try.values()
+    def reach(self, most: int | None) -> bool:
+        """
+        Say whether as many changes were made, or planned, as may be.
+
+        :param most: how many may be; ``None``: any number
+        """
+        return most is not None and self.moved >= most
 
     def standing(self) -> list[Result]:
         """Return the results without failures of earlier tries, which this try has tried again if they still matter."""

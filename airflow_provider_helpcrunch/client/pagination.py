@@ -91,12 +91,13 @@ class Listing(Iterator[R], Generic[R]):
             with Prefetch(self._get, self._in_flight) as prefetch:
                 page = self._get(0, self._cancelled)
                 while True:
-                    if self._leads_on(page) and not cursor.joins(page):
-                        prefetch.put_back(page)
-                    elif self._leads_on(page):
-                        self._check_order(page)
-                        yield from cast("list[R]", cursor.take(page, self._probe))
-                        self._stride = max(len(page) - 1, 1)
+                    if self._leads_on(page):
+                        if cursor.joins(page):
+                            self._check_order(page)
+                            yield from cast("list[R]", cursor.take(page, self._probe))
+                            self._stride = max(len(page) - 1, 1)
+                        else:
+                            prefetch.put_back(page)
                     if cursor.end is not None:
                         break
                     page = prefetch.page(cursor.offset, max(self._stride // 2, 1), self._planned())
