@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hand_clock import Clock, store_of
 from redis_server import RedisServer
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy
@@ -33,31 +34,10 @@ ROOT = Path(__file__).parents[2]
 NEVER = threading.Event()
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Return the time in seconds."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Return a clock to move by hand."""
-    return Clock()
-
-
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     """Return a store of three requests in ten seconds."""
-    if request.param == "memory":
-        yield MemoryStore(3, 10.0, clock)
-        return
-    with contextlib.closing(SQLiteStore(tmp_path / "budget", 3, 10.0, clock)) as store:
-        yield store
+    yield from store_of(request.param, 3, tmp_path, clock)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hand_clock import Clock, store_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,31 +26,10 @@ NEVER = threading.Event()
 QUIET = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Return the time in seconds."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Return a clock to move by hand."""
-    return Clock()
-
-
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     """Return a store of five requests in ten seconds."""
-    if request.param == "memory":
-        yield MemoryStore(5, 10.0, clock)
-        return
-    with contextlib.closing(SQLiteStore(tmp_path / "budget", 5, 10.0, clock)) as store:
-        yield store
+    yield from store_of(request.param, 5, tmp_path, clock)
 
 
 def spend(store: Store, requests: int = 1) -> None:

@@ -27,33 +27,14 @@ MOST_REQUESTS = 3000
 ONE_WAY = 0.3
 """Seconds that a request or an answer may travel, at most."""
 
+BROKEN = ("reset", "close", "truncate", "hang", "html", "garbage", "errors")
+"""What may happen to every response."""
+
 READS = (
-    *(
-        "reset",
-        "close",
-        "truncate",
-        "hang",
-        "html",
-        "garbage",
-        "errors",
-        "no_data",
-        "data_null",
-        "data_object",
-    ),
-    *("no_ids", "empty_page", "short_page", "duplicate_rows", "latency", "status", "status", "ignore_offset"),
+    *(*BROKEN, "no_data", "data_null", "data_object", "no_ids", "empty_page", "short_page", "duplicate_rows"),
+    *("latency", "status", "status", "ignore_offset"),
 )
-WRITES = (
-    "reset",
-    "close",
-    "truncate",
-    "hang",
-    "html",
-    "garbage",
-    "errors",
-    "latency",
-    "status",
-    "ignore_write",
-)
+WRITES = (*BROKEN, "latency", "status", "ignore_write")
 
 
 class Wrong(AssertionError):  # noqa: N818
