@@ -16,7 +16,7 @@ endif
 # The caller's own Airflow, Python and virtual environment stay out of it.
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONWARNINGS $(filter AIRFLOW_%,$(.VARIABLES))
 export PYTHONUTF8 := 1
-# Byte code goes apart: without any, each Airflow process would compile all of Airflow anew.
+# Byte code goes apart: without any, each Airflow process would compile all of Airflow again.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.tmp/pycache
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
@@ -94,7 +94,7 @@ simulate: $(ENV3)/.stamp ## run N seeded simulations without waiting; SEED=17 re
 OLDER := 3.0.6 3.1.8
 
 .PHONY: test-older
-test-older: $(OLDER:%=test-airflow-%) ## run the unit tests and the example DAGs' checks on Airflow 3.0.6 and 3.1.8
+test-older: $(OLDER:%=test-airflow-%) ## run the unit tests, and those marked `older`, on Airflow 3.0.6 and 3.1.8
 
 .PHONY: $(OLDER:%=test-airflow-%)
 $(OLDER:%=test-airflow-%): test-airflow-%: .venv/constraints-%/.stamp
@@ -102,7 +102,7 @@ $(OLDER:%=test-airflow-%): test-airflow-%: .venv/constraints-%/.stamp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/airflow-$* .venv/constraints-$*/$(PYTEST) -m "fast or older" $(ARGS)
 
 .PHONY: test-packaging
-test-packaging: $(ENV3)/.stamp $(ENV2)/.stamp ## build the wheel, install it beside both Airflows and test a connection there
+test-packaging: $(ENV3)/.stamp $(ENV2)/.stamp ## build the wheel, install it beside six Airflows, and list and reassign there
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/packaging $(ENV3)/bin/python -m pytest -m packaging tests/packaging $(ARGS)
 
@@ -140,7 +140,7 @@ build: $(ENV3)/.stamp ## build the wheel and the source distribution into dist/
 	@ls dist/*
 
 .PHONY: locks
-locks: $(TOOLS)/.stamp ## compile requirements/*.txt anew with the newest releases that fit
+locks: $(TOOLS)/.stamp ## compile requirements/*.txt with the newest releases that fit
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) $(EXTRAS) requirements/airflow3.in setup.cfg -o requirements/airflow3.txt
 	@$(COMPILE) $(EXTRAS) requirements/airflow2.in setup.cfg -o requirements/airflow2.txt
