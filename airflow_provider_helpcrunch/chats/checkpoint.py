@@ -35,6 +35,7 @@ class SourceCheckpoint:
     :param may_narrow: whether the search may exclude closed chats
     :param fresh: whether no page was processed since the search became narrow
     :param everything: number of chats when the search became narrow; ``None``: unknown
+    :param furthest: offset of the furthest page of this pass; steps back, towards the front, do not lower it
     :param moved: whether a chat was moved in this pass, so that another pass has to check that none is left
     :param found_any: whether any chat of the source was found, in any status
     :param skipped: chats of the source whose status is not wanted, except closed ones
@@ -47,6 +48,7 @@ class SourceCheckpoint:
     may_narrow: bool = False
     fresh: bool = True
     everything: int | None = None
+    furthest: int = 0
     moved: bool = False
     found_any: bool = False
     skipped: set[int] = field(default_factory=set)
@@ -83,6 +85,8 @@ class Checkpoint:
     :param sources_done: number of finished sources
     :param skipped: number of chats of the finished sources that were skipped
     :param source: position in the current source; ``None`` between two sources
+    :param full: whether the maximum of moves was reached; it stays reached if a move turns out not to have lasted
+    :param in_doubt: changes that may have been made although no response came; see :mod:`.failures`
     """
 
     results: Results = field(default_factory=Results)
@@ -95,9 +99,29 @@ class Checkpoint:
     sources_done: int = 0
     skipped: int = 0
     source: SourceCheckpoint | None = None
+    full: bool = False
+    in_doubt: list[Result] = field(default_factory=list)
+
+    def progress(self) -> tuple[int, ...]:
+        """
+        Return numbers that change with every step towards the end, and only then.
+
+        A page read again, or from further in front, is no such step: if it counted, a list that keeps changing could
+        keep a task waiting for the rate limit without end.
+        """
+        source = self.source or SourceCheckpoint()
+        return (
+            len(self.results),
+            self.looked_up,
+            self.counted,
+            self.sources_done,
+            source.furthest,
+            source.narrow,
+            len(self.in_doubt),
+        )
 
     def position(self) -> dict[str, Any]:
-        """Return everything but the results, requests and waits, as plain JSON: it changes only with progress."""
+        """Return everything but the results, requests and waits, as plain JSON."""
         return {
             "looked_up": self.looked_up,
             "loads": [list(load) for load in self.loads.items()],
@@ -106,6 +130,8 @@ class Checkpoint:
             "sources_done": self.sources_done,
             "skipped": self.skipped,
             "source": None if self.source is None else self.source.to_json(),
+            "full": self.full,
+            "in_doubt": [list(result) for result in self.in_doubt],
         }
 
     def to_json(self, columns: Callable[[Sequence[Result]], list[list[Any]]] | None) -> dict[str, Any]:
@@ -149,6 +175,7 @@ class Checkpoint:
                 **position,
                 "loads": dict(position["loads"]),
                 "source": None if source is None else SourceCheckpoint.from_json(source),
+                "in_doubt": [Result(*values) for values in position["in_doubt"]],
             },
             results=Results.resumed(results, written["earlier"]),
             requests=written["requests"],

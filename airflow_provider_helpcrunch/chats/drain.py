@@ -25,6 +25,7 @@ from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchError,
+    HelpCrunchNotFoundError,
     HelpCrunchRefusedError,
     HelpCrunchUnconfirmedError,
 )
@@ -71,6 +72,7 @@ class Drain:
         """Error of the latest chat that was refused or failed."""
         self._selection = selection
         self._recipients = recipients
+        self._checkpoint = checkpoint
         self._results = checkpoint.results
         if checkpoint.source is None:
             checkpoint.source = SourceCheckpoint(
@@ -91,17 +93,20 @@ class Drain:
 
         :param client: the account
         :return: a result for each chat
-        :raises HelpCrunchRateLimitError: no request is allowed; nothing was changed since the latest result
+        :raises HelpCrunchRateLimitError: no request is allowed; a change since the latest result is in doubt
         :raises HelpCrunchError: a search failed, the key was refused, or too many chats failed in a row
         """
+        self._check_going_on(client)
         while not self._is_over:
             page = self._pages.read(client)
             if page is not None:
                 yield from (self._look_over if self._is_full() else self._work_off)(client, page)
 
     def _is_full(self) -> bool:
-        """Say whether the maximum of moves is reached."""
-        return self._results.reach(self._most)
+        """Say whether the maximum of moves is reached, counting those that may have been made."""
+        at = self._checkpoint
+        at.full = at.full or self._results.reach(self._most, len(at.in_doubt))
+        return at.full
 
     def _work_off(self, client: HelpCrunchClient, page: Page) -> Iterator[Result]:
         """Move the chats on the page, then step to the next page, unless this one has to be read again."""
@@ -110,7 +115,7 @@ class Drain:
         self.remaining = self._pages.remaining(page)
         for number, chat in zip(page.ids, page.records, strict=True):
             stays = True
-            if self._is_to_move(number, chat):
+            if self._is_to_move(number, chat) and self._is_still_there(client, number):
                 # At least one move per reading, or a slow account would read the page again and again.
                 if moves and time.monotonic() - read_at > MOST_AGE:
                     return
@@ -122,7 +127,7 @@ class Drain:
                 stays = result.outcome != "changed" or self._selection.source is None
                 self.remaining -= 1
                 yield result
-                self._check_going_on()
+                self._check_going_on(client)
                 if self._is_full():
                     self._look_back()
                     return
@@ -164,7 +169,9 @@ class Drain:
         if not self._selection.concerns(chat):
             at.returned.discard(number)
             return False
-        latest = self._results.latest(number, "assignee")
+        # Once the maximum is reached, what an earlier try has moved is only checked.
+        recall = self._results.latest if self._is_full() else self._results.of_this_try
+        latest = recall(number, "assignee")
         # Every result of this try is final, except a refusal of an agent who was dropped since: the chat itself may be
         # fine, so another agent is tried.
         if latest is not None and (latest.outcome != "refused" or latest.after in self._recipients.loads):
@@ -179,6 +186,20 @@ class Drain:
             at.skipped.add(number)
         return False
 
+    def _is_still_there(self, client: HelpCrunchClient, number: int) -> bool:
+        """
+        Say whether a chat is to be moved, although an earlier try of the task has moved it.
+
+        The search may lag behind that move: only the chat itself shows whether it came back. No request for others.
+        """
+        earlier = self._results.latest(number, "assignee")
+        if earlier is None or earlier.outcome != "changed":
+            return True
+        try:
+            return self._selection.concerns(client.get_chat(number))
+        except HelpCrunchNotFoundError:
+            return False
+
     def _move(self, client: HelpCrunchClient, number: int, chat: Record) -> Result:
         agent = self._recipients.choose(chat)
         result = Result(number, "assignee", self._selection.source, agent, "changed")
@@ -186,13 +207,14 @@ class Drain:
             return self._recorded(result._replace(outcome="planned"))
         error = error_of(
             client,
-            number,
+            self._checkpoint,
+            result,
             lambda: client.update_chat_assignee(number, agent),
             lambda found: id_in(found, "assignee") == agent,
         )
         if error is None:
             return self._recorded(result)
-        return self._recorded_failure(client, failed(result, error), error)
+        return self._recorded_failure(failed(result, error), error)
 
     def _recorded(self, result: Result) -> Result:
         self._results.add(result)
@@ -203,18 +225,20 @@ class Drain:
             self._at.moved = True
         return result
 
-    def _recorded_failure(self, client: HelpCrunchClient, result: Result, error: HelpCrunchError) -> Result:
+    def _recorded_failure(self, result: Result, error: HelpCrunchError) -> Result:
         self.error = error
         faults = self._faults
         self._recorded(result)
-        if not isinstance(error, REFUSALS):
+        if isinstance(error, REFUSALS):
+            self._recipients.refused(result.after, error)
+        else:
             self._faults = faults + 1
-        elif self._recipients.refused(client, result.after, result.id, error):
-            # The agent was at fault, not the chats: other agents get them in another pass.
-            self._at.moved = True
         return result
 
-    def _check_going_on(self) -> None:
+    def _check_going_on(self, client: HelpCrunchClient) -> None:
+        if self._recipients.dropped(client):
+            # The agent was at fault, not the chats: other agents get them in another pass.
+            self._at.moved = True
         if self._faults >= MOST_FAULTS and self.error is not None:
             raise self.error
         if not self._recipients.loads:
@@ -227,11 +251,14 @@ class Drain:
     def _finish(self, client: HelpCrunchClient) -> Iterator[Result]:
         """Read each returned chat: either the search lagged behind, or the move did not last."""
         for number in sorted(self._at.returned):
-            chat = client.get_chat(number)
+            try:
+                chat = client.get_chat(number)
+            except HelpCrunchNotFoundError:
+                chat = None  # deleted since: nothing is left to check
             # Only after the request: where the rate limit interrupts it, the chat must be checked later.
             self._at.returned.discard(number)
             latest = self._results.latest(number, "assignee")
-            if latest is not None and self._selection.concerns(chat):
+            if latest is not None and chat is not None and self._selection.concerns(chat):
                 error = (
                     "HelpCrunch confirmed the move, but the chat is still where it was: not applied, or reverted "
                     "by somebody."

@@ -1,4 +1,10 @@
-"""Failures of one change that do not stop the others."""
+"""
+Changes that fail, or whose outcome is in doubt, without stopping the others.
+
+A change is in doubt while its request was sent and no usable response has come: HelpCrunch may have applied it. The
+checkpoint keeps such a change, and the chat itself is read later: a change that was made must be in the report, and
+must count against a maximum of moves.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchApiError,
     HelpCrunchBadRequestError,
     HelpCrunchConnectionError,
     HelpCrunchError,
@@ -16,8 +23,9 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
     from airflow_provider_helpcrunch.chats.results import Result
     from airflow_provider_helpcrunch.client import HelpCrunchClient
 
@@ -37,29 +45,101 @@ FAULTS = (
 MOST_FAULTS = 3
 """Faults in a row after which the service is considered down."""
 
+INTERRUPTED = (
+    "The task was interrupted before HelpCrunch's response came, so the change may have been made. Look at the "
+    "chat, or run the task again: it looks first."
+)
+
 
 def error_of(
     client: HelpCrunchClient,
-    chat: int,
+    checkpoint: Checkpoint,
+    result: Result,
     change: Callable[[], object],
     shows: Callable[[Mapping[str, Any]], bool],
 ) -> HelpCrunchError | None:
     """
     Make a change and return the error that it met.
 
-    :param client: the account. One request more if the change may have been applied despite its error
-    :param chat: the chat's id
+    :param client: the account. One request more if the change was refused, but may have been applied
+    :param checkpoint: keeps the change while it is in doubt
+    :param result: the result if the change is made
     :param change: makes the change
     :param shows: says whether a chat shows the change
     :return: a refusal or a fault; ``None`` if the change was applied
     :raises HelpCrunchError: an error that concerns more than this chat, such as the rate limit or a wrong key
     """
+    sent = client.usage.requests
+    checkpoint.in_doubt.append(result)
     try:
         change()
     except (*REFUSALS, *FAULTS) as error:
-        if not _was_applied(client, chat, error, shows):
-            return error
+        if _is_unclear(error):
+            try:
+                if shows(client.get_chat(result.id)):
+                    checkpoint.in_doubt.pop()
+                    return None
+            except (*REFUSALS, *FAULTS) as second:
+                log.warning("Could not find out whether chat %d was changed: %s", result.id, second)
+        checkpoint.in_doubt.pop()
+        # Read later, not now: while HelpCrunch is down, each look would cost as many retries as the change itself.
+        if isinstance(error, HelpCrunchConnectionError | HelpCrunchServerError):
+            checkpoint.in_doubt.append(failed(result, error))
+        return error
+    except BaseException as error:
+        # Most of these are the rate limit's, before anything was sent.
+        if client.usage.requests == sent or _is_clear_refusal(error):
+            checkpoint.in_doubt.pop()
+        raise
+    checkpoint.in_doubt.pop()
     return None
+
+
+def _is_unclear(error: HelpCrunchError) -> bool:
+    """
+    Say whether a change may have been applied although HelpCrunch responded with this error.
+
+    When a response is lost, the request is retried, and HelpCrunch may refuse the retry because the first attempt
+    succeeded. A response that makes no sense says nothing either way.
+    """
+    if isinstance(error, REFUSALS):
+        return error.attempts > 1
+    return isinstance(error, HelpCrunchResponseError)
+
+
+def _is_clear_refusal(error: BaseException) -> bool:
+    """
+    Say whether HelpCrunch sent an error status, such as 401 or 429, in response to the only attempt.
+
+    The rate limiter's own refusal has no status: it may stop the second attempt, after the first response was lost.
+    """
+    return isinstance(error, HelpCrunchApiError) and error.status_code is not None and error.attempts <= 1
+
+
+def settled(
+    client: HelpCrunchClient, checkpoint: Checkpoint, shows: Callable[[Result, Mapping[str, Any]], bool]
+) -> Iterator[Result]:
+    """
+    Read the chats whose changes are in doubt, and yield a result for each change that turns out to be made.
+
+    :param client: the account. One request for each chat in doubt
+    :param checkpoint: has the changes in doubt; each is taken out when its chat has been read
+    :param shows: says whether a chat shows the change of a result
+    :raises HelpCrunchRateLimitError: no request is allowed; the changes not read yet stay in doubt
+    """
+    while checkpoint.in_doubt:
+        doubt = checkpoint.in_doubt[0]
+        is_made, problem = False, None
+        try:
+            is_made = shows(doubt, client.get_chat(doubt.id))
+        except (*REFUSALS, *FAULTS) as error:
+            log.warning("Could not find out whether chat %d was changed: %s", doubt.id, error)
+            problem = error
+        checkpoint.in_doubt.pop(0)
+        if is_made:
+            yield doubt._replace(outcome="changed", error=None)
+        elif problem is not None and doubt.error is None:
+            yield failed(doubt, problem)
 
 
 def failed(result: Result, error: HelpCrunchError) -> Result:
@@ -70,22 +150,3 @@ def failed(result: Result, error: HelpCrunchError) -> Result:
     :param error: a refusal or a fault
     """
     return result._replace(outcome="refused" if isinstance(error, REFUSALS) else "failed", error=str(error))
-
-
-def _was_applied(
-    client: HelpCrunchClient, chat: int, error: HelpCrunchError, shows: Callable[[Mapping[str, Any]], bool]
-) -> bool:
-    """
-    Find out whether a change was applied despite an error. At most one request.
-
-    When a response is lost, the request is retried, and HelpCrunch may refuse the retry because the first attempt
-    succeeded. If the only attempt was clearly refused, or the answer cannot be found out, it was not applied.
-    """
-    was_repeated = isinstance(error, REFUSALS) and error.attempts > 1
-    if not was_repeated and not isinstance(error, HelpCrunchResponseError):
-        return False
-    try:
-        return shows(client.get_chat(chat))
-    except HelpCrunchError as second:
-        log.warning("Could not find out whether chat %d was changed: %s", chat, second)
-        return False

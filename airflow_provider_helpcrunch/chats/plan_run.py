@@ -11,6 +11,7 @@ from airflow_provider_helpcrunch.chats.failures import (
     REFUSALS,
     error_of,
     failed,
+    settled,
 )
 from airflow_provider_helpcrunch.chats.recipients import names_in, names_of
 from airflow_provider_helpcrunch.chats.results import UNKNOWN, Result
@@ -52,7 +53,7 @@ class PlanRun:
         self._faults = 0
         self._made_before = {
             (result.id, result.field)
-            for result in checkpoint.results[: checkpoint.results.earlier]
+            for result in checkpoint.results.standing()
             if result.outcome in ("changed", "unchanged")
         }
 
@@ -71,12 +72,13 @@ class PlanRun:
         :return: a result for each change
         :raises HelpCrunchConfigurationError: the plan names an agent or a department that does not exist; nothing was
             changed
-        :raises HelpCrunchRateLimitError: no request is allowed; nothing was changed since the latest result
+        :raises HelpCrunchRateLimitError: no request is allowed; a change since the latest result is in doubt
         :raises HelpCrunchError: the key was refused, or three changes in a row failed
         """
         if self._look_up and not self._at.looked_up:
             self._refuse_unknown(client)
             self._at.looked_up = True
+        yield from self._settle(client)
         for chat, changes in groupby(self._plan.changes, key=lambda change: change.chat):
             left = [change for change in changes if self._is_left(change)]
             met_fault = False
@@ -87,6 +89,7 @@ class PlanRun:
             self._faults = self._faults + 1 if met_fault else 0
             if self._faults >= MOST_FAULTS and self.error is not None:
                 raise self.error
+        yield from self._settle(client)
         if self._look_up and not self.names:
             self.names = names_of(client, self._plan.ids("assignee"))
 
@@ -94,9 +97,20 @@ class PlanRun:
         """Return entries that the result has beside the counts: none."""
         return {}
 
+    def _settle(self, client: HelpCrunchClient) -> Iterator[Result]:
+        planned = {(change.chat, change.field): change for change in self._plan.changes}
+
+        def shows(result: Result, chat: Mapping[str, Any]) -> bool:
+            change = planned[result.id, result.field]
+            return bool(change.value_in(chat) == change.value)
+
+        for result in settled(client, self._at, shows):
+            self._at.results.add(result)
+            yield result
+
     def _is_left(self, change: Change) -> bool:
         key = change.chat, change.field
-        return key not in self._made_before and self._at.results.latest(*key) is None
+        return key not in self._made_before and self._at.results.of_this_try(*key) is None
 
     def _results_of(self, client: HelpCrunchClient, chat: int, changes: list[Change]) -> Iterator[Result]:
         found = None
@@ -124,7 +138,8 @@ class PlanRun:
     def _made(self, client: HelpCrunchClient, change: Change, result: Result) -> Result:
         error = error_of(
             client,
-            change.chat,
+            self._at,
+            result._replace(outcome="changed"),
             lambda: change.make(client),
             lambda chat: change.value_in(chat) == change.value,
         )

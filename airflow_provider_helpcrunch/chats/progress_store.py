@@ -31,6 +31,7 @@ class ProgressStore:
     def __init__(self, store: Any, fingerprint: str) -> None:
         self._fingerprint = fingerprint
         self._store = store
+        self._saved = 0
 
     @property
     def is_open(self) -> bool:
@@ -45,19 +46,22 @@ class ProgressStore:
                 kept += chunk
                 if len(chunk) < CHUNK:
                     break
+        self._saved = len(kept)
         return [Result(*values) for values in kept]
 
     def save(self, results: Results) -> None:
         """
-        Store the latest result.
+        Store the results that are not stored yet, usually the latest alone.
 
         :param results: all results, the latest last
         """
         if self._store is None:
             return
-        number = (len(results) - 1) // CHUNK
         with self._guarded():
-            self._store.set(self._key(number), [list(result) for result in results[number * CHUNK :]])
+            for start in range(self._saved - self._saved % CHUNK, len(results), CHUNK):
+                chunk = results[start : start + CHUNK]
+                self._store.set(self._key(start // CHUNK), [list(result) for result in chunk])
+                self._saved = start + len(chunk)
 
     def clear(self, results: Results) -> None:
         """

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import Strategy, least_loaded
 from airflow_provider_helpcrunch.chats.checkpoint import columns, from_columns
 from airflow_provider_helpcrunch.chats.drain import Drain
+from airflow_provider_helpcrunch.chats.failures import settled
 from airflow_provider_helpcrunch.chats.recipients import Recipients, count_open_chats, names_in, names_of
-from airflow_provider_helpcrunch.chats.results import DONE
 from airflow_provider_helpcrunch.chats.selection import Selection
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
+from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
@@ -116,12 +117,13 @@ class ReassignmentRun:
         :return: a result for each chat
         :raises HelpCrunchConfigurationError: a recipient does not exist, and nothing was changed; or a source does not
             exist and has no chats, and the chats of the others were moved
-        :raises HelpCrunchRateLimitError: no request is allowed; nothing was changed since the latest result
+        :raises HelpCrunchRateLimitError: no request is allowed; a change since the latest result is in doubt
         :raises HelpCrunchError: see :meth:`.drain.Drain.run`
         """
+        yield from self._settle(client)
         self._prepare(client)
         at = self._at
-        recipients = Recipients(at.loads, self._strategy)
+        recipients = Recipients(at.loads, self._strategy, at.results[at.results.earlier :])
         at.loads = recipients.loads
         while self._has_source():
             source = self._work.sources[at.sources_done]
@@ -129,6 +131,7 @@ class ReassignmentRun:
             for result in self._drain.run(client):
                 self.error = self._drain.error
                 yield result
+            yield from self._settle(client)
             self._leave(source)
         if not self._found_any():
             self._refuse_unknown_department(client)
@@ -142,9 +145,13 @@ class ReassignmentRun:
 
     def _has_source(self) -> bool:
         """Say whether a source is left, or was interrupted, perhaps only in the final check of its moved chats."""
-        if self._at.source is not None:
+        at = self._at
+        if at.source is not None:
             return True
-        return self._at.sources_done < len(self._work.sources) and not self._at.results.reach(self._work.most)
+        # After a maximum of moves the drain checks that moved chats are gone. An earlier try may have been interrupted
+        # before that, so its moves are checked now.
+        is_to_do = bool(at.results.earlier) or not (at.full or at.results.reach(self._work.most))
+        return at.sources_done < len(self._work.sources) and is_to_do
 
     def _drain_of(self, source: int | None, recipients: Recipients) -> Drain:
         work = self._work
@@ -157,6 +164,17 @@ class ReassignmentRun:
             dry_run=work.dry_run,
             page_size=self._page_size,
         )
+
+    def _settle(self, client: HelpCrunchClient) -> Iterator[Result]:
+        """Find out whether chats whose move is in doubt were moved."""
+        at = self._at
+        for result in settled(client, at, lambda move, chat: id_in(chat, "assignee") == move.after):
+            at.results.add(result)
+            if at.source is not None:
+                at.source.moved = True  # only a pass that moved nothing proves the end
+            if result.outcome == "changed" and result.after in at.loads:
+                at.loads[result.after] += 1
+            yield result
 
     def _leave(self, source: int | None) -> None:
         at = self._at
@@ -210,8 +228,8 @@ class ReassignmentRun:
         if self._strategy is least_loaded:
             return
         loads = dict.fromkeys(self._work.recipients, 0)
-        for result in self._at.results:
-            if result.outcome in DONE and result.after in loads:
+        for result in self._at.results.made():
+            if result.after in loads:
                 loads[result.after] += 1
         self._at.loads = loads
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import STRATEGIES, NoSuchAgentError, Strategy, choose
+from airflow_provider_helpcrunch.chats.results import DONE
 from airflow_provider_helpcrunch.chats.selection import NOT_CLOSED
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.filters import Filter
@@ -22,6 +24,7 @@ from airflow_provider_helpcrunch.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from airflow_provider_helpcrunch.chats.results import Result
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.exceptions import HelpCrunchApiError
 
@@ -41,13 +44,21 @@ class Recipients:
 
     :param loads: number of chats of each agent, by id, in the order in which they were named
     :param strategy: choice of the agent for each chat
+    :param results: results so far, from which the suspicions against agents are known. Default: none
     """
 
-    def __init__(self, loads: Mapping[int, int], strategy: Strategy) -> None:
+    def __init__(self, loads: Mapping[int, int], strategy: Strategy, results: Iterable[Result] = ()) -> None:
         self.loads = dict(loads)
         self._strategy = strategy
-        self._refused: dict[int, list[int]] = {}
-        self._others_got: dict[int, int] = {}
+        self._refused: Counter[int] = Counter()
+        self._others_got: Counter[int] = Counter()
+        self._suspects: set[int] = set()
+        self._looked_up: set[int] = set()
+        for result in results:
+            if result.outcome == "refused":
+                self._blame(result.after)
+            elif result.outcome in DONE:
+                self._clear(result.after)
 
     def choose(self, chat: Mapping[str, Any]) -> int:
         """
@@ -72,7 +83,7 @@ class Recipients:
         return {
             agent: load
             for agent, load in self.loads.items()
-            if len(self._refused.get(agent, ())) < SUSPICIOUS or self._others_got[agent] >= ENOUGH
+            if self._refused[agent] < SUSPICIOUS or self._others_got[agent] >= ENOUGH
         }
 
     def given(self, agent: int) -> None:
@@ -82,39 +93,65 @@ class Recipients:
         :param agent: the agent's id
         """
         self.loads[agent] += 1
-        self._refused.pop(agent, None)
+        self._clear(agent)
+
+    def refused(self, agent: int, error: HelpCrunchApiError) -> None:
+        """
+        Record that HelpCrunch refused to give an agent a chat.
+
+        Whether the agent is at fault, :meth:`dropped` finds out.
+
+        :param agent: the agent's id
+        :param error: the refusal
+        """
+        self._blame(agent)
+        if any("agent" in detail.message.lower() for detail in error.errors):
+            self._suspects.add(agent)
+
+    def dropped(self, client: HelpCrunchClient) -> bool:
+        """
+        Drop the agents who are at fault for refusals, and say whether there were any: others should get their chats.
+
+        :param client: the account. One request per 100 agents, if an agent has to be looked up
+        :raises HelpCrunchRateLimitError: no request is allowed; the agent is looked up by the next call
+        """
+        loads = len(self.loads)
+        for agent in sorted(self._suspects):
+            is_there = _is_there(client, agent)
+            self._suspects.discard(agent)
+            self._looked_up.add(agent)
+            if not is_there:
+                self._drop(agent, "has left the account")
+        for agent, times in list(self._refused.items()):
+            if times > SUSPICIOUS and self._others_got[agent] >= ENOUGH:
+                self._drop(agent, "is refused while others are accepted")
+        return len(self.loads) < loads
+
+    def _blame(self, agent: int) -> None:
+        if agent not in self.loads:
+            return  # dropped before
+        if not self._refused[agent]:
+            self._others_got[agent] = 0
+        self._refused[agent] += 1
+        if self._refused[agent] >= SUSPICIOUS and agent not in self._looked_up:
+            self._suspects.add(agent)
+
+    def _clear(self, agent: int) -> None:
+        del self._refused[agent]
+        self._suspects.discard(agent)
         for other in self._refused:
             self._others_got[other] += 1
 
-    def refused(
-        self, client: HelpCrunchClient, agent: int, chat: int, error: HelpCrunchApiError
-    ) -> list[int]:
-        """
-        Record that HelpCrunch refused to give an agent a chat, and drop the agent if the agent is at fault.
-
-        :param client: the account. One request per 100 agents, if the agent has to be looked up
-        :param agent: the agent's id
-        :param chat: the chat's id
-        :param error: the refusal
-        :return: if the agent is dropped, the refused chats, which other agents should get; otherwise none
-        """
-        if agent not in self._refused:
-            self._others_got[agent] = 0
-        blamed = self._refused.setdefault(agent, [])
-        blamed.append(chat)
-        is_named = any("agent" in detail.message.lower() for detail in error.errors)
-        has_left = (is_named or len(blamed) == SUSPICIOUS) and not _is_there(client, agent)
-        if not has_left and not (len(blamed) > SUSPICIOUS and self._others_got[agent] >= ENOUGH):
-            return []
-        why = "has left the account" if has_left else "is refused while others are accepted"
+    def _drop(self, agent: int, why: str) -> None:
         log.warning("Agent %d %s, and gets no more chats.", agent, why)
-        del self.loads[agent]
-        return self._refused.pop(agent)
+        del self.loads[agent], self._refused[agent]
 
 
 def _is_there(client: HelpCrunchClient, agent: int) -> bool:
     try:
         return any(found["id"] == agent for found in client.iter_agents())
+    except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError):
+        raise
     except HelpCrunchError as error:
         log.warning("Could not find out whether agent %d still exists: %s", agent, error)
         return True

@@ -58,12 +58,16 @@ class Results:
     """
 
     def __init__(self, results: Iterable[Result] = ()) -> None:
-        self._all = list(results)
+        self._all: list[Result] = []
+        self._latest: dict[tuple[int, str], Result] = {}
+        self._tried: set[tuple[int, str]] = set()
+        self.moved = 0
+        """Number of chats and fields whose latest result is a change made, or planned, in any try."""
+        for result in results:
+            self.add(result)
+        self._tried.clear()
         self.earlier = len(self._all)
         """Number of results from earlier tries of the task."""
-        self.moved = sum(result.outcome in DONE for result in self._all)
-        """Number of changes made, or planned, in all tries."""
-        self._this_try: dict[tuple[int, str], Result] = {}
 
     @classmethod
     def resumed(cls, results: Sequence[Result], earlier: int) -> Results:
@@ -94,34 +98,65 @@ class Results:
 
         :param result: the result
         """
+        key = result.id, result.field
+        # A move that did not last is "changed" first and "failed" later: it no longer counts as made.
+        before = self._latest.get(key)
+        self.moved += (result.outcome in DONE) - (before is not None and before.outcome in DONE)
         self._all.append(result)
-        self.moved += result.outcome in DONE
-        self._this_try[result.id, result.field] = result
+        self._latest[key] = result
+        self._tried.add(key)
 
     def latest(self, chat: int, field: str) -> Result | None:
         """
-        Return the latest result of this try for a change.
+        Return the latest result of a change, of whichever try.
+
+        :param chat: the chat's id
+        :param field: the field to change
+        :return: the result; ``None`` if no try has come to the change
+        """
+        return self._latest.get((chat, field))
+
+    def of_this_try(self, chat: int, field: str) -> Result | None:
+        """
+        Return the latest result of a change, if it is of this try.
 
         :param chat: the chat's id
         :param field: the field to change
         :return: the result; ``None`` if this try has not come to the change
         """
-        return self._this_try.get((chat, field))
+        return self._latest[chat, field] if (chat, field) in self._tried else None
 
-    def reach(self, most: int | None) -> bool:
+    def made(self) -> Iterator[Result]:
+        """Yield the changes that were made, or planned, in any try, each with its latest result."""
+        return (result for result in self._latest.values() if result.outcome in DONE)
+
+    def failed_before(self) -> list[Result]:
+        """Return the changes that failed in an earlier try, and may have been made nevertheless."""
+        return [
+            result
+            for key, result in self._latest.items()
+            if result.outcome == "failed" and key not in self._tried
+        ]
+
+    def reach(self, most: int | None, in_doubt: int = 0) -> bool:
         """
         Say whether as many changes were made, or planned, as may be.
 
         :param most: how many may be; ``None``: any number
+        :param in_doubt: number of changes that may have been made as well (0)
         """
-        return most is not None and self.moved >= most
+        return most is not None and self.moved + in_doubt >= most
 
     def standing(self) -> list[Result]:
-        """Return the results without failures of earlier tries, which this try has tried again if they still matter."""
+        """
+        Return the latest result of each change, without failures of earlier tries.
+
+        This try has tried those again, if they still matter.
+        """
         return [
             result
-            for place, result in enumerate(self._all)
-            if place >= self.earlier or result.outcome not in FAILURES
+            for key, result in self._latest.items()
+            if key in self._tried or result.outcome not in FAILURES
         ]
 
 

@@ -54,7 +54,7 @@ class SourcePages:
 
     def restart(self) -> None:
         """Begin another pass at the first page."""
-        self._at.offset, self._at.shared, self._at.moved = 0, None, False
+        self._at.offset, self._at.shared, self._at.furthest, self._at.moved = 0, None, 0, False
         self._cursor = Cursor(self._page_size, "chats")
         self._gone = 0
         self._is_whole = True
@@ -73,6 +73,7 @@ class SourcePages:
             page = self._search(client)
         joins = self._cursor.joins(page)
         self._at.offset = self._cursor.offset
+        self._at.furthest = max(self._at.furthest, page.offset if joins else 0)
         self._accepted += joins
         return page if joins else None
 

@@ -22,6 +22,8 @@ import simulate
 import world
 from scenarios import LEAVER, SCENARIOS, TARGETS
 
+from airflow_provider_helpcrunch.chats import reassignment
+from airflow_provider_helpcrunch.chats.results import Results
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
@@ -166,6 +168,22 @@ class TestPlantedBugs:
         monkeypatch.setattr(scenarios, "WRITES", ("ignore_write", "errors"))
         done = self.first_failure(scenario, runs=200)
         assert done.kind == "silent"
+
+    def test_a_change_that_is_not_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def forgets(_: Any, checkpoint: Any, __: Any) -> Iterator[Any]:
+            checkpoint.in_doubt.clear()
+            return iter(())
+
+        monkeypatch.setattr(reassignment, "settled", forgets)
+        done = self.first_failure("reassign", "does not say so", runs=1200)
+        assert done.kind == "silent"
+
+    def test_one_move_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def reach(results: Results, most: int | None, in_doubt: int = 0) -> bool:
+            return most is not None and results.moved > most
+
+        monkeypatch.setattr(Results, "reach", reach)
+        assert self.first_failure("reassign", "instead of at most").kind == "silent"
 
     def test_a_call_that_never_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(HelpCrunchClient, "get_organization", lambda _: threading.Event().wait())

@@ -77,6 +77,10 @@ class World:
         self.sent = 0
         self.crash_at: int | None = None
         self.people_act = True
+        self.crashes: list[float] = []
+        """When workers died."""
+        self.reported_from = 0.0
+        """From when on the task that succeeds must report each change: an earlier try without a store knows of none."""
 
     def open(self, **settings: Any) -> Sandbox:
         """Make the account."""
@@ -172,10 +176,6 @@ class World:
             status = change.status or status
             story.append(change._replace(status=status))
         return story
-
-    def pages_from_the_start(self) -> list[Request]:
-        """Return the searches that asked for a first page."""
-        return [entry for entry in self.sandbox.requests("/v1/chats/search") if entry.offset == 0]
 
     def first_pages(self, source: int | None) -> list[Request]:
         """Return the searches that asked for a first page of the chats of an agent, or of nobody."""

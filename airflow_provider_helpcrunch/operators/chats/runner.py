@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
+from airflow_provider_helpcrunch.chats.failures import INTERRUPTED
 from airflow_provider_helpcrunch.chats.results import FAILURES, Results
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBudgetStoreError,
@@ -114,7 +115,9 @@ class Runner:
 
     def load(self) -> None:
         """Continue after the changes that earlier tries of this task have made."""
-        self.checkpoint = Checkpoint(Results(self.store.load()))
+        results = Results(self.store.load())
+        # A change that failed may have been made: the engine looks, before it tries again.
+        self.checkpoint = Checkpoint(results, in_doubt=results.failed_before())
 
     def state(self) -> dict[str, Any]:
         """
@@ -160,7 +163,7 @@ class Runner:
         :raises HelpCrunchRateLimitError: no request was allowed for longer than ``patience``
         :raises HelpCrunchError: the work cannot continue
         """
-        before = self._progress()
+        before = self.checkpoint.progress()
         with HelpCrunchHook(self._conn_id, patience=min(BRIEF, self._patience)) as hook:
             client = hook.client
             _refuse_single(client.requests_per_minute)
@@ -169,9 +172,12 @@ class Runner:
             except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError) as refusal:
                 # Patience bounds a wait without progress, also when that wait is made of several deferrals. So it
                 # starts over with any progress: a new result, or just another page read.
-                if self._progress() != before:
+                if self.checkpoint.progress() != before:
                     self.checkpoint.waited = 0.0
                 return self._pause(client, refusal)
+            except BaseException:
+                self._leave_doubts()
+                raise
             finally:
                 self.checkpoint.requests += client.usage.requests
                 count_usage(client.usage)
@@ -206,6 +212,7 @@ class Runner:
         if at.waited + seconds <= self._patience:
             at.waited += seconds
             return seconds
+        self._leave_doubts()
         if isinstance(refusal, HelpCrunchBudgetStoreError):
             raise refusal
         msg = (
@@ -220,8 +227,15 @@ class Runner:
             errors=refusal.errors,
         )
 
-    def _progress(self) -> tuple[int, dict[str, Any]]:
-        return len(self.checkpoint.results), self.checkpoint.position()
+    def _leave_doubts(self) -> None:
+        """Record an interrupted change as failed: the report names it, and a retry looks whether it was made."""
+        at = self.checkpoint
+        for doubt in at.in_doubt:
+            if doubt.error is None:
+                at.results.add(doubt._replace(outcome="failed", error=INTERRUPTED))
+        at.in_doubt.clear()
+        if len(at.results):
+            self.store.save(at.results)
 
 
 def _refuse_single(limit: int) -> None:
