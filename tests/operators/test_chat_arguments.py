@@ -35,7 +35,7 @@ RIGHT: dict[Any, dict[str, Any]] = {
 }
 """Arguments with which each operator works."""
 
-BULK = (ReassignChatsOperator, UpdateChatsOperator, UpdateChatAssigneeOperator)
+BULK = (ReassignChatsOperator, UpdateChatsOperator)
 LISTS = (SearchChatsOperator, ListChatsOperator)
 
 

@@ -17,9 +17,10 @@ import pytest
 from airflow_names import OutletEvents
 from task_context import Instance, Store
 
-from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset, TaskDeferred
+from airflow_provider_helpcrunch._airflow import AirflowException, AirflowFailException, Asset, TaskDeferred
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
+    HelpCrunchBadRequestError,
     HelpCrunchConfigurationError,
     HelpCrunchError,
     HelpCrunchNotFoundError,
@@ -470,11 +471,37 @@ class TestOneChat:
         assert isinstance(caught.value, AirflowFailException)
         assert [request.status for request in server.journal] == [404]
 
-    @pytest.mark.parametrize("on_error", ["fail_at_end", "report"])
-    def test_other_ways_to_fail(self, on_error: str, server: Sandbox) -> None:
-        if on_error == "report":
-            assert self.give(1, 1003, on_error=on_error)["refused"] == 1
-        else:
-            with pytest.raises(HelpCrunchRefusedError):
-                self.give(1, 1003, on_error=on_error)
+    def test_to_nobody(self, server: Sandbox) -> None:
+        assert self.give(CHAT, None)["chats"] == [
+            {
+                "id": CHAT,
+                "field": "assignee",
+                "before": "?",
+                "after": None,
+                "outcome": "changed",
+                "error": None,
+            }
+        ]
+        assert server.chat(CHAT)["assignee"] is None
+
+    def test_a_server_that_is_down_may_be_tried_again(self, server: Sandbox) -> None:
+        server.add_fault(Fault("status", status=503, method="PUT", times=0))
+        with pytest.raises(HelpCrunchServerError) as caught:
+            self.give(CHAT, 1003)
+        assert not isinstance(caught.value, AirflowFailException)
+        assert {request.status for request in server.journal} == {503}
+
+    def test_a_retry_that_was_refused_although_the_first_attempt_did_nothing(self, server: Sandbox) -> None:
+        server.add_fault(Fault("status", status=503, method="PUT"))
+        server.add_fault(Fault("status", status=400, method="PUT", times=0))
+        with pytest.raises(HelpCrunchBadRequestError):
+            self.give(CHAT, 1003)
+        assert [request.status for request in server.journal] == [503, 400, 200]
         assert server.writes() == []
+
+    @pytest.mark.parametrize(
+        "removed", ["on_error", "report_path", "report_format", "deferrable", "max_xcom_bytes"]
+    )
+    def test_arguments_of_a_plan_are_refused(self, removed: str) -> None:
+        with pytest.raises((AirflowException, TypeError), match=removed):
+            self.give(CHAT, 1003, **{removed: None})
