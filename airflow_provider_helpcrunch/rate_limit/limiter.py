@@ -179,7 +179,7 @@ class RateLimiter:
                 raise _store_error(refusal, waited)
             return UNREACHABLE_PAUSE * random.uniform(0.5, 1.0)  # noqa: S311
         if refusal.seconds > max_wait - waited:
-            raise self._longer_than_max_wait(refusal, waited)
+            raise self._longer_than_max_wait(refusal, max_wait, waited)
         # No slot is free any sooner, so tries in between would be in vain; but a long pause may be cut short.
         return min(refusal.seconds, max(self.period, 1.0))
 
@@ -199,17 +199,21 @@ class RateLimiter:
             return "The rate limit store is new or lost its count, so the last minute counts as used."
         return f"The account's limit of {self.limit} requests a minute is used up."
 
-    def _longer_than_max_wait(self, refusal: Wait, waited: float) -> HelpCrunchRateLimitError:
+    def _longer_than_max_wait(
+        self, refusal: Wait, max_wait: float, waited: float
+    ) -> HelpCrunchRateLimitError:
         msg = (
-            f"{self._reason(refusal)} A request may pass in {refusal.seconds:.0f} s at the earliest, which is longer "
-            f"than the patience left after {waited:.0f} s. Try again later, or raise patience."
+            f"{self._reason(refusal)} The next request is allowed in {refusal.seconds:.0f} s, and only "
+            f"{max_wait - waited:.0f} s of patience are left. Try again later, or raise patience."
         )
         return HelpCrunchRateLimitError(msg, waited=waited, retry_after=refusal.seconds, status_code=None)
 
 
 def _store_error(store: Unreachable, waited: float = 0.0) -> HelpCrunchBudgetStoreError:
-    so_far = f", waited {waited:.0f} s for it" if waited >= 1 else ""
-    return HelpCrunchBudgetStoreError(f"{store.reason} No request is sent without it{so_far}.")
+    so_far = f" after waiting {waited:.0f} s" if waited >= 1 else ""
+    return HelpCrunchBudgetStoreError(
+        f"{store.reason} No request was sent, because it could not be counted{so_far}."
+    )
 
 
 def open_rate_limiter(

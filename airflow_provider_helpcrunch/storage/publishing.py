@@ -73,7 +73,7 @@ def _state_after_error(spool: Spool, location: Location) -> str | None:
     except FileNotFoundError:
         return "and no object is there"
     except Exception as exc:
-        return f"and what is there now could not be looked at ({type(exc).__name__}: {exc})"
+        return f"and the object could not be read to find out what is there now ({type(exc).__name__}: {exc})"
     if location.remote.protocol in EXTRAS:
         return _UNTOUCHED
     return "and what is there now may be a part of it, as this filesystem writes in place"

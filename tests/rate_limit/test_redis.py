@@ -315,7 +315,7 @@ def test_requests_wait_for_redis_until_their_patience_ends(sandbox: Callable[...
             client.get_organization()
     assert 0.4 < time.monotonic() - started < 3
     assert f"The rate limit store Redis at 127.0.0.1:{port} cannot be used" in str(caught.value)
-    assert "No request is sent without it" in str(caught.value)
+    assert "No request was sent, because it could not be counted" in str(caught.value)
     assert account.journal == []
 
 
