@@ -110,6 +110,7 @@ class RateLimiter:
         try:
             yield
         finally:
+            # After an error too: HelpCrunch may have counted the request although no response came.
             self.release(slot)
 
     def acquire(self, max_wait: float, cancelled: threading.Event) -> int:
@@ -135,6 +136,7 @@ class RateLimiter:
                     log.info("%s Waiting up to %.0f s.", self._reason(acquired), max_wait)
                     logged = True
                 self._wait(seconds + late * random.uniform(0.5, 1.0), cancelled)  # noqa: S311
+                # Whoever has lost more often comes a little earlier, so nobody starves.
                 late *= 0.8
             return acquired
 
@@ -166,7 +168,8 @@ class RateLimiter:
             return seconds
         if not self._waits_for_store or seconds.lasting:
             raise _store_error(seconds)
-        # When the store is reachable again its count may be lost, and then all slots count as used for one period.
+        # An estimate of when to go on, so an outage need not end the work. When the store is reachable again its count
+        # may be lost, and then all slots count as used for one period.
         return self.period
 
     def close(self) -> None:
@@ -177,7 +180,9 @@ class RateLimiter:
         if isinstance(refusal, Unreachable):
             if not self._waits_for_store or refusal.lasting or waited + UNREACHABLE_PAUSE > max_wait:
                 raise _store_error(refusal, waited)
+            # At random, so that the workers do not all return in the moment when the store is back.
             return UNREACHABLE_PAUSE * random.uniform(0.5, 1.0)  # noqa: S311
+        # Known in advance, so it fails now: sleeping until max_wait ends would only hold a worker slot.
         if refusal.seconds > max_wait - waited:
             raise self._longer_than_max_wait(refusal, max_wait, waited)
         # No slot is free any sooner, so tries in between would be in vain; but a long pause may be cut short.
@@ -247,6 +252,7 @@ def open_rate_limiter(
     if on_failure not in ON_FAILURE:
         msg = f"rate_limit_on_failure must be {' or '.join(ON_FAILURE)}."
         raise HelpCrunchConfigurationError(msg)
+    # The account, not the connection, has the limit: two connections with one key must share a count.
     name = hashlib.sha256(f"{base_url}\n{api_key}".encode()).hexdigest()[:40]
     limit = requests_per_minute
     return RateLimiter(_open_store(store, name, limit, period), limit, period, on_failure=on_failure)

@@ -82,6 +82,7 @@ class SQLiteStore:
 
     def _forget_connection(self) -> None:
         """Leave connecting to the next use, whose caller then gets any error."""
+        # A new lock, because in a forked process the thread that held the old one does not exist.
         self._lock = threading.Lock()
         self._is_paused = False
         self._is_ready = False
@@ -89,6 +90,8 @@ class SQLiteStore:
 
     def before_fork(self) -> None:
         """Wait until no thread is inside SQLite: its own locks would stay locked in the child."""
+        # With a timeout: a thread holds the lock for up to BUSY seconds while another process has the file, and a task
+        # must not be slow to start because of that.
         self._is_paused = self._lock.acquire(timeout=FORK)
 
     def after_fork_in_parent(self) -> None:
@@ -145,6 +148,7 @@ class SQLiteStore:
     def pause(self, seconds: float) -> None:
         """Pause every process (see :class:`.store.Store`); this one even if the pause cannot be written."""
         until = self._clock() + min(seconds, LONGEST_PAUSE)
+        # Also kept here, so that a full disk does not let this process go on after a 429.
         self._paused_until = max(self._paused_until, until)
         try:
             with self._transaction() as db:
@@ -218,6 +222,7 @@ class SQLiteStore:
         with _committed(db):
             for statement in SCHEMA:
                 db.execute(statement)
+            # Slots are only ever added: one above a smaller limit may be in use by a task that still has the larger.
             (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
             db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, self._limit)))
 

@@ -131,6 +131,7 @@ class ChatBulkOperator(HelpCrunchOperator):
                 "over: that is harmless."
             )
             raise HelpCrunchError(msg)
+        # Another process, perhaps on another worker: nothing that was checked before the deferral holds here.
         self.check_arguments()
         runner = self._prepared(context)
         runner.resume(event)
@@ -164,15 +165,18 @@ class ChatBulkOperator(HelpCrunchOperator):
             while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
                 self.log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
                 time.sleep(seconds)
+        # Also when the task is killed or times out: chats were changed, and the log must say which.
         except BaseException as error:
             self._report_failure(context, runner, error)
             raise
+        # Outside the try: Airflow's defer() raises, and that is not a failure to report.
         if seconds is not None and state is not None:
             self.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
             self._defer_for(seconds, state)
         results = runner.checkpoint.results
         result = self._reported(context, runner)
         failures = Report(results.standing()).failures()
+        # The progress store is kept on failure: the retry goes on from it.
         if failures and self.on_error != "report":
             self._push(context, result)
             raise _partial(failures)
