@@ -575,7 +575,7 @@ class TestRightWords:
 
 
 class TestRendered:
-    """What Jinja makes of a template, and what the operators make of that."""
+    """Arguments as Jinja renders them."""
 
     @staticmethod
     def rendered(operator: Any, params: dict[str, Any], **arguments: Any) -> Any:

@@ -288,7 +288,7 @@ class TestFailures:
 
 
 def stop_after(server: Sandbox, changes: int) -> None:
-    """Let the key be refused after so many changes, which ends a task at once."""
+    """Let the key be refused after this many changes, which ends a task at once."""
     server.add_fault(Fault("status", method="PUT", nth=changes + 1, status=401, times=0))
 
 
@@ -355,7 +355,7 @@ class TestPlace:
         assert apply(other, {"task_state_store": store})["changed"] == 30
         assert {server.chat(entry["id"])["assignee"]["id"] for entry in other} == {1004}
 
-    def test_once_done_it_can_be_run_anew(self, server: Sandbox) -> None:
+    def test_once_done_it_can_be_run_again(self, server: Sandbox) -> None:
         store = Store()
         apply(self.PLAN, {"task_state_store": store})
         assert apply(self.PLAN, {"task_state_store": store})["changed"] == 30
@@ -435,7 +435,7 @@ class TestSpentBudget:
         assert server.journal == []
 
 
-def test_what_was_not_looked_at_is_not_called_nobody(
+def test_an_assignee_that_was_not_read_is_not_called_nobody(
     server: Sandbox, task_log: Callable[[Any], list[str]]
 ) -> None:
     operator = UpdateChatsOperator(task_id="apply", plan=to_agent(1003, CHAT))

@@ -1,4 +1,4 @@
-"""What is missing, cut short or damaged is a typed error, never fewer records."""
+"""Files that are missing, cut short or damaged raise a typed error, and never yield fewer records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Airflow makes of a task's outlets and of its result: events of assets, and XComs."""
+"""Asset events and XComs that Airflow makes of a task's outlets and result."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class TestEchoed:
     def test_a_search_that_lags_behind_is_no_lie(
         self, account: StartAccount, reassign: Reassign, twist: Twist
     ) -> None:
-        """What was moved in the last answers is not in the index yet; the chats themselves tell."""
+        """Chats that were moved last are not in the search index yet, but reading them shows the move."""
         server = account()
         moved = [chat["id"] for chat in server.insert_chats(120)]
 
@@ -164,9 +164,9 @@ class TestEchoed:
 
 
 class TestSettledMeanwhile:
-    """What failed in an earlier try, and needs no more doing in the next one."""
+    """Changes that failed in an earlier try, and are already in place in the next one."""
 
-    @pytest.mark.parametrize("settled", ["taken", "closed", "made all the same"])
+    @pytest.mark.parametrize("settled", ["taken", "closed", "made after all"])
     @pytest.mark.parametrize("kind", ["no answer", "refused"])
     @pytest.mark.parametrize("source", [LEAVER, None])
     def test_does_not_fail_the_next_try(
