@@ -106,15 +106,25 @@ def test_nobody_knows_what_was_sent_before_the_first_use(redis_server: StartRedi
     assert taken(store, 4) == [True, True, True, False]
 
 
+@pytest.fixture(scope="module")
+def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Start one server for all tests that need it to be up for some time, and for replicas without a delay."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"), "--repl-diskless-sync-delay", "0")
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def long_up(redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
-    """Return a server that is up for longer than anything lasts; Redis reports its uptime in whole seconds."""
+def long_up(old_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """Return a server that knows nothing, and is up for longer than anything lasts."""
     monkeypatch.setattr(module, "LONGEST_FLIGHT", 0.1)
-    server = redis_server()
-    with server.admin() as admin:
-        while admin.info("server")["uptime_in_seconds"] < 2:
+    with old_server.admin() as admin:
+        admin.flushall()
+        admin.script_flush()
+        while admin.info("server")["uptime_in_seconds"] < 2:  # in whole seconds
             time.sleep(0.05)
-    return server
+    return old_server
 
 
 def test_nobody_waits_where_nothing_can_have_been_sent(long_up: RedisServer, opened: Open) -> None:
