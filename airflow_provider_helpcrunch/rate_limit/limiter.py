@@ -51,8 +51,8 @@ UNREACHABLE_PAUSE = 1.0
 """Most seconds until an unreachable store is tried again."""
 
 SPREAD = 0.03
-"""Most seconds that a waiter adds to its wait, and less after each try in vain. Without it, the waiter nearest to the
-store would always come first, and the one farthest away never."""
+"""Longest time in seconds that a waiter adds to its wait at random; less after each failed attempt. Without it, the
+waiter nearest to the store would always come first, and the one farthest away never."""
 
 LOG_WAITS_FROM = 5.0
 """Waits shorter than this many seconds are not worth a line in the log."""
@@ -185,7 +185,7 @@ class RateLimiter:
         # Known in advance, so it fails now: sleeping until max_wait ends would only hold a worker slot.
         if refusal.seconds > max_wait - waited:
             raise self._longer_than_max_wait(refusal, max_wait, waited)
-        # No slot is free any sooner, so tries in between would be in vain; but a long pause may be cut short.
+        # No slot is free any sooner, so attempts in between would fail; but a long pause may be cut short.
         return min(refusal.seconds, max(self.period, 1.0))
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:

@@ -63,7 +63,7 @@ class SQLiteStore:
         self._period = period
         self._clock = clock
         self._paused_until = 0.0
-        # Kept for ever: SQLite forbids a forked process even to close its parent's connection, as garbage collection
+        # Never dropped: SQLite forbids a forked process even to close its parent's connection, as garbage collection
         # would do.
         self._inherited: list[sqlite3.Connection] = []
         self._forget_connection()
