@@ -128,7 +128,7 @@ def test_survives_a_deep_copy(operator: Any) -> None:
 # A fork for each default: they are read when the operators are imported, and to import Airflow takes most of the time.
 DEFAULTS = """
 import os
-import airflow_provider_helpcrunch._airflow
+from airflow_provider_helpcrunch._airflow import BaseOperator, conf
 
 for default in ("True", "False", None):
     if os.fork():
