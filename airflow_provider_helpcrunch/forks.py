@@ -2,7 +2,7 @@
 Sockets, locks and threads, which a forked process must not share with its parent.
 
 Celery's prefork pool, ``multiprocessing`` and a hook at module level fork a process that has used a client before. Two
-processes on one socket read each other's responses, a lock that another thread held stays locked for ever, and only the
+processes on one socket read each other's responses, a lock that another thread held stays locked forever, and only the
 thread that forked is alive. So an object that holds one of these renews it in the child.
 """
 

@@ -1,4 +1,4 @@
-"""What tests use of Airflow to write DAGs, from where the installed version has it."""
+"""Names of Airflow with which tests write DAGs, from their place in the installed version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["DAG", "OutletEvents", "task"]
 
 
 class OutletEvents(list):
-    """Stands for ``outlet_events``: pairs of an asset and its event, as an asset of Airflow 3.0 is no key of a dict."""
+    """Stands for ``outlet_events``: pairs of an asset and its event; an asset of 3.0 cannot be a key of a dict."""
 
     def __getitem__(self, asset):
         return next(event for known, event in self if known == asset)

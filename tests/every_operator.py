@@ -15,7 +15,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "UpdateChatAssigneeOperator": {"chat_id": 4410021, "assignee_id": 1002},
     "UpdateChatsOperator": {"plan": [{"id": 4410021, "assignee": 1002}]},
 }
-"""What an operator cannot do without; an operator with such arguments that is missing here fails its tests."""
+"""Required arguments; an operator that has some and is missing here fails its tests."""
 
 
 def _is_complete(operator: type[HelpCrunchOperator]) -> bool:

@@ -1,4 +1,4 @@
-"""Who gets which chat: what holds for any chats and any loads."""
+"""Properties of the assignment functions, for any chats and any loads."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def modules_below(package: str) -> set[str]:
 
 
 def public_names(module: Any) -> list[Any]:
-    """What the module itself defines, or gathers on purpose from the modules below it."""
+    """Return what the module itself defines, or exports on purpose from the modules below it."""
     return [getattr(module, name) for name in getattr(module, "__all__", vars(module))]
 
 

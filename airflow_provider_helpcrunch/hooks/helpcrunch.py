@@ -180,7 +180,7 @@ def _extras_of(place: str, extra: Any) -> dict[str, Any]:
         raise HelpCrunchConfigurationError(msg)
     if unknown := sorted(set(extra) - set(EXTRAS)):
         log.warning(
-            "%s has extras that mean nothing here and are ignored: %s. Known are: %s.",
+            "%s has unknown extras, which are ignored: %s. The known ones are: %s.",
             place,
             ", ".join(unknown),
             ", ".join(EXTRAS),

@@ -109,7 +109,8 @@ def items(name: str, value: Any) -> list[Any]:
             raise refused(msg)
         elif _PYTHON_OBJECT.match(text):
             msg = (
-                f"{name} was rendered to {text[:200]!r}, no list; write {{{{ … | tojson }}}} in the template."
+                f"{name} was rendered to {text[:200]!r}, which is not a list: write {{{{ … | tojson }}}} in the "
+                "template."
             )
             raise refused(msg)
         else:
@@ -131,7 +132,7 @@ def from_json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        msg = f"{name} was rendered to {text[:200]!r}, no JSON; write {{{{ … | tojson }}}} in the template."
+        msg = f"{name} was rendered to {text[:200]!r}, which is not JSON: write {{{{ … | tojson }}}} in the template."
         raise refused(msg) from None
 
 

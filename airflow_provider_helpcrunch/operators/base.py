@@ -165,7 +165,7 @@ class HelpCrunchOperator(BaseOperator):
             return None
         return whole_number("patience", self.patience, low=1, high=LONGEST_PATIENCE)
 
-    def tell_assets(self, context: Context, receipt: dict[str, Any]) -> None:
+    def attach_receipt(self, context: Context, receipt: dict[str, Any]) -> None:
         """
         Attach the receipt to the events of the task's outlet assets.
 
@@ -204,6 +204,9 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         "max_xcom_bytes",
     )
 
+    # Set by check_arguments: finding out about a directory or bucket again could have another outcome.
+    _target: Target | None
+
     def __init__(
         self,
         *,
@@ -239,7 +242,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         """
         super().check_arguments()
         self._limits()
-        self._target()
+        self._target = self._checked_target()
 
     def perform(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """
@@ -256,7 +259,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.operators.xcom import fit_for_xcom
 
         page_size, limit = self._limits()
-        target = self._target()
+        target = self._target
         with (
             self.hook as hook,
             contextlib.closing(self.listing(hook.client, page_size)) as listing,
@@ -267,7 +270,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
         if warnings := [*listing.warnings, *self._warn_of_nothing(progress.number_kept, listing.records)]:
             receipt["warnings"] = warnings
-        self.tell_assets(context, receipt)
+        self.attach_receipt(context, receipt)
         if target is None:
             return rows
         return receipt
@@ -289,7 +292,8 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         page_size = whole_number("page_size", self.page_size, low=1, high=100)
         return page_size, whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
 
-    def _target(self) -> Target | None:
+    def _checked_target(self) -> Target | None:
+        """Return where the records go, ``None`` for XCom; refuse a place that cannot be written to."""
         if self.output_path is None:
             if self.file_format is not None:
                 msg = "file_format needs output_path: without it the records go to XCom."

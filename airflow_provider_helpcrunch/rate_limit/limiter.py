@@ -51,8 +51,8 @@ UNREACHABLE_PAUSE = 1.0
 """Most seconds until an unreachable store is tried again."""
 
 SPREAD = 0.03
-"""Most seconds that a waiter adds to its wait, and less after each try in vain. Without it, the waiter nearest to the
-store would always come first, and the one farthest away never."""
+"""Longest time in seconds that a waiter adds to its wait at random; less after each failed attempt. Without it, the
+waiter nearest to the store would always come first, and the one farthest away never."""
 
 LOG_WAITS_FROM = 5.0
 """Waits shorter than this many seconds are not worth a line in the log."""
@@ -110,6 +110,7 @@ class RateLimiter:
         try:
             yield
         finally:
+            # After an error too: HelpCrunch may have counted the request although no response came.
             self.release(slot)
 
     def acquire(self, max_wait: float, cancelled: threading.Event) -> int:
@@ -135,6 +136,7 @@ class RateLimiter:
                     log.info("%s Waiting up to %.0f s.", self._reason(acquired), max_wait)
                     logged = True
                 self._wait(seconds + late * random.uniform(0.5, 1.0), cancelled)  # noqa: S311
+                # Whoever has lost more often comes a little earlier, so nobody starves.
                 late *= 0.8
             return acquired
 
@@ -166,7 +168,8 @@ class RateLimiter:
             return seconds
         if not self._waits_for_store or seconds.lasting:
             raise _store_error(seconds)
-        # When the store is reachable again its count may be lost, and then all slots count as used for one period.
+        # An estimate of when to go on, so an outage need not end the work. When the store is reachable again its count
+        # may be lost, and then all slots count as used for one period.
         return self.period
 
     def close(self) -> None:
@@ -177,10 +180,12 @@ class RateLimiter:
         if isinstance(refusal, Unreachable):
             if not self._waits_for_store or refusal.lasting or waited + UNREACHABLE_PAUSE > max_wait:
                 raise _store_error(refusal, waited)
+            # At random, so that the workers do not all return in the moment when the store is back.
             return UNREACHABLE_PAUSE * random.uniform(0.5, 1.0)  # noqa: S311
+        # Known in advance, so it fails now: sleeping until max_wait ends would only hold a worker slot.
         if refusal.seconds > max_wait - waited:
-            raise self._longer_than_max_wait(refusal, waited)
-        # No slot is free any sooner, so tries in between would be in vain; but a long pause may be cut short.
+            raise self._longer_than_max_wait(refusal, max_wait, waited)
+        # No slot is free any sooner, so attempts in between would fail; but a long pause may be cut short.
         return min(refusal.seconds, max(self.period, 1.0))
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:
@@ -199,17 +204,21 @@ class RateLimiter:
             return "The rate limit store is new or lost its count, so the last minute counts as used."
         return f"The account's limit of {self.limit} requests a minute is used up."
 
-    def _longer_than_max_wait(self, refusal: Wait, waited: float) -> HelpCrunchRateLimitError:
+    def _longer_than_max_wait(
+        self, refusal: Wait, max_wait: float, waited: float
+    ) -> HelpCrunchRateLimitError:
         msg = (
-            f"{self._reason(refusal)} A request may pass in {refusal.seconds:.0f} s at the earliest, which is longer "
-            f"than the patience left after {waited:.0f} s. Try again later, or raise patience."
+            f"{self._reason(refusal)} The next request is allowed in {refusal.seconds:.0f} s, and only "
+            f"{max_wait - waited:.0f} s of patience are left. Try again later, or raise patience."
         )
         return HelpCrunchRateLimitError(msg, waited=waited, retry_after=refusal.seconds, status_code=None)
 
 
 def _store_error(store: Unreachable, waited: float = 0.0) -> HelpCrunchBudgetStoreError:
-    so_far = f", waited {waited:.0f} s for it" if waited >= 1 else ""
-    return HelpCrunchBudgetStoreError(f"{store.reason} No request is sent without it{so_far}.")
+    so_far = f" after waiting {waited:.0f} s" if waited >= 1 else ""
+    return HelpCrunchBudgetStoreError(
+        f"{store.reason} No request was sent, because it could not be counted{so_far}."
+    )
 
 
 def open_rate_limiter(
@@ -243,6 +252,7 @@ def open_rate_limiter(
     if on_failure not in ON_FAILURE:
         msg = f"rate_limit_on_failure must be {' or '.join(ON_FAILURE)}."
         raise HelpCrunchConfigurationError(msg)
+    # The account, not the connection, has the limit: two connections with one key must share a count.
     name = hashlib.sha256(f"{base_url}\n{api_key}".encode()).hexdigest()[:40]
     limit = requests_per_minute
     return RateLimiter(_open_store(store, name, limit, period), limit, period, on_failure=on_failure)

@@ -132,7 +132,10 @@ class RedisStore:
         with self._pausing:
             self._paused_until = max(self._paused_until, until)
         if self._share_pause():
-            log.warning("%s did not hear of the 429, so only this process pauses for now.", self._place)
+            log.warning(
+                "%s could not be reached to share the pause after a 429, so only this process pauses for now.",
+                self._place,
+            )
 
     def wait_time(self, slots: int) -> float | Unreachable:
         """Return the seconds until ``slots`` slots are free (see :class:`.store.Store`)."""

@@ -63,7 +63,7 @@ class SQLiteStore:
         self._period = period
         self._clock = clock
         self._paused_until = 0.0
-        # Kept for ever: SQLite forbids a forked process even to close its parent's connection, as garbage collection
+        # Never dropped: SQLite forbids a forked process even to close its parent's connection, as garbage collection
         # would do.
         self._inherited: list[sqlite3.Connection] = []
         self._forget_connection()
@@ -82,6 +82,7 @@ class SQLiteStore:
 
     def _forget_connection(self) -> None:
         """Leave connecting to the next use, whose caller then gets any error."""
+        # A new lock, because in a forked process the thread that held the old one does not exist.
         self._lock = threading.Lock()
         self._is_paused = False
         self._is_ready = False
@@ -89,6 +90,8 @@ class SQLiteStore:
 
     def before_fork(self) -> None:
         """Wait until no thread is inside SQLite: its own locks would stay locked in the child."""
+        # With a timeout: a thread holds the lock for up to BUSY seconds while another process has the file, and a task
+        # must not be slow to start because of that.
         self._is_paused = self._lock.acquire(timeout=FORK)
 
     def after_fork_in_parent(self) -> None:
@@ -138,21 +141,26 @@ class SQLiteStore:
                 db.execute("UPDATE slot SET free_at = ? WHERE id = ?", (self._clock() + self._period, slot))
         except (sqlite3.Error, OSError) as error:
             log.warning(
-                "%s A request that was made counts for longer than it should.", self._cannot_be_used(error)
+                "%s A finished request could not be released, so its permit stays in use for longer than needed.",
+                self._cannot_be_used(error),
             )
 
     def pause(self, seconds: float) -> None:
         """Pause every process (see :class:`.store.Store`); this one even if the pause cannot be written."""
         until = self._clock() + min(seconds, LONGEST_PAUSE)
+        # Also kept here, so that a full disk does not let this process go on after a 429.
         self._paused_until = max(self._paused_until, until)
         try:
             with self._transaction() as db:
-                # A shorter pause must not end a longer one; but one that ends too late is from before the clock was
-                # set back.
+                # A shorter pause must not cut a longer one short. But no pause ends later than LONGEST_PAUSE from now;
+                # one that seems to was written before the clock was set back, and is replaced.
                 stale = "UPDATE pause SET until = ? WHERE until NOT BETWEEN ? AND ?"
                 db.execute(stale, (until, until, self._clock() + LONGEST_PAUSE))
         except (sqlite3.Error, OSError) as error:
-            log.warning("%s After this 429 only this process pauses.", self._cannot_be_used(error))
+            log.warning(
+                "%s The pause after a 429 could not be shared, so only this process pauses.",
+                self._cannot_be_used(error),
+            )
 
     def wait_time(self, slots: int) -> float | Unreachable:
         """Return the seconds until ``slots`` slots are free (see :class:`.store.Store`)."""
@@ -172,11 +180,11 @@ class SQLiteStore:
                 self._db.close()
 
     def _begin(self, db: sqlite3.Connection) -> tuple[float, float]:
-        """Return the time and the end of the pause, after correcting times from before the clock was set back."""
+        """Return the current time and the end of the pause, after repairing times if the clock was set back."""
         now = self._clock()
         latest = now + LONGEST_FLIGHT + self._period + 1.0
-        # No time is ever written this far ahead, so the clock was set back since. Then no stored time means anything,
-        # and any slot may just have been used.
+        # No time is ever written this far ahead, so the clock has been set back. The stored times then say nothing
+        # about when their slots were used, and any slot may have been used just now.
         if db.execute("SELECT max(free_at) FROM slot").fetchone()[0] > latest:
             db.execute("UPDATE slot SET free_at = ?", (now + self._period,))
         (paused_until,) = db.execute("SELECT until FROM pause").fetchone()
@@ -205,8 +213,8 @@ class SQLiteStore:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Create what is missing in the file; other processes may be doing the same."""
-        # A power cut may lose the last permits, but a reboot takes longer than they count; syncing would slow down
-        # every request.
+        # Syncing would slow down every request. Without it a power cut may lose the latest permits, but they count for
+        # hardly longer than a reboot takes.
         db.execute("PRAGMA synchronous=OFF")
         # Faster but optional: while another process has the file open, the switch may fail.
         with contextlib.suppress(sqlite3.OperationalError):
@@ -214,6 +222,7 @@ class SQLiteStore:
         with _committed(db):
             for statement in SCHEMA:
                 db.execute(statement)
+            # Slots are only ever added: one above a smaller limit may be in use by a task that still has the larger.
             (slots,) = db.execute("SELECT count(*) FROM slot").fetchone()
             db.executemany("INSERT INTO slot VALUES (?, 0)", ((slot,) for slot in range(slots, self._limit)))
 

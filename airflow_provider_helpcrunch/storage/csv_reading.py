@@ -81,7 +81,7 @@ def _header(record: str) -> _Header:
     while names and not names[-1]:
         names.pop()
     if not names:
-        msg = "there is no header"
+        msg = "the file has no header"
         raise EOFError(msg)
     for place, name in enumerate(names):
         if name in names[:place]:
@@ -130,5 +130,5 @@ def _typed(column: Column, text: str, number: int) -> Any:
         return restore(column, text)
     except (KeyError, ValueError, msgspec.MsgspecError, TypeError, AttributeError):
         # Without the message of the cause: it quotes the text, which may be personal data.
-        msg = f"column {column.name!r} of record {number} is no {column.type}"
+        msg = f"column {column.name!r} of record {number} does not hold a value of type {column.type}"
         raise ValueError(msg) from None

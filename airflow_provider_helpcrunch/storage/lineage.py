@@ -38,7 +38,9 @@ def report(direction: Literal["input", "output"], location: Location) -> None:
         )
         add(context=context, uri=_uri(str(context)))
     except Exception as exc:
-        log.warning("Airflow's lineage does not know of %s: %s: %s", location.text, type(exc).__name__, exc)
+        log.warning(
+            "%s could not be reported to Airflow's lineage: %s: %s", location.text, type(exc).__name__, exc
+        )
 
 
 def _context(location: Location) -> Any:

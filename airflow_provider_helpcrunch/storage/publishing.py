@@ -73,7 +73,8 @@ def _state_after_error(spool: Spool, location: Location) -> str | None:
     except FileNotFoundError:
         return "and no object is there"
     except Exception as exc:
-        return f"and what is there now could not be looked at ({type(exc).__name__}: {exc})"
+        return f"and the object could not be read to find out what is there now ({type(exc).__name__}: {exc})"
+    # These three show an object only when its upload is complete, so a failed one has changed nothing.
     if location.remote.protocol in EXTRAS:
         return _UNTOUCHED
     return "and what is there now may be a part of it, as this filesystem writes in place"
@@ -86,8 +87,10 @@ def _is_uploaded(spool: Spool, remote: ObjectStoragePath) -> bool:
     found = remote.fs.info(remote.path)
     if found["type"] != "file":  # other objects below this name look like a directory
         raise FileNotFoundError(remote.path)
+    # Reading a large object only to find that it is another would double the traffic of a failed upload.
     if found["size"] != os.path.getsize(spool.path):
         return False
+    # Not by a checksum: those of a multipart upload depend on the parts, and each storage has another.
     with open(spool.path, "rb") as ours, remote.fs.open(remote.path, "rb", block_size=_CHUNK) as theirs:
         while chunk := ours.read(_CHUNK):
             if theirs.read(len(chunk)) != chunk:

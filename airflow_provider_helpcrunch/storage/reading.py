@@ -120,7 +120,7 @@ def _decompressor(raw: io.BufferedReader, compression: Compression | None) -> An
     if compression is None:
         return raw
     if not raw.peek(1):
-        msg = "the file is empty, even nothing would be compressed to something"
+        msg = "the file is empty, but a compressed file of no records is not: write it again"
         raise EOFError(msg)
     if compression == "gz":
         return gzip.GzipFile(fileobj=raw)

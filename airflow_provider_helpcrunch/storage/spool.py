@@ -41,6 +41,8 @@ class Spool:
             try:
                 descriptor = _open_nameless(directory, mode)
             except OSError:
+                # Which error means "not supported" differs between filesystems. A real problem, such as a closed
+                # directory, comes up once more here.
                 self._hidden = os.path.join(directory, _hidden_name())
                 descriptor = os.open(self._hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         except OSError as exc:
@@ -114,6 +116,7 @@ class Spool:
         """
         parent = os.path.dirname(target)
         os.makedirs(parent, exist_ok=True)
+        # Others may read the old file by its permissions, and the new one is another file with permissions of its own.
         if os.path.exists(target):
             _set_mode(self._file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
         self._move_to(os.path.join(parent, _hidden_name()))

@@ -36,4 +36,5 @@ class BudgetTrigger(BaseTrigger):
         """Wait, then yield one event with the state."""
         # Wall-clock time means the same on every machine, and after a restart of the triggerer.
         await asyncio.sleep(max(self.until - time.time(), 0.0))
+        # No permit is acquired here: until the task starts on a worker, it would be lost to all others.
         yield TriggerEvent(self.state)  # type: ignore[no-untyped-call]

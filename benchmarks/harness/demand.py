@@ -55,7 +55,7 @@ def spend(bench: Bench, store: str, workers: Workers, seconds: float) -> list[Re
     """
     Let workers want requests of one new account, from a moment when its whole limit is free.
 
-    Call ``bench.prepare([OURS])`` before it: so many processes that compile the same modules are not ready in time.
+    Call ``bench.prepare([OURS])`` before it: processes that all compile the same modules are not ready in time.
 
     :param bench: the run
     :param store: the address that their clients count in

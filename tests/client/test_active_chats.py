@@ -199,7 +199,7 @@ def test_a_closed_listing_sends_no_more(sandbox: Start, client: Connect) -> None
 
 
 def reading(listing: Iterator[Any], after: int, happens: Callable[[list[int]], None]) -> list[int]:
-    """Read so many chats, let something happen, and read on to the end."""
+    """Read this many chats, let something happen, and read on to the end."""
     got = ids(itertools.islice(listing, after))
     happens(got)
     return got + ids(listing)

@@ -25,8 +25,8 @@ class Account:
     """
     Chats 1 to ``size``, each with a message a minute after that of the one before.
 
-    :param happens: is told the number of the request before each answer, and may change ``times``
-    :param total: makes of the number of chats, of the rows and of the offset what is told; ``None``: nothing is
+    :param happens: is called with the number of the request before each answer, and may change ``times``
+    :param total: returns the reported total from the number of chats, the rows and the offset; ``None``: none is
     """
 
     def __init__(

@@ -71,7 +71,7 @@ class Script:
 
     @property
     def kinds(self) -> list[str]:
-        """What was asked, in order."""
+        """Return the kinds of all requests, in order."""
         return [kind(asked) for asked in self.asked]
 
 

@@ -1,4 +1,4 @@
-"""What is left of a request, a listing or a client that was interrupted: no thread, no socket, no key."""
+"""An interrupted request, listing or client leaves no thread, no socket and no key behind."""
 
 from __future__ import annotations
 

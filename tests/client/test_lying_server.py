@@ -1,4 +1,4 @@
-"""Servers that break the rules offset paging rests on: the walk finds out and says so, or is complete all the same."""
+"""Servers that break the rules offset paging rests on: the walk finds out and says so, or is still complete."""
 
 from __future__ import annotations
 

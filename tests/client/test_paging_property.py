@@ -24,7 +24,7 @@ QUIET = settings(deadline=None, max_examples=150, suppress_health_check=list(Hea
 
 
 def totals(kind: str) -> object:
-    """What the account says, given the true total."""
+    """Return the total that the account reports, as a function of the true one."""
     return {
         "exact": lambda true: true,
         "missing": lambda _: None,

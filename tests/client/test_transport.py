@@ -374,7 +374,7 @@ def test_a_body_that_never_ends_in_tiny_pieces_is_cut_off(
 
 
 def test_early_hints_do_not_put_answers_out_of_step(client: Connect, sandbox: Start) -> None:
-    """A 103 is no answer; taken for one, the real answer would be read as that of the next request."""
+    """A 103 is not the response: taken for it, the real one would be read as that of the next request."""
     bodies = [b'{"data":[{"id":900}],"meta":{"total":1}}', b'{"data":[{"id":7}],"meta":{"total":1}}']
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_hint_and_answer, args=(listener, bodies), daemon=True).start()

@@ -22,7 +22,7 @@ def run_python(dags_folder, tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
     add_database(home)
     own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    # Airflow is large: compiling it anew takes each process several seconds.
+    # Airflow is large: compiling it again takes each process several seconds.
     own.pop("PYTHONDONTWRITEBYTECODE", None)
     own |= {
         "AIRFLOW_HOME": str(home),

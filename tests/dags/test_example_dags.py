@@ -1,4 +1,4 @@
-"""What the example DAGs promise before they run: to import anywhere, without a look at the network or a connection."""
+"""The example DAGs can be imported anywhere, without network or connection."""
 
 from __future__ import annotations
 

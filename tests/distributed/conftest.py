@@ -35,7 +35,7 @@ def pytest_exception_interact(call: pytest.CallInfo[object]) -> None:
 
 
 class Story:
-    """What happened when, told on the terminal while the tests run."""
+    """Events with their times, shown on the terminal while the tests run."""
 
     def __init__(self, plugins: pytest.PytestPluginManager) -> None:
         self._terminal = plugins.get_plugin("terminalreporter")
@@ -85,7 +85,7 @@ def account(story: Story) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def curtain() -> Iterator[contextlib.ExitStack]:
-    """What ends the cluster: the last test, or else the end of the session."""
+    """Return the function that ends the cluster: called by the last test, or else at the end of the session."""
     with contextlib.ExitStack() as stack:
         yield stack
 

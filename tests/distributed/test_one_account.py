@@ -34,7 +34,7 @@ PATIENCE = 900.0
 
 
 class Run(NamedTuple):
-    """What became of a run of a DAG."""
+    """Outcome of a run of a DAG."""
 
     state: str
     folder: Path
@@ -54,7 +54,7 @@ class HandOver:
     A reassignment that is watched: while it runs a listing is started, and then its worker is killed.
 
     The worker is killed between a change and its answer, which is the worst moment: HelpCrunch has moved the chat, and
-    the task does not know. Its retry does not move the chat again, for it reads anew whose chats there are. What was
+    the task does not know. Its retry does not move the chat again, for it reads first which chats are left. What was
     sent and not yet applied when the worker died would be, long before the retry begins: both ends are on one machine.
 
     :param folder: where both write

@@ -125,7 +125,7 @@ class TestLife:
         connection(server, requests_per_minute=1)
         with HelpCrunchHook(patience=0.2) as hook:
             hook.client.get_organization()
-            with pytest.raises(HelpCrunchRateLimitError, match="longer than the patience left"):
+            with pytest.raises(HelpCrunchRateLimitError, match="s of patience are left"):
                 hook.client.get_organization()
         assert len(server.journal) == 1
 

@@ -1,4 +1,4 @@
-"""What the operators' tests share: a task's log as text."""
+"""Fixtures for the tests of operators: a task's log as text."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
     | {"from_agents", "to_agents", "statuses", "department", "strategy", "max_chats", "dry_run"}
     | {"allow_unknown_agents"},
     UpdateChatsOperator: BULK | {"plan", "check"},
-    UpdateChatAssigneeOperator: BULK | {"chat_id", "assignee_id"},
+    UpdateChatAssigneeOperator: ALL | {"chat_id", "assignee_id"},
 }
 """The templated arguments of each operator."""
 

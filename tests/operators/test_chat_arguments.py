@@ -35,7 +35,7 @@ RIGHT: dict[Any, dict[str, Any]] = {
 }
 """Arguments with which each operator works."""
 
-BULK = (ReassignChatsOperator, UpdateChatsOperator, UpdateChatAssigneeOperator)
+BULK = (ReassignChatsOperator, UpdateChatsOperator)
 LISTS = (SearchChatsOperator, ListChatsOperator)
 
 
@@ -159,9 +159,9 @@ class TestEveryOperator:
         ("[]", "{name} is empty"),
         ("null", "{name} must be a HelpCrunch id"),
         ("{}", "{name} must be a HelpCrunch id"),
-        ("[1002", "no JSON; write {{ … | tojson }}"),
-        ("['1002']", "no JSON; write {{ … | tojson }}"),
-        ("[{'id': 1002}]", "no JSON; write {{ … | tojson }}"),
+        ("[1002", "which is not JSON: write {{ … | tojson }}"),
+        ("['1002']", "which is not JSON: write {{ … | tojson }}"),
+        ("[{'id': 1002}]", "which is not JSON: write {{ … | tojson }}"),
         ("Ada", "{name} must be a HelpCrunch id"),
         (["1002", "Ada"], "not 'Ada'"),
         ("1002, Ada", "not 'Ada'"),
@@ -287,8 +287,8 @@ def test_wrong_for_one_chat(wrong: dict[str, Any], said: str) -> None:
 
 SEARCH: list[tuple[dict[str, Any], str]] = [
     ({"filters": None}, "filters must be a list of objects"),
-    ({"filters": "None"}, "filters was rendered to 'None', no JSON"),
-    ({"filters": ""}, "filters was rendered to '', no JSON"),
+    ({"filters": "None"}, "filters was rendered to 'None', which is not JSON"),
+    ({"filters": ""}, "filters was rendered to '', which is not JSON"),
     ({"filters": "null"}, "filters must be a list of objects"),
     ({"filters": "7"}, "filters must be a list of objects"),
     ({"filters": '"text"'}, "filters must be a list of objects"),
@@ -575,7 +575,7 @@ class TestRightWords:
 
 
 class TestRendered:
-    """What Jinja makes of a template, and what the operators make of that."""
+    """Arguments as Jinja renders them."""
 
     @staticmethod
     def rendered(operator: Any, params: dict[str, Any], **arguments: Any) -> Any:

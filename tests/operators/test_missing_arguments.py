@@ -1,4 +1,4 @@
-"""What is written in the DAG file and rendered to nothing is refused by name, for every argument of every operator."""
+"""A template that renders to nothing is refused by the name of its argument, for every argument of every operator."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def changes():
     return [
         {"chat_id": CHATS[2], "assignee_id": AGENT},
         {"chat_id": CHATS[3], "assignee_id": None},
-        {"chat_id": CHATS[4], "assignee_id": "nobody", "on_error": None},
+        {"chat_id": CHATS[4], "assignee_id": "nobody", "patience": None},
     ]
 
 
@@ -80,7 +80,7 @@ def test_mapped(sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
     states = json.loads(line.removeprefix("states:"))
     failed = {task for task, state in states.items() if state.endswith("failed")}
     assert failed == {"search[-1]", "give[-1]", "upstream[1]", "kwargs[1]", "kwargs[2]"}, output[-9000:]
-    for name in ("assignee", "assignee_id", "on_error"):
+    for name in ("assignee", "assignee_id", "patience"):
         assert f"{name} was rendered to None" in output
     assert "/chats/search" not in {request.path for request in server.journal}
     after = [(server.chat(chat)["assignee"] or {}).get("id") for chat in given]

@@ -1,4 +1,4 @@
-"""What a plan may be: every wrong one is refused as a whole before the first request, in every form it can come in."""
+"""Forms of a plan: in each, a wrong one is refused as a whole before the first request."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_changes_and_requests_agree_with_the_journal(
         f"1 changed, 1 unchanged (already as planned), 1 refused by HelpCrunch; {len(server.journal)} requests\n"
     )
     _, lines = log_of(UpdateChatAssigneeOperator(task_id="one", chat_id=chat, assignee_id=1002), task_log)
-    assert lines[-1].startswith("1 changed; 1 request\n")
+    assert lines == [f"Assigned chat {chat} to agent 1002 with 1 request"]
     _, lines = log_of(UpdateChatsOperator(task_id="empty", plan=[]), task_log)
     assert lines == ["Nothing to do; 0 requests"]
 

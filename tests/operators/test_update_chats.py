@@ -17,9 +17,10 @@ import pytest
 from airflow_names import OutletEvents
 from task_context import Instance, Store
 
-from airflow_provider_helpcrunch._airflow import AirflowFailException, Asset, TaskDeferred
+from airflow_provider_helpcrunch._airflow import AirflowException, AirflowFailException, Asset, TaskDeferred
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
+    HelpCrunchBadRequestError,
     HelpCrunchConfigurationError,
     HelpCrunchError,
     HelpCrunchNotFoundError,
@@ -287,7 +288,7 @@ class TestFailures:
 
 
 def stop_after(server: Sandbox, changes: int) -> None:
-    """Let the key be refused after so many changes, which ends a task at once."""
+    """Let the key be refused after this many changes, which ends a task at once."""
     server.add_fault(Fault("status", method="PUT", nth=changes + 1, status=401, times=0))
 
 
@@ -354,7 +355,7 @@ class TestPlace:
         assert apply(other, {"task_state_store": store})["changed"] == 30
         assert {server.chat(entry["id"])["assignee"]["id"] for entry in other} == {1004}
 
-    def test_once_done_it_can_be_run_anew(self, server: Sandbox) -> None:
+    def test_once_done_it_can_be_run_again(self, server: Sandbox) -> None:
         store = Store()
         apply(self.PLAN, {"task_state_store": store})
         assert apply(self.PLAN, {"task_state_store": store})["changed"] == 30
@@ -434,7 +435,7 @@ class TestSpentBudget:
         assert server.journal == []
 
 
-def test_what_was_not_looked_at_is_not_called_nobody(
+def test_an_assignee_that_was_not_read_is_not_called_nobody(
     server: Sandbox, task_log: Callable[[Any], list[str]]
 ) -> None:
     operator = UpdateChatsOperator(task_id="apply", plan=to_agent(1003, CHAT))
@@ -470,11 +471,37 @@ class TestOneChat:
         assert isinstance(caught.value, AirflowFailException)
         assert [request.status for request in server.journal] == [404]
 
-    @pytest.mark.parametrize("on_error", ["fail_at_end", "report"])
-    def test_other_ways_to_fail(self, on_error: str, server: Sandbox) -> None:
-        if on_error == "report":
-            assert self.give(1, 1003, on_error=on_error)["refused"] == 1
-        else:
-            with pytest.raises(HelpCrunchRefusedError):
-                self.give(1, 1003, on_error=on_error)
+    def test_to_nobody(self, server: Sandbox) -> None:
+        assert self.give(CHAT, None)["chats"] == [
+            {
+                "id": CHAT,
+                "field": "assignee",
+                "before": "?",
+                "after": None,
+                "outcome": "changed",
+                "error": None,
+            }
+        ]
+        assert server.chat(CHAT)["assignee"] is None
+
+    def test_a_server_that_is_down_may_be_tried_again(self, server: Sandbox) -> None:
+        server.add_fault(Fault("status", status=503, method="PUT", times=0))
+        with pytest.raises(HelpCrunchServerError) as caught:
+            self.give(CHAT, 1003)
+        assert not isinstance(caught.value, AirflowFailException)
+        assert {request.status for request in server.journal} == {503}
+
+    def test_a_retry_that_was_refused_although_the_first_attempt_did_nothing(self, server: Sandbox) -> None:
+        server.add_fault(Fault("status", status=503, method="PUT"))
+        server.add_fault(Fault("status", status=400, method="PUT", times=0))
+        with pytest.raises(HelpCrunchBadRequestError):
+            self.give(CHAT, 1003)
+        assert [request.status for request in server.journal] == [503, 400, 200]
         assert server.writes() == []
+
+    @pytest.mark.parametrize(
+        "removed", ["on_error", "report_path", "report_format", "deferrable", "max_xcom_bytes"]
+    )
+    def test_arguments_of_a_plan_are_refused(self, removed: str) -> None:
+        with pytest.raises((AirflowException, TypeError), match=removed):
+            self.give(CHAT, 1003, **{removed: None})

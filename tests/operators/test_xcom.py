@@ -1,4 +1,4 @@
-"""What cannot go to XCom is named before Airflow is asked, and is no hindrance to a file."""
+"""A result that XCom cannot hold is refused before Airflow is asked, and can still be written to a file."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ import threading
 import time
 import warnings
 
+import without_airflow  # noqa: F401
+
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.rate_limit import limiter
 

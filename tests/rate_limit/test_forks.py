@@ -74,8 +74,11 @@ def test_a_lock_that_another_thread_held_is_free_in_the_child(kind: str, tmp_pat
 
 def test_a_real_fork_with_a_lock_held(tmp_path: Path) -> None:
     code = f"""
-import os, threading, warnings
+import os, sys, threading, warnings
 from pathlib import Path
+
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import without_airflow
 from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore
 
 warnings.simplefilter("ignore", DeprecationWarning)

@@ -75,7 +75,7 @@ def counter() -> Iterator[Counter]:
 def new_store(
     request: pytest.FixtureRequest, tmp_path: Path, redis_server: Callable[..., RedisServer]
 ) -> Iterator[Callable[[], str]]:
-    """Return the address of a budget that nobody has used yet, anew at each call."""
+    """Return the address of a store that nobody has used yet, another at each call."""
     numbers = iter(range(100))
     if request.param == "redis":
         server = redis_server()

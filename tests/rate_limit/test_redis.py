@@ -41,7 +41,7 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 NEVER = threading.Event()
 PERIOD = 0.5
 SLACK = 0.05
-"""Seconds after a slot should be free: a busy machine notes an answer a little later than it is told."""
+"""Seconds after a slot should be free: a busy machine records a release a little late."""
 
 StartRedis = Callable[..., RedisServer]
 Open = Callable[..., RedisStore]
@@ -67,7 +67,7 @@ def known(store: RedisStore) -> RedisStore:
 
 
 def taken(store: RedisStore, times: int) -> list[bool]:
-    """Return whether there was a slot, so many times."""
+    """Try to acquire a slot this many times; return for each whether there was one."""
     return [isinstance(store.acquire(), int) for _ in range(times)]
 
 
@@ -106,15 +106,25 @@ def test_nobody_knows_what_was_sent_before_the_first_use(redis_server: StartRedi
     assert taken(store, 4) == [True, True, True, False]
 
 
+@pytest.fixture(scope="module")
+def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Start one server for all tests that need it to be up for some time, and for replicas without a delay."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"), "--repl-diskless-sync-delay", "0")
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def long_up(redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
-    """Return a server that is up for longer than anything lasts; its uptime is told in whole seconds."""
+def long_up(old_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """Return a server that knows nothing, and is up for longer than anything lasts."""
     monkeypatch.setattr(module, "LONGEST_FLIGHT", 0.1)
-    server = redis_server()
-    with server.admin() as admin:
-        while admin.info("server")["uptime_in_seconds"] < 2:
+    with old_server.admin() as admin:
+        admin.flushall()
+        admin.script_flush()
+        while admin.info("server")["uptime_in_seconds"] < 2:  # in whole seconds
             time.sleep(0.05)
-    return server
+    return old_server
 
 
 def test_nobody_waits_where_nothing_can_have_been_sent(long_up: RedisServer, opened: Open) -> None:
@@ -315,7 +325,7 @@ def test_requests_wait_for_redis_until_their_patience_ends(sandbox: Callable[...
             client.get_organization()
     assert 0.4 < time.monotonic() - started < 3
     assert f"The rate limit store Redis at 127.0.0.1:{port} cannot be used" in str(caught.value)
-    assert "No request is sent without it" in str(caught.value)
+    assert "No request was sent, because it could not be counted" in str(caught.value)
     assert account.journal == []
 
 
@@ -461,7 +471,7 @@ def test_what_redis_py_names_passes_too(kind: type[Exception]) -> None:
     assert not module.lasts(kind("the code is cut off"))
 
 
-def test_connections_that_redis_closed_are_made_anew(redis_server: StartRedis, opened: Open) -> None:
+def test_connections_that_redis_closed_are_replaced(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
     store = known(opened(server))
     with server.admin() as admin:
@@ -663,7 +673,7 @@ def test_a_promoted_replica_is_not_believed_that_nothing_was_spent(
     assert full_wait(opened(replica).acquire(), unknown=True)
 
 
-def test_a_count_with_gaps_begins_anew(redis_server: StartRedis, opened: Open) -> None:
+def test_a_count_with_gaps_starts_over(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
     big, small = known(opened(server, 5)), opened(server, 4)
     with server.admin() as admin:

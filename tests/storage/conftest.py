@@ -123,7 +123,7 @@ def _answered(method: str, query: str) -> str | None:
 
 
 class S3:
-    """A bucket on a real HTTP server, whose uploads fail when told so."""
+    """A bucket on a real HTTP server, whose uploads fail on request."""
 
     url = "s3://storage_tests@bucket"
 

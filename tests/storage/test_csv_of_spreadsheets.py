@@ -80,7 +80,7 @@ def test_what_pythons_writer_writes(rows: list[list[str]], separator: str, end: 
         ('id,"id"\r\n1,2\r\n', "names the column 'id' in two places, 1 and 2"),
         ("id;id\r\n1;2\r\n", "names the column 'id' in two places, 1 and 2"),
         (",,id\r\n1,2,3\r\n", "names no column in two places, 1 and 2"),
-        (",,\r\n1,2,3\r\n", "there is no header"),
+        (",,\r\n1,2,3\r\n", "the file has no header"),
         ("id,name,\r\n1,x,\r\n2,y,z\r\n", "record 3 has a value in column 3, which has no name"),
         ("id,name\r\n1;x\r\n", "record 2 has 1 fields, and the header has 2"),
         ("id;name\r\n1,x\r\n", "record 2 has 1 fields, and the header has 2"),

@@ -133,7 +133,7 @@ def test_an_error_of_lineage_leaves_the_object_alone(
     monkeypatch.setattr(_airflow, "get_hook_lineage_collector", _unfit)
     receipt = Target.resolve(str(tmp_path / "x.jsonl"), table).write(records)
     assert len(list(read_records(receipt))) == 3
-    assert warned == [f"Airflow's lineage does not know of {tmp_path}/x.jsonl: TypeError: unfit"] * 2
+    assert warned == [f"{tmp_path}/x.jsonl could not be reported to Airflow's lineage: TypeError: unfit"] * 2
 
 
 @pytest.mark.filterwarnings("ignore:A dataset URI should not contain auth info")

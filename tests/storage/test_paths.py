@@ -94,7 +94,7 @@ def test_what_would_be_misunderstood(path: Any, message: str, table: Table, empt
     _refused(lambda: read_records(path, "jsonl"), message)
     _refused(lambda: read_records({"path": str(path), "format": "jsonl"}), message)
     _refused(lambda: UpdateChatsOperator(task_id="x", plan=path).work(), message)
-    _refused(lambda: UpdateChatsOperator(task_id="x", plan=[], report_path=path)._report_target(), message)
+    _refused(lambda: UpdateChatsOperator(task_id="x", plan=[], report_path=path).check_arguments(), message)
     assert list(empty.iterdir()) == []
 
 

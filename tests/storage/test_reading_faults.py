@@ -1,4 +1,4 @@
-"""What is missing, cut short or damaged is a typed error, never fewer records."""
+"""Files that are missing, cut short or damaged raise a typed error, and never yield fewer records."""
 
 from __future__ import annotations
 
@@ -69,8 +69,12 @@ def test_a_flipped_bit(suffix: str, records: list[Any], table: Table, tmp_path: 
         ("x.csv", b"id,name\r\n1\r\n", "record 2 has 1 fields, and the header has 2"),
         ("x.csv", b'id,name\r\n1,a"b"\r\n', "field 2 is not quoted as in RFC 4180"),
         ("x.csv", b"id,name\r\n1,\xff\r\n", "column 'name' of record 2 is not UTF-8"),
-        ("x.csv", b"id,name\r\nkim@mail.example,1\r\n", "column 'id' of record 2 is no int64"),
-        ("x.csv", b"\r\n", "there is no header"),
+        (
+            "x.csv",
+            b"id,name\r\nkim@mail.example,1\r\n",
+            "column 'id' of record 2 does not hold a value of type int64",
+        ),
+        ("x.csv", b"\r\n", "the file has no header"),
         ("x.csv.gz", b"not compressed", "BadGzipFile"),
         ("x.csv.zst", b"not compressed", "ZstdError"),
     ],

@@ -1,4 +1,4 @@
-"""What is written to local disk comes back, in every format and compression."""
+"""Records written to local disk are read back unchanged, in every format and compression."""
 
 from __future__ import annotations
 

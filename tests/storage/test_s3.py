@@ -116,7 +116,7 @@ def test_what_stands_there_cannot_be_looked_at(s3: S3, records: list[Any], table
     s3.cut = lambda method, query: "after" if method == "PUT" else "before"
     with pytest.raises(HelpCrunchStorageError) as error:
         target.write(records)
-    assert "and what is there now could not be looked at (" in str(error.value)
+    assert "and the object could not be read to find out what is there now (" in str(error.value)
     assert "untouched" not in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""What cannot work is refused before anything is written, in one sentence that says what to do."""
+"""Unusable targets are refused before anything is written, in one sentence that says what to do."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_the_source_fails(
     suffix: str, failing: Iterator[Any], table: Table, folder: Path, kind_of_spool: str
 ) -> None:
     path = folder / f"x.{suffix}"
-    # What the source raised is no business of storage, though it is an OSError.
+    # An error of the source is not one of storage, even if it is an OSError.
     with unchanged(folder, path), pytest.raises(ConnectionResetError, match="the source failed"):
         Target.resolve(str(path), table).write(failing)
 

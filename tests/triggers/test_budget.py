@@ -27,7 +27,7 @@ STATE: dict[str, Any] = {
 
 
 def again(trigger: BudgetTrigger) -> BudgetTrigger:
-    """Make the trigger anew from what Airflow keeps of it."""
+    """Make the trigger again from what Airflow keeps of it."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)(**json.loads(json.dumps(arguments)))

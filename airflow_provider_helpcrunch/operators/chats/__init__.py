@@ -6,8 +6,9 @@ Operators for chats: list, search, reassign and update them.
     listing      ListChatsOperator
     search       SearchChatsOperator           → criteria → contradiction
     reassign     ReassignChatsOperator         → the engine chats.reassignment
-    update       UpdateChatsOperator, …        → the engine chats.plan_run
-    bulk         base class of the last two    → runner, which runs an engine
+    update       UpdateChatsOperator           → the engine chats.plan_run
+                 UpdateChatAssigneeOperator    → one method of the client
+    bulk         base class of the operators with an engine → runner, which runs it
 
 The modules on the left hold the operators; a DAG file loads only these.
 """

@@ -48,6 +48,9 @@ class ChatBulkOperator(HelpCrunchOperator):
         "max_xcom_bytes",
     )
 
+    # Set by check_arguments: finding out about a directory or bucket again could have another outcome.
+    _report_target: Target | None
+
     def __init__(
         self,
         *,
@@ -88,7 +91,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         choice("on_error", self.on_error, ON_ERROR)
         flag("deferrable", self.deferrable)
         whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
-        self._report_target()
+        self._report_target = self._checked_target()
 
     def perform(self, context: Context) -> dict[str, Any]:
         """
@@ -128,6 +131,7 @@ class ChatBulkOperator(HelpCrunchOperator):
                 "over: that is harmless."
             )
             raise HelpCrunchError(msg)
+        # Another process, perhaps on another worker: nothing that was checked before the deferral holds here.
         self.check_arguments()
         runner = self._prepared(context)
         runner.resume(event)
@@ -161,15 +165,18 @@ class ChatBulkOperator(HelpCrunchOperator):
             while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
                 self.log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
                 time.sleep(seconds)
+        # Also when the task is killed or times out: chats were changed, and the log must say which.
         except BaseException as error:
             self._report_failure(context, runner, error)
             raise
+        # Outside the try: Airflow's defer() raises, and that is not a failure to report.
         if seconds is not None and state is not None:
             self.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
             self._defer_for(seconds, state)
         results = runner.checkpoint.results
         result = self._reported(context, runner)
         failures = Report(results.standing()).failures()
+        # The progress store is kept on failure: the retry goes on from it.
         if failures and self.on_error != "report":
             self._push(context, result)
             raise _partial(failures)
@@ -208,10 +215,10 @@ class ChatBulkOperator(HelpCrunchOperator):
         table = f"\n{report.table(names)}" if len(report) else ""
         self.log.info("%s; %s%s", in_words(counts), counted(requests, "request"), table)
         result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
-        if (target := self._report_target()) is not None:
+        if (target := self._report_target) is not None:
             receipt = {**target.write(report.rows(names))}
             result["report"] = receipt
-            self.tell_assets(context, receipt)
+            self.attach_receipt(context, receipt)
         return result
 
     def _for_xcom(self, report: Report) -> list[dict[str, Any]] | None:
@@ -249,7 +256,8 @@ class ChatBulkOperator(HelpCrunchOperator):
             instance.xcom_push(key=key, value=value)
         instance.xcom_push(key="return_value", value=result)
 
-    def _report_target(self) -> Target | None:
+    def _checked_target(self) -> Target | None:
+        """Return where the report goes, ``None`` if there is none; refuse a place that cannot be written to."""
         if self.report_path is None:
             if self.report_format is not None:
                 msg = "report_format needs report_path: without it there is no file."

@@ -171,7 +171,7 @@ def _strategy(name: Any) -> Strategy:
 
     if isinstance(name, str) and name in STRATEGIES:
         return STRATEGIES[name]
-    problem = "it is no import path such as my_package.my_module.my_function"
+    problem = "it is not an import path such as my_package.my_module.my_function"
     if isinstance(name, str) and "." in name:
         try:
             found = pkgutil.resolve_name(name)

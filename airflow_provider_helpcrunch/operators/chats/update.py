@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.operators.arguments import flag, from_json, record_id, refused
+from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_helpcrunch._airflow import Context
     from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
     from airflow_provider_helpcrunch.chats.plan import Plan
     from airflow_provider_helpcrunch.chats.plan_run import PlanRun
@@ -78,7 +80,7 @@ class UpdateChatsOperator(ChatBulkOperator):
         return PlanRun(work, checkpoint, check=flag("check", self.check))
 
 
-class UpdateChatAssigneeOperator(ChatBulkOperator):
+class UpdateChatAssigneeOperator(HelpCrunchOperator):
     """
     Give one chat to an agent, or to nobody, with one request. Meant for dynamic task mapping.
 
@@ -86,44 +88,73 @@ class UpdateChatAssigneeOperator(ChatBulkOperator):
 
         UpdateChatAssigneeOperator.partial(task_id="give", assignee_id=1002).expand(chat_id=[4410021, 4410022])
 
-    All arguments but ``deferrable`` are templated.
+    For a report, a deferral or another reaction to an error, use :class:`UpdateChatsOperator` with a plan of one entry.
+    All arguments are templated.
 
     :param chat_id: id of the chat
     :param assignee_id: id of the agent; ``None`` (in a template ``nobody``) to unassign the chat
-    :param on_error: reaction to a failure: ``fail_fast`` (raise HelpCrunch's own error; the default), ``fail_at_end``
-        (raise an error with a summary) or ``report`` (succeed)
-    :param report_path: file for a record of the change, as ``output_path`` of the list operators. Default: none
-    :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
-    :param max_xcom_bytes: largest list of changes that goes into the result, in bytes of JSON (1 MiB)
-    :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
-        ``[operators] default_deferrable``)
     :param helpcrunch_conn_id: the Airflow connection with the API key (``helpcrunch_default``)
     :param patience: longest time in seconds that the request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
     """
 
-    template_fields: Sequence[str] = (*ChatBulkOperator.template_fields, "chat_id", "assignee_id")
+    template_fields: Sequence[str] = (*HelpCrunchOperator.template_fields, "chat_id", "assignee_id")
 
-    def __init__(
-        self, *, chat_id: int | str, assignee_id: int | str | None, on_error: str = "fail_fast", **kwargs: Any
-    ) -> None:
-        super().__init__(on_error=on_error, **kwargs)
+    def __init__(self, *, chat_id: int | str, assignee_id: int | str | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.chat_id = chat_id
         self.assignee_id = assignee_id
 
-    def work(self) -> Plan:
-        """Check the arguments and return a plan of one change."""
-        from airflow_provider_helpcrunch.chats.plan import Plan
+    def check_arguments(self) -> None:
+        """
+        Refuse wrong arguments before anything is sent.
 
-        assignee = None if is_nobody(self.assignee_id) else record_id("assignee_id", self.assignee_id)
-        return Plan.read([{"id": record_id("chat_id", self.chat_id), "assignee": assignee}])
+        :raises HelpCrunchConfigurationError: an argument is wrong
+        """
+        super().check_arguments()
+        self._change()
 
-    def engine(self, work: Plan, checkpoint: Checkpoint) -> PlanRun:
-        """Return the engine, which looks nothing up: HelpCrunch itself refuses an unknown agent."""
-        from airflow_provider_helpcrunch.chats.plan_run import PlanRun
+    def perform(self, context: Context) -> dict[str, Any]:
+        """
+        Assign the chat.
 
-        return PlanRun(work, checkpoint, look_up=False)
+        :param context: the context of the task, from Airflow
+        :return: as of :class:`UpdateChatsOperator`, without the counts that are always 0: ``changed``, which is 1;
+            ``requests``, how many were sent; and ``chats``, a list of one dictionary
+        :raises HelpCrunchNotFoundError: there is no such chat or agent
+        :raises HelpCrunchError: the chat was not assigned, or HelpCrunch sent no usable response
+        """
+        from airflow_provider_helpcrunch.chats.failures import error_of
+        from airflow_provider_helpcrunch.chats.results import UNKNOWN, Result
+        from airflow_provider_helpcrunch.client.ids import id_in
+        from airflow_provider_helpcrunch.operators.progress import count_usage
+        from airflow_provider_helpcrunch.plurals import counted
+
+        chat, agent = self._change()
+        with self.hook as hook:
+            client = hook.client
+            try:
+                error = error_of(
+                    client,
+                    chat,
+                    lambda: client.update_chat_assignee(chat, agent),
+                    lambda found: id_in(found, "assignee") == agent,
+                )
+            finally:
+                count_usage(client.usage)
+        if error is not None:
+            raise error
+        requests = client.usage.requests
+        whom = "nobody" if agent is None else f"agent {agent}"
+        self.log.info("Assigned chat %d to %s with %s", chat, whom, counted(requests, "request"))
+        result = Result(chat, "assignee", UNKNOWN, agent, "changed")
+        return {"changed": 1, "requests": requests, "chats": [result._asdict()]}
+
+    def _change(self) -> tuple[int, int | None]:
+        """Return the ids of the chat and of its new assignee."""
+        agent = None if is_nobody(self.assignee_id) else record_id("assignee_id", self.assignee_id)
+        return record_id("chat_id", self.chat_id), agent
 
 
 def _entries(plan: Any) -> list[Any]:

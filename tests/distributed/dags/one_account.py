@@ -1,4 +1,4 @@
-"""What the tests beside this folder run on the cluster; what differs from run to run comes with the run."""
+"""DAGs that the tests beside this folder run on the cluster; the configuration of each run says what differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests about many chats share: an account whose agent 1001 leaves, and quick retries."""
+"""Fixtures for the tests about many chats: an account whose agent 1001 leaves, and quick retries."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def account(sandbox: Callable[..., Sandbox], connection: Callable[..., None]) ->
 
 @pytest.fixture
 def reassign() -> Callable[..., dict[str, Any]]:
-    """Execute a task that gives the chats of the leaver to three others, unless told otherwise."""
+    """Execute a task that gives the chats of the leaver to three others by default."""
 
     def run(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
         given = {"from_agents": LEAVER, "to_agents": list(TARGETS), **arguments}

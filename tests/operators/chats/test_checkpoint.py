@@ -1,7 +1,7 @@
 """
 What a task carries through a deferral is small whatever there is to do, and nothing is lost or done twice by it.
 
-The account is the sandbox's, without a socket: each stay on a worker has so many requests, and then is deferred.
+The account is the sandbox's, without a socket: after a given number of requests on a worker, the task is deferred.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ COLUMN = 65_535
 
 
 class Line:
-    """A way to the account without a socket, with so many requests a stay."""
+    """A way to the account without a socket, with a given number of requests before each deferral."""
 
     def __init__(self, server: Sandbox, stay: int) -> None:
         self.server, self.stay, self.left = server, stay, stay
@@ -369,7 +369,7 @@ def test_what_is_carried_fits_a_column_of_mysql(size: int, line: Start) -> None:
 
 
 class TestTakingUp:
-    """What was carried is used for the same order alone, and only if all of it is there."""
+    """A carried checkpoint is used only for the same work, and only if it is complete."""
 
     def deferred(self, line: Line, context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
         line.left = line.stay

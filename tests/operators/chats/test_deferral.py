@@ -50,7 +50,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def limited(account: StartAccount) -> Callable[[int, int], Sandbox]:
-    """Start an account with so many open chats of the leaver and requests a window, enforced by the server."""
+    """Start an account with this many open chats of the leaver and requests a window, enforced by the server."""
 
     def start(chats: int, limit: int) -> Sandbox:
         extra = {"requests_per_minute": limit, "rate_limit_store": "sqlite://"}

@@ -1,4 +1,4 @@
-"""What persons do while a task moves chats: they take some, give some back, and leave the account themselves."""
+"""People who work while a task moves chats: they take some, give some back, and leave the account themselves."""
 
 from __future__ import annotations
 

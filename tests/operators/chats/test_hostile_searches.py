@@ -182,7 +182,7 @@ class TestFilters:
 
 
 class TestLag:
-    """What a search returns lags behind what was written."""
+    """Searches whose results lag behind the changes."""
 
     @pytest.mark.parametrize("searches", [1, 3, 1000])
     def test_no_chat_is_written_twice(

@@ -1,4 +1,4 @@
-"""What a task notes in Airflow's ``task_state_store``, and what a new try makes of it."""
+"""Progress that a task keeps in Airflow's ``task_state_store``, and how a retry uses it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WRITE = "/v1/chats/assignee"
 
 
 def interrupt(server: Sandbox, after: int) -> None:
-    """Let the key be refused after so many writes."""
+    """Let the key be refused after this many writes."""
     server.add_fault(Fault("status", status=401, path=WRITE, nth=after + 1, times=0))
 
 
@@ -82,7 +82,7 @@ def test_what_was_refused_is_tried_again(account: StartAccount, reassign: Reassi
     assert store.kept == {}
 
 
-def test_the_same_task_may_run_anew_after_a_success(account: StartAccount, reassign: Reassign) -> None:
+def test_the_same_task_may_run_again_after_a_success(account: StartAccount, reassign: Reassign) -> None:
     server, store = account(*["opened"] * 3), Store()
     reassign({"task_state_store": store})
     server.insert_chats(1, assignee=LEAVER)

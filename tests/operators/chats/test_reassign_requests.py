@@ -1,4 +1,4 @@
-"""What a reassignment costs on a quiet account, counted in the sandbox's journal."""
+"""Number of requests of a reassignment on a quiet account, counted in the sandbox's journal."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def limited(
 
 
 def go_away(account: Sandbox, redis: RedisServer, after: int, seconds: float) -> threading.Thread:
-    """Let Redis die after so many changes, and come back empty."""
+    """Let Redis die after this many changes, and come back empty."""
 
     def act() -> None:
         while len(account.writes()) < after:

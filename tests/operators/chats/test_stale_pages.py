@@ -1,4 +1,4 @@
-"""What a page showed is not believed for ever: after a wait it is read anew, and what persons took stays theirs."""
+"""A page is trusted for a short time only: after a wait it is read again, and chats that people took stay theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends and counts that HelpCrunch only seems to tell: all chats are found all the same, or the task fails."""
+"""Wrong ends and totals from HelpCrunch: all chats are still found, or the task fails."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ class TestPages:
         twist(capped(1))
         assert_all_moved(server, reassign(), LEAVER, 5)
 
-    # Under a total that is told, the chats that were seen are counted against it.
+    # If a total is reported, the chats that were seen are counted against it.
     @pytest.mark.parametrize("seed", range(4))
     def test_whose_order_changes_in_a_dry_run(
         self, seed: int, source: int | None, account: StartAccount, reassign: Reassign
@@ -304,7 +304,7 @@ class TestEmptyFirstPage:
 
 
 class TestLeastLoaded:
-    """1003 has 3 open chats and many that are no work, 1002 has 60."""
+    """1003 has 3 open chats and many that are not to be moved, 1002 has 60."""
 
     @pytest.fixture(params=[100, 50])
     def server(self, request: pytest.FixtureRequest, account: StartAccount) -> Sandbox:

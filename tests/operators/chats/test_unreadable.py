@@ -1,4 +1,4 @@
-"""Chats whose assignee, department, status or time cannot be read: never taken for something, always told of."""
+"""Chats whose assignee, department, status or time cannot be read: never guessed, always reported."""
 
 from __future__ import annotations
 

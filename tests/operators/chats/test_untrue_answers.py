@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from task_context import Instance, Store
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError, HelpCrunchRefusedError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchPartialError,
+    HelpCrunchRefusedError,
+    HelpCrunchUnconfirmedError,
+)
 from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperator, UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sandbox.answers import Answer, encode, error
@@ -74,6 +78,21 @@ class TestEchoed:
         assert [chat["id"] for chat in result["chats"] if chat["outcome"] == "failed"] == [ignored]
         assert [chat["id"] for chat in server.chats_of(LEAVER)] == [ignored]
 
+    @pytest.mark.parametrize("shown", [1002, COLLEAGUE])
+    def test_of_one_chat(self, shown: int, account: StartAccount, twist: Twist) -> None:
+        def answer(request: Request, _: Honest) -> Answer:
+            return Answer(200, encode({**chat, "assignee": {"id": shown}}))
+
+        server = account("opened")
+        (chat,) = server.chats
+        twist(answer, PUT)
+        task = UpdateChatAssigneeOperator(task_id="give", chat_id=chat["id"], assignee_id=1002)
+        if shown == 1002:  # a single request has nothing else to go by
+            assert outcomes(task.execute({})) == ["changed"]
+        else:
+            with pytest.raises(HelpCrunchUnconfirmedError):
+                task.execute({})
+
     @pytest.mark.parametrize("stays", [0, 130])
     @pytest.mark.parametrize("most", [1, 7, 99, 100, 101, 230])
     @pytest.mark.parametrize("source", [LEAVER, None])
@@ -125,7 +144,7 @@ class TestEchoed:
     def test_a_search_that_lags_behind_is_no_lie(
         self, account: StartAccount, reassign: Reassign, twist: Twist
     ) -> None:
-        """What was moved in the last answers is not in the index yet; the chats themselves tell."""
+        """Chats that were moved last are not in the search index yet, but reading them shows the move."""
         server = account()
         moved = [chat["id"] for chat in server.insert_chats(120)]
 
@@ -145,9 +164,9 @@ class TestEchoed:
 
 
 class TestSettledMeanwhile:
-    """What failed in an earlier try, and needs no more doing in the next one."""
+    """Changes that failed in an earlier try, and are already in place in the next one."""
 
-    @pytest.mark.parametrize("settled", ["taken", "closed", "made all the same"])
+    @pytest.mark.parametrize("settled", ["taken", "closed", "made after all"])
     @pytest.mark.parametrize("kind", ["no answer", "refused"])
     @pytest.mark.parametrize("source", [LEAVER, None])
     def test_does_not_fail_the_next_try(
@@ -219,7 +238,10 @@ class TestLostAnswers:
         server.add_fault(Fault("close", path=WRITE))
         (chat, *_) = server.chats
         task = UpdateChatAssigneeOperator(task_id="give", chat_id=chat["id"], assignee_id=1002)
-        assert outcomes(task.execute({})) == ["changed"]
+        result = task.execute({})
+        assert outcomes(result) == ["changed"]
+        assert [request.method for request in server.journal] == ["PUT", "PUT", "GET"]
+        assert result["requests"] == 3
 
     def test_with_an_answer_about_another_chat(
         self, account: StartAccount, reassign: Reassign, twist: Twist
