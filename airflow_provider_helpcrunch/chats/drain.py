@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.chats.checkpoint import SourceCheckpoint
-from airflow_provider_helpcrunch.chats.failures import MOST_FAULTS, REFUSALS, error_of, failed
+from airflow_provider_helpcrunch.chats.failures import MOST_FAULTS, REFUSALS, attempted, failed
 from airflow_provider_helpcrunch.chats.results import DONE, Result
 from airflow_provider_helpcrunch.chats.source_pages import SourcePages
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
@@ -205,7 +205,7 @@ class Drain:
         result = Result(number, "assignee", self._selection.source, agent, "changed")
         if self._dry_run:
             return self._recorded(result._replace(outcome="planned"))
-        error = error_of(
+        error = attempted(
             client,
             self._checkpoint,
             result,

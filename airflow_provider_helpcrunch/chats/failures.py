@@ -53,15 +53,44 @@ INTERRUPTED = (
 
 def error_of(
     client: HelpCrunchClient,
-    checkpoint: Checkpoint,
-    result: Result,
+    chat: int,
     change: Callable[[], object],
     shows: Callable[[Mapping[str, Any]], bool],
 ) -> HelpCrunchError | None:
     """
     Make a change and return the error that it met.
 
-    :param client: the account. One request more if the change was refused, but may have been applied
+    :param client: the account. One request more if HelpCrunch's response leaves open whether the change was applied
+    :param chat: the chat's id
+    :param change: makes the change
+    :param shows: says whether a chat shows the change
+    :return: a refusal or a fault; ``None`` if the change was applied
+    :raises HelpCrunchError: an error that concerns more than this chat, such as the rate limit or a wrong key
+    """
+    try:
+        change()
+    except (*REFUSALS, *FAULTS) as error:
+        if _is_unclear(error):
+            try:
+                if shows(client.get_chat(chat)):
+                    return None
+            except (*REFUSALS, *FAULTS) as second:
+                log.warning("Could not find out whether chat %d was changed: %s", chat, second)
+        return error
+    return None
+
+
+def attempted(
+    client: HelpCrunchClient,
+    checkpoint: Checkpoint,
+    result: Result,
+    change: Callable[[], object],
+    shows: Callable[[Mapping[str, Any]], bool],
+) -> HelpCrunchError | None:
+    """
+    Make one of many changes, as :func:`error_of`, and leave it in the checkpoint while it is in doubt.
+
+    :param client: the account
     :param checkpoint: keeps the change while it is in doubt
     :param result: the result if the change is made
     :param change: makes the change
@@ -72,27 +101,17 @@ def error_of(
     sent = client.usage.requests
     checkpoint.in_doubt.append(result)
     try:
-        change()
-    except (*REFUSALS, *FAULTS) as error:
-        if _is_unclear(error):
-            try:
-                if shows(client.get_chat(result.id)):
-                    checkpoint.in_doubt.pop()
-                    return None
-            except (*REFUSALS, *FAULTS) as second:
-                log.warning("Could not find out whether chat %d was changed: %s", result.id, second)
-        checkpoint.in_doubt.pop()
-        # Read later, not now: while HelpCrunch is down, each look would cost as many retries as the change itself.
-        if isinstance(error, HelpCrunchConnectionError | HelpCrunchServerError):
-            checkpoint.in_doubt.append(failed(result, error))
-        return error
-    except BaseException as error:
+        error = error_of(client, result.id, change, shows)
+    except BaseException as interruption:
         # Most of these are the rate limit's, before anything was sent.
-        if client.usage.requests == sent or _is_clear_refusal(error):
+        if client.usage.requests == sent or _is_clear_refusal(interruption):
             checkpoint.in_doubt.pop()
         raise
     checkpoint.in_doubt.pop()
-    return None
+    # Read later, not now: while HelpCrunch is down, each look would cost as many retries as the change itself.
+    if isinstance(error, HelpCrunchConnectionError | HelpCrunchServerError):
+        checkpoint.in_doubt.append(failed(result, error))
+    return error
 
 
 def _is_unclear(error: HelpCrunchError) -> bool:

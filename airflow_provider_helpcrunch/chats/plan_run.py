@@ -9,7 +9,7 @@ from airflow_provider_helpcrunch.chats.failures import (
     FAULTS,
     MOST_FAULTS,
     REFUSALS,
-    error_of,
+    attempted,
     failed,
     settled,
 )
@@ -136,7 +136,7 @@ class PlanRun:
         return result if before == change.value else self._made(client, change, result)
 
     def _made(self, client: HelpCrunchClient, change: Change, result: Result) -> Result:
-        error = error_of(
+        error = attempted(
             client,
             self._at,
             result._replace(outcome="changed"),
