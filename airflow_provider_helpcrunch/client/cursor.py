@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_helpcrunch.client.pages import Page
 
@@ -121,14 +121,15 @@ class Cursor:
         self._step = self._steps_back = self._furthest = 0
         self._stalled = self._led_further = self._repeated = 0
 
-    def resume(self, offset: int, shared: int) -> None:
+    def resume(self, offset: int, shared: int, known: Iterable[int] = ()) -> None:
         """
         Continue where another cursor stopped.
 
         :param offset: its :attr:`offset`
         :param shared: its :attr:`shared`
+        :param known: ids of the records that it has read. Default: only the shared one, which suffices to join pages
         """
-        self.offset, self.shared, self._last, self.known = offset, shared, shared, {shared}
+        self.offset, self.shared, self._last, self.known = offset, shared, shared, {shared, *known}
 
     def note_total(self, page: Page) -> None:
         """

@@ -11,8 +11,8 @@ from __future__ import annotations
 import collections
 import itertools
 import threading
-from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE, Cursor
 from airflow_provider_helpcrunch.client.prefetch import Prefetch
@@ -35,6 +35,18 @@ MOST_SWEEPS = 50
 R = TypeVar("R")
 
 
+class Position(NamedTuple):
+    """
+    Position in a listing, from which another listing of the same records can continue.
+
+    :param offset: offset of the next page
+    :param shared: id of the record expected there
+    """
+
+    offset: int
+    shared: int
+
+
 class Listing(Iterator[R], Generic[R]):
     """
     All records of one resource, page by page; can be read once. Closing it ends its requests.
@@ -52,11 +64,13 @@ class Listing(Iterator[R], Generic[R]):
         """Doubts about the result: a total that contradicts the end of the list."""
         self._fetch = fetch
         self._in_flight = in_flight
+        self._ahead = True
         self._cursor = Cursor(page_size)
         self._cancelled = threading.Event()
         self._recent: collections.deque[dict[int, int]] = collections.deque(maxlen=2 * in_flight)
         self._stride = 1
-        self._rows = self._walk()
+        self._pages = self._walk()
+        self._rows = itertools.chain.from_iterable(self._pages)
 
     @property
     def pages(self) -> int:
@@ -78,23 +92,49 @@ class Listing(Iterator[R], Generic[R]):
         """Records that HelpCrunch reports, as of the latest page."""
         return self._cursor.total
 
+    @property
+    def position(self) -> Position | None:
+        """Position behind the latest page joined; ``None`` before the first, and if the list is empty."""
+        shared = self._cursor.shared
+        return None if shared is None else Position(self._cursor.offset, shared)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the end of the list was found."""
+        return self._cursor.end is not None
+
     def __next__(self) -> R:
         return next(self._rows)
 
+    def batches(self, start: Position | None = None, known: Iterable[int] = ()) -> Iterator[list[R]]:
+        """
+        Yield the new records page by page, with one request at a time; instead of iterating over single records.
+
+        Whoever stores each page together with :attr:`position` can continue after a crash, and has to read at most one
+        page again. The promise of completeness holds across the interruption, however long it was.
+
+        :param start: the :attr:`position` of an interrupted listing. Default: begin at the first record
+        :param known: ids of the records that it has yielded
+        """
+        self._ahead = False
+        if start is not None:
+            self._cursor.resume(*start, known)
+        return self._pages
+
     def close(self) -> None:
         """End the listing and cancel the pages in flight."""
-        self._rows.close()
+        self._pages.close()
 
-    def _walk(self) -> Generator[R, None, None]:
+    def _walk(self) -> Generator[list[R], None, None]:
         cursor = self._cursor
         try:
             with Prefetch(self._get, self._in_flight) as prefetch:
-                page = self._get(0, self._cancelled)
+                page = self._get(cursor.offset, self._cancelled)
                 while True:
                     if self._leads_on(page):
                         if cursor.joins(page):
                             self._check_order(page)
-                            yield from cast("list[R]", cursor.take(page, self._probe))
+                            yield cast("list[R]", cursor.take(page, self._probe))
                             self._stride = max(len(page) - 1, 1)
                         else:
                             prefetch.put_back(page)
@@ -122,6 +162,8 @@ class Listing(Iterator[R], Generic[R]):
 
     def _planned(self) -> range:
         """Return the offsets worth fetching ahead: as far as a record follows the shared one, by the total."""
+        if not self._ahead:
+            return range(0)
         return range(self._cursor.offset + self._stride, (self.total or 0) - 1, self._stride)
 
     def _check_order(self, page: Page) -> None:

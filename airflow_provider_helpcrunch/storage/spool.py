@@ -8,8 +8,9 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 
@@ -17,6 +18,13 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 2**20
 _NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
+class Checksum(Protocol):
+    """What :mod:`hashlib` returns."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
 
 
 class Spool:
@@ -81,16 +89,21 @@ class Spool:
     def flush(self) -> None:
         """Do nothing: compressors need the method, but only :meth:`finish` has to reach the disk."""
 
-    def finish(self) -> int:
+    def finish(self, checksum: Checksum | None = None) -> int:
         """
         Write everything to the disk.
 
+        :param checksum: is updated with all bytes of the file. Default: none
         :return: the size of the file in bytes
         :raises HelpCrunchStorageError: the disk is full or fails
         """
         try:
             self._file.flush()
             _sync(self._file.fileno())
+            if checksum is not None:
+                self._file.seek(0)
+                while chunk := self._file.read(_CHUNK):
+                    checksum.update(chunk)
         except OSError as exc:
             raise self._failed(exc) from exc
         return os.fstat(self._file.fileno()).st_size
@@ -177,6 +190,23 @@ class Spool:
             f"The temporary file in {self._directory!r} failed, nothing was published: {exc.strerror or exc}"
         )
         return HelpCrunchStorageError(msg)
+
+
+def temporary_directory(text: str) -> str:
+    """
+    Return the directory for temporary files.
+
+    :param text: the object that is collected there, for the message
+    :raises HelpCrunchStorageError: there is none that can be used
+    """
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError as error:
+        msg = (
+            f"Set TMPDIR to a directory that this user can write to: the records of {text!r} are "
+            "collected in a temporary file first, and there is no usable directory for it."
+        )
+        raise HelpCrunchStorageError(msg) from error
 
 
 def _open_nameless(directory: str, mode: int) -> int:

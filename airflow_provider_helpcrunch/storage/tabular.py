@@ -144,6 +144,8 @@ def _bool(value: Any) -> bool:
 
 
 def _timestamp(value: Any) -> datetime | None:
+    if isinstance(value, datetime):  # of a row that was read back
+        return value
     if value == "":
         return None
     if (moment := parse_timestamp(value)) is None:

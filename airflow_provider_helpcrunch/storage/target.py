@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.plurals import counted
 from airflow_provider_helpcrunch.storage.formats import choose_format
 from airflow_provider_helpcrunch.storage.lineage import report
 from airflow_provider_helpcrunch.storage.location import locate, nearest_directory, refuse_unwritable
 from airflow_provider_helpcrunch.storage.publishing import publish
-from airflow_provider_helpcrunch.storage.spool import Spool
+from airflow_provider_helpcrunch.storage.spool import Spool, temporary_directory
 from airflow_provider_helpcrunch.storage.writing import write_records
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.schema import Table
     from airflow_provider_helpcrunch.storage.formats import Format
     from airflow_provider_helpcrunch.storage.location import Location
+    from airflow_provider_helpcrunch.storage.spool import Checksum
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class Target:
         refuse_unwritable(location)
         return cls(location, chosen, table)
 
-    def write(self, records: Iterable[dict[str, Any]]) -> Receipt:
+    def write(self, records: Iterable[dict[str, Any]], checksum: Checksum | None = None) -> Receipt:
         """
         Write all records, then publish the finished object in one step.
 
@@ -88,12 +87,13 @@ class Target:
         :func:`.publishing.publish`.
 
         :param records: the records as the API sent them; errors of their iterator are passed on unchanged
+        :param checksum: is updated with all bytes of the object, such as ``hashlib.sha256()``. Default: none
         :return: the receipt
         :raises HelpCrunchStorageError: a record does not fit, the local disk fails, or the object cannot be published
         """
         with self._spool() as spool:
             count = write_records(records, spool, self.format, self.table)
-            size = spool.finish()
+            size = spool.finish(checksum)
             publish(spool, self.location)
         report("output", self.location)
         log.info(
@@ -108,12 +108,4 @@ class Target:
     def _spool(self) -> Spool:
         if self.location.remote is None:
             return Spool(nearest_directory(self.location.local), 0o666)
-        try:
-            directory = tempfile.gettempdir()
-        except FileNotFoundError as error:
-            msg = (
-                f"Set TMPDIR to a directory that this user can write to: the records of {self.location.text!r} are "
-                "collected in a temporary file first, and there is no usable directory for it."
-            )
-            raise HelpCrunchStorageError(msg) from error
-        return Spool(directory, 0o600)
+        return Spool(temporary_directory(self.location.text), 0o600)

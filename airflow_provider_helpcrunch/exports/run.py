@@ -1,0 +1,214 @@
+"""Run of an export: what every resource shares, from the manifest before to the manifest after."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
+from airflow_provider_helpcrunch.exports.digests import Digests
+from airflow_provider_helpcrunch.exports.manifest import (
+    HEAD,
+    VERSION,
+    ExportedObject,
+    Manifest,
+    directory_of,
+    read_manifest,
+)
+from airflow_provider_helpcrunch.exports.staging import Staging
+from airflow_provider_helpcrunch.schema import Column, Table
+from airflow_provider_helpcrunch.storage.reading import read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_helpcrunch.exports.base_path import BasePath
+    from airflow_provider_helpcrunch.schema import Record
+
+log = logging.getLogger(__name__)
+
+PART_RECORDS = 250_000
+"""Records per object."""
+
+CHANGE_COLUMNS = (Column("change", "string"), Column("seenAt", "timestamp"))
+"""Columns of a change in front of those of the record: what happened, and when the export that saw it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """
+    Resource as it is exported.
+
+    :param table: its name and columns, without those that are left out
+    :param file_format: format of the objects, such as ``parquet`` or ``jsonl.gz``
+    :param choices: hash of the choice of columns and hashes. Default: all columns as they are
+    """
+
+    table: Table
+    file_format: str
+    choices: str = ""
+
+    @property
+    def settings(self) -> str:
+        """Hash of all that makes rows of two exports comparable."""
+        text = f"{self.file_format.startswith('json')} {self.table} {self.choices}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def changes(self) -> Table:
+        """Name and columns of its changes."""
+        return Table(f"{self.table.name}_changes", (*CHANGE_COLUMNS, *self.table.columns))
+
+
+class Run:
+    """
+    One run of an export.
+
+    :param base: the base path
+    :param resource: the resource
+    :param run: name of the run, equal in all of its tries
+    :param clock: UNIX seconds (``time.time``)
+    :raises HelpCrunchConfigurationError: the base path has something else, or the run was exported before and is not
+        the latest one
+    """
+
+    def __init__(
+        self, base: BasePath, resource: Resource, run: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.base = base
+        self.resource = resource
+        self.warnings: list[str] = []
+        self._run = run
+        self._clock = clock
+        self._directory = directory_of(run)
+        self._head = read_manifest(base, resource.table.name)
+        if self._head is None or self._head.run == run:
+            # Run again, it is compared with what it was compared with before.
+            self.before = None if self._head is None else self._head.before
+        else:
+            self._refuse_done(self._head)
+            self.before = self._head.as_before()
+
+    def _refuse_done(self, head: Manifest) -> None:
+        """Refuse a run that a later one was compared with: its changes would be lost, and so would the past."""
+        found = read_manifest(self.base, self.resource.table.name, f"{self._directory}/{HEAD}")
+        if (
+            found is None or found.sequence > head.sequence
+        ):  # a worker that was killed while it published left that one
+            return
+        msg = (
+            f"Run {self._run!r} was exported to {self.base} before, and later exports stand on it. HelpCrunch shows "
+            "only the present, so the run cannot be exported again: start a new one, or clear the latest."
+        )
+        raise HelpCrunchConfigurationError(msg)
+
+    def claim(self) -> Staging:
+        """
+        Claim the base path.
+
+        :raises HelpCrunchStorageError: another run is exporting to it
+        """
+        staging = Staging.claimed(self.base, self._run, self.resource.settings, self._head, self._clock)
+        if self._head is not None:
+            # A worker that was killed while it published may have left another copy of it, or none.
+            self.base.write_json(self._head.name, self._head)
+        return staging
+
+    def digests_before(self) -> Digests:
+        """Return the digests of the export before; none before the first."""
+        if self.before is None:
+            return Digests()
+        if self.before.settings != self.resource.settings:
+            self.warn(
+                "Columns, hashes or format differ from the export before, so every record counts as updated."
+            )
+        data = self.base.read_needed(self.before.digests.path)
+        if hashlib.sha256(data).hexdigest() != self.before.digests.sha256:
+            msg = f"{self.base}/{self.before.digests.path} is damaged: restore it, or begin at another base_path."
+            raise HelpCrunchStorageError(msg)
+        return Digests(data)
+
+    def snapshot_before(self) -> Iterator[Record]:
+        """Yield the records of the export before, in order."""
+        for each in self.before.snapshot if self.before else ():
+            yield from read_records(f"{self.base}/{each.path}", table=self.resource.table)
+
+    def changed(self, change: str, record: Record, staging: Staging) -> Record:
+        """Return the row of a change."""
+        return {"change": change, "seenAt": staging.claim.started_at, **record}
+
+    def write(
+        self, what: str, table: Table, records: Iterable[Record], staging: Staging
+    ) -> list[ExportedObject]:
+        """
+        Write records to one or more objects. Their names have the worker's token, so no other worker overwrites them.
+
+        :param what: beginning of their names: ``snapshot`` or ``changes``
+        :param table: the columns
+        :param records: the records
+        :param staging: the claim
+        """
+        objects: list[ExportedObject] = []
+        remaining = iter(records)
+        # At least one object, so that a reader finds the columns of an export without records, too.
+        first: list[Record] | None = list(islice(remaining, 1))
+        while first is not None:
+            suffix = f"{staging.claim.token}-{len(objects):05}.{self.resource.file_format}"
+            name = f"{self._directory}/{what}-{suffix}"
+            staging.note_output(name)
+            checksum = hashlib.sha256()
+            part = chain(first, islice(remaining, PART_RECORDS - 1))
+            receipt = self.base.target(name, table).write(part, checksum)
+            objects.append(ExportedObject(name, receipt["records"], receipt["bytes"], checksum.hexdigest()))
+            first = list(islice(remaining, 1)) or None
+        return objects
+
+    def write_digests(self, digests: Digests, staging: Staging) -> ExportedObject:
+        """Write the digests."""
+        name, data = f"{self._directory}/digests-{staging.claim.token}.bin", bytes(digests.packed)
+        staging.note_output(name)
+        self.base.write(name, data)
+        return ExportedObject(name, len(digests), len(data), hashlib.sha256(data).hexdigest())
+
+    def publish(self, staging: Staging, **contents: Any) -> Manifest:
+        """
+        Publish the manifest, and with it the export; delete what is no longer needed.
+
+        :param staging: the claim
+        :param contents: objects and counts of the manifest
+        :raises HelpCrunchStorageError: another worker or run has taken over; nothing is published
+        """
+        manifest = Manifest(
+            helpcrunch_export=VERSION,
+            resource=self.resource.table.name,
+            run=self._run,
+            token=staging.claim.token,
+            sequence=self.before.sequence + 1 if self.before else 1,
+            started_at=staging.claim.started_at,
+            finished_at=int(self._clock()),
+            settings=self.resource.settings,
+            file_format=self.resource.file_format,
+            requests=staging.claim.requests,
+            warnings=self.warnings,
+            before=self.before,
+            **contents,
+        )
+        # First where it stays, then where readers look: a run is never the latest before it can be found again.
+        staging.note_output(manifest.name)
+        self.base.write_json(manifest.name, manifest)
+        staging.check_owner()
+        self.base.write_json(HEAD, manifest)
+        if self._head is not None and self._head.run == self._run:
+            for each in self._head.objects:
+                self.base.delete(each.path)
+        staging.clear()
+        return manifest
+
+    def warn(self, warning: str) -> None:
+        """Log a doubt about the result, and keep it for the manifest."""
+        log.warning(warning)
+        self.warnings.append(warning)
