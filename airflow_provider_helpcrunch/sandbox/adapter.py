@@ -19,8 +19,8 @@ from airflow_provider_helpcrunch.sandbox.exchange import Arrival, receive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_helpcrunch.sandbox.answers import Answer
     from airflow_provider_helpcrunch.sandbox.exchange import Exchange
+    from airflow_provider_helpcrunch.sandbox.responses import Answer
     from airflow_provider_helpcrunch.sandbox.state import State
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.sandbox.answers import Answer, encode
 from airflow_provider_helpcrunch.sandbox.faults import Fault
 from airflow_provider_helpcrunch.sandbox.journal import summary
+from airflow_provider_helpcrunch.sandbox.responses import Answer, encode
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.sandbox.state import State

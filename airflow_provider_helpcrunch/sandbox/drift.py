@@ -28,7 +28,7 @@ def _delete(account: Account, fault: Fault) -> None:
 
 def _arrive(account: Account, fault: Fault) -> None:
     for _ in range(fault.number):
-        account.chats.create(assignee=fault.agent, status="new")
+        account.open_chat(assignee=fault.agent, status="new")
 
 
 def _take(account: Account, fault: Fault) -> None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_helpcrunch.sandbox import control, drift, endpoints
-from airflow_provider_helpcrunch.sandbox.answers import Answer, error
 from airflow_provider_helpcrunch.sandbox.faults import DATA_KINDS, INSTEAD_KINDS, SETTING_KINDS, Fault
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.misbehaviour import Scene, shape
+from airflow_provider_helpcrunch.sandbox.responses import Answer, error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

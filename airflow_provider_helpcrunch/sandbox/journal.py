@@ -47,11 +47,19 @@ class Request:
 
     @property
     def chat(self) -> int | None:
-        """The chat it is about: the ``id`` in the body of a change, or the one at the end of the path."""
-        above, _, end = self.path.rstrip("/").rpartition("/")
-        if above != "/v1/chats":
+        """The chat it is about: in the path, or in the body of a change or of a new message."""
+        parts = self.path.strip("/").split("/")[1:]
+        if parts == ["messages"]:
+            return integer(self._asked("chat"))
+        if parts[:1] != ["chats"] or len(parts) < 2 or (len(parts) == 3 and parts[2] != "messages"):
             return None
-        return integer(end) if integer(end) is not None else integer(self._asked("id"))
+        return integer(parts[1]) if integer(parts[1]) is not None else integer(self._asked("id"))
+
+    @property
+    def customer(self) -> int | None:
+        """The customer it is about, in the path."""
+        parts = self.path.strip("/").split("/")[1:]
+        return integer(parts[1]) if parts[:1] == ["customers"] and len(parts) > 1 else None
 
     @property
     def offset(self) -> int | None:

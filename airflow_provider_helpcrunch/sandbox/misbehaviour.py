@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from airflow_provider_helpcrunch.sandbox.answers import HTML, HTML_PAGE, Answer, encode, error
 from airflow_provider_helpcrunch.sandbox.faults import WIRE_KINDS, Fault
+from airflow_provider_helpcrunch.sandbox.responses import HTML, HTML_PAGE, JSON, Answer, encode, error
 
 if TYPE_CHECKING:
-    from airflow_provider_helpcrunch.sandbox.answers import Ending
+    from airflow_provider_helpcrunch.sandbox.responses import Ending
     from airflow_provider_helpcrunch.sandbox.settings import Errors
 
 
@@ -39,8 +39,11 @@ def shape(fault: Fault, answer: Answer, scene: Scene) -> Answer:
     if fault.kind in WIRE_KINDS:
         return replace(answer, ending=cast("Ending", fault.kind), pause=fault.seconds)
     if fault.kind in _PAYLOADS:
+        if answer.content_type != JSON:
+            return answer
         payload = json.loads(answer.body)
-        change = _PAYLOADS[fault.kind] if "data" in payload else _unchanged
+        listed = isinstance(payload, dict) and "data" in payload and "id" not in payload
+        change = _PAYLOADS[fault.kind] if listed else _unchanged
         return replace(answer, body=encode(change(fault, payload)))
     shaper = _SHAPES.get(fault.kind)
     return shaper(fault, answer, scene) if shaper else answer

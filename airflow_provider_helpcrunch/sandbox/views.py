@@ -30,13 +30,33 @@ class AccountView:
 
     @property
     def customers(self) -> list[Record]:
-        """A copy of the customers in the form that chats embed, each with its ``tagsData``."""
-        return [customer.record() for customer in self._state.account.chats.customers()]
+        """A copy of the customers the account has now, as the API sends them, in the order of their ids."""
+        return self._state.account.customers.records()
 
     @property
     def chats(self) -> list[Record]:
         """A copy of the chats the account has now, as the API would show them, in the order of their ids."""
         return self._state.account.chats.records()
+
+    def messages(self, chat_id: int) -> list[Record]:
+        """
+        Return copies of the messages of a chat, as the API sends them, from the oldest to the newest.
+
+        :param chat_id: the id
+        :raises KeyError: there is no such chat
+        """
+        account = self._state.account
+        return [account.shape.message(each) for each in account.chats.messages(chat_id)]
+
+    @property
+    def unsubscribed(self) -> set[int]:
+        """The ids of the agents who were unsubscribed so far."""
+        return set(self._state.account.unsubscribed)
+
+    @property
+    def events(self) -> list[Record]:
+        """A copy of the events recorded so far, each with its ``customer``."""
+        return list(self._state.account.events)
 
     @property
     def taken(self) -> list[tuple[int, int]]:
@@ -112,12 +132,11 @@ class AccountView:
         :raises ValueError: there is no such agent, status, department or customer
         """
         values = self._checked(assignee=assignee, status=status, department=department)
-        chats = self._state.account.chats
-        of = None if customer is None else chats.customer(customer)
-        if customer is not None and of is None:
+        account = self._state.account
+        if customer is not None and account.customers.get(customer) is None:
             message = f"the account has no customer {customer}"
             raise ValueError(message)
-        return [chats.record(chats.create(of, **values)) for _ in range(n)]
+        return [account.chats.record(account.open_chat(customer, **values)) for _ in range(n)]
 
     def update_chat(self, chat_id: int, **changes: Any) -> Record:
         """
@@ -176,7 +195,7 @@ class JournalView:
 
         :param chat_id: only those of this chat; default: of any
         """
-        applied = [entry for entry in self.requests(method="PUT") if entry.applied]
+        applied = [entry for entry in self.requests(method="PUT") if entry.applied and entry.chat]
         return [entry for entry in applied if chat_id in (None, entry.chat)]
 
     def count(self, status: int | None) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from airflow_provider_helpcrunch.sandbox.answers import Answer
+    from airflow_provider_helpcrunch.sandbox.responses import Answer
 
 
 async def send(answer: Answer, request: web.BaseRequest) -> web.StreamResponse | None:
