@@ -47,6 +47,13 @@ _TABLE: tuple[tuple[str, Group, str, str], ...] = (
         "persons take open chats of `agent` (default: of anybody and nobody) just before the answer; `by` (default: "
         "the last agent) has them then; `at` goes by `createdAt`",
     ),
+    (
+        "silent",
+        "data",
+        "rows=1",
+        "people change chats just before the answer: assignee, department, status, rating, snoozing or read mark",
+    ),
+    ("erase", "data", "rows=1", "customers are deleted with their chats just before the answer"),
     ("vanish", "data", "agent=ID", "that agent leaves the account just before the answer"),
     ("latency", "latency", "seconds=1", "the answer is late"),
     (

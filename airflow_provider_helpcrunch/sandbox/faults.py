@@ -21,6 +21,9 @@ INSTEAD_KINDS = of_group("instead")
 PAYLOAD_KINDS = of_group("payload")
 WIRE_KINDS = of_group("wire")
 
+# Kinds that change one row unless told otherwise.
+ONE_ROW = ("arrive", "take", "silent", "erase")
+
 Body = Literal["documented", "html", "empty"]
 Place = Literal["front", "end", "random"]
 
@@ -46,7 +49,8 @@ class Fault:
     :param body: the body of ``status``: ``documented`` (default), ``html`` or ``empty``
     :param retry_after: the ``Retry-After`` header of ``status``, verbatim; default: none
     :param seconds: the delay of ``latency`` (before the answer) and of ``drip`` (before each byte) (1)
-    :param rows: the rows of ``insert``, ``delete`` and ``short_page`` (50), of ``arrive`` and ``take`` (1)
+    :param rows: the rows of ``insert``, ``delete`` and ``short_page`` (50), of ``arrive``, ``take``,
+        ``silent`` and ``erase`` (1)
     :param at: where ``insert``, ``delete`` and ``take`` strike: ``front`` (default), ``end`` or ``random``; for
         ``take``, among the chats by their creation
     :param agent: whose open chats ``take`` takes (any, unassigned ones included), to whom those of ``arrive`` are
@@ -93,7 +97,7 @@ class Fault:
         """The number of rows: :attr:`rows`, or the default of the kind."""
         if self.rows is not None:
             return self.rows
-        return 1 if self.kind in ("arrive", "take") else 50
+        return 1 if self.kind in ONE_ROW else 50
 
     @classmethod
     def parse(cls, text: str) -> Fault:
