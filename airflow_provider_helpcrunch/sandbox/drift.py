@@ -1,4 +1,4 @@
-"""Drift: changes that the account makes by itself just before an answer."""
+"""Drift: changes that the account makes by itself just before a response."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class AccountView:
 
     @property
     def taken(self) -> list[tuple[int, int]]:
-        """What the fault ``take`` took so far, in order: id of the chat, id of the agent who has it now."""
+        """The chats that the fault ``take`` took so far, in order: id of the chat, id of the agent who has it now."""
         return self._state.account.chats.taken
 
     def insert_agents(self, n: int, at: Position = "front") -> list[Record]:
@@ -259,7 +259,7 @@ class JournalView:
 
     def writes(self, chat_id: int | None = None) -> list[Request]:
         """
-        Return the updates of chats that were applied, whether or not their answers arrived.
+        Return the updates of chats that were applied, whether or not their responses arrived.
 
         :param chat_id: only those of this chat; default: of any
         """
@@ -270,7 +270,7 @@ class JournalView:
         """
         Return how many requests were answered with a status.
 
-        :param status: the HTTP status; ``None`` counts those that got no complete answer
+        :param status: the HTTP status; ``None`` counts those that got no complete response
         """
         return sum(entry.status == status for entry in self.journal)
 

@@ -176,6 +176,19 @@ def test_a_wrong_value_is_400_and_named(sandbox, call, body, fields):
     assert sandbox.customers == before
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/customers", {"name": 5}, "invalid_name_value"),
+        ("/customers/search", {"filter": [{}]}, "invalid_filter_value"),
+        ("/events", {}, "invalid_customer_value"),
+    ],
+)
+def test_the_old_code_names_the_field(caller, path, body, code):
+    response = caller(Sandbox(chats=3, errors="old"))("POST", path, body)
+    assert (response.status_code, codes(response)) == (400, [code])
+
+
 def test_put_replaces_and_patch_merges(sandbox, call):
     before = next(each for each in sandbox.customers if each["email"] and each["phone"])
     path = f"/customers/{before['id']}"
