@@ -2,7 +2,7 @@
 The chats an account starts with: a pure function of its seed and of the moment they lead up to.
 
 Times are UNIX milliseconds here, and agents and departments are ids; how HelpCrunch shows them is said in
-:mod:`airflow_provider_helpcrunch.sandbox.chat_shape`.
+:mod:`airflow_provider_helpcrunch.sandbox.shape`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from airflow_provider_helpcrunch.sandbox.chat_words import FROM_API, ORIGINS, RATINGS
-from airflow_provider_helpcrunch.sandbox.clock import SECOND
-from airflow_provider_helpcrunch.sandbox.customers import Customer, customer
+from airflow_provider_helpcrunch.sandbox.clock import DAY, MINUTE, SECOND
 from airflow_provider_helpcrunch.sandbox.records import digest
 from airflow_provider_helpcrunch.sandbox.team import FIRST_AGENT_ID, FIRST_DEPARTMENT_ID
 
 FIRST_CHAT_ID = 4_410_001
+FIRST_CUSTOMER_ID = 880_001
 FIRST_MESSAGE_ID = 91_200_001
-MINUTE, DAY = 60 * SECOND, 86_400 * SECOND
 STEP = 5 * MINUTE
 """Between the creation of two chats, on average; so the newest chat is at most this old."""
 # Of a hundred chats: 50 closed, 3 empty, 47 open.
@@ -37,7 +36,7 @@ class Chat(NamedTuple):
 
     id: int
     created_at: int
-    customer: Customer
+    customer: int
     status: str = "empty"
     assignee: int | None = None
     department: int | None = None
@@ -61,7 +60,7 @@ class Chat(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Cast:
     """
-    Who may appear in the first chats.
+    The account at its start: all who may appear in the first chats.
 
     :param seed: the seed of the account
     :param agents: how many agents it starts with
@@ -69,6 +68,8 @@ class Cast:
     :param customers: how many customers it has
     :param chats: how many chats it starts with
     :param now: the moment they lead up to, in UNIX milliseconds
+    :param messages: how many messages a chat has on average
+    :param canary: a string for every field with a person's data
     """
 
     seed: int
@@ -77,6 +78,8 @@ class Cast:
     customers: int
     chats: int
     now: int
+    messages: int = 8
+    canary: str = ""
 
 
 def created_at(cast: Cast, serial: int) -> int:
@@ -90,7 +93,7 @@ def chat(cast: Cast, serial: int) -> Chat:
     """
     Return one of the chats the account starts with.
 
-    :param cast: who may appear in it
+    :param cast: all who may appear in it
     :param serial: its number in order of creation, from 0
     """
     drawn = digest(cast.seed, "chat", serial)
@@ -98,7 +101,7 @@ def chat(cast: Cast, serial: int) -> Chat:
     made = Chat(
         id=FIRST_CHAT_ID + serial,
         created_at=created_at(cast, serial),
-        customer=customer(cast.seed, digest(cast.seed, "of", serial) % cast.customers),
+        customer=FIRST_CUSTOMER_ID + digest(cast.seed, "of", serial) % cast.customers,
         status=next(status for status, bound in STATUS_BOUNDS if share < bound),
         assignee=_assignee(cast, serial) if share < 50 or drawn // 100 % 8 else None,
         department=_department(cast, drawn // 800),
@@ -113,10 +116,32 @@ def chat(cast: Cast, serial: int) -> Chat:
     return talked._replace(updated_at=latest)
 
 
-def begun(made: Chat) -> Chat:
-    """Return a new chat with what its status implies: a first message, and who closed it; nothing if it is empty."""
-    if made.status == "empty":
-        return made
+def stride(cast: Cast) -> int:
+    """Return how many ids of messages are kept for each of the first chats."""
+    return 20 * cast.messages + 4
+
+
+def planted(cast: Cast, text: str) -> str:
+    """Return a text as it is, or with the account's canary."""
+    return f"{text} {cast.canary}" if cast.canary else text
+
+
+def _messages(cast: Cast, serial: int, *, both: bool) -> int:
+    """Return how many messages a chat has: one in a hundred has many times as many as the others."""
+    drawn = digest(cast.seed, "messages", serial)
+    if drawn % 100 == 0:
+        return 20 * cast.messages
+    usual = 1 + drawn // 100 % max(1, cast.messages * 8 // 5)
+    return max(usual, 2) if both else usual
+
+
+def begun(made: Chat, message_id: int, text: str) -> Chat:
+    """
+    Return a new chat with what its status implies: a first message of the customer, and who closed it.
+
+    :param message_id: the message
+    :param text: its text
+    """
     closing = made.status == "closed"
     return made._replace(
         created_with="customer_message",
@@ -124,8 +149,8 @@ def begun(made: Chat) -> Chat:
         last_agent=made.assignee,
         last_message_at=made.created_at,
         last_customer_message_at=made.created_at,
-        last_message_text=TEXTS[made.id % len(TEXTS)],
-        last_message_id=FIRST_MESSAGE_ID + made.id - FIRST_CHAT_ID,
+        last_message_text=text,
+        last_message_id=message_id,
         closed_by="agent" if closing else None,
         closed_at=made.created_at if closing else None,
     )
@@ -155,16 +180,19 @@ def _talk(cast: Cast, made: Chat, drawn: int) -> Chat:
     spoken = drawn // 3 % 12 != 0
     answered = spoken and made.assignee is not None and made.status != "new"
     last = _after(cast, made.created_at, drawn // 11, 2880)
+    # Without an agent, all that was said is the customer's.
+    customer_at = max(made.created_at, last - (drawn // 17 % 2 * SECOND if answered else 0))
+    heard = spoken and (not answered or drawn // 19 % 7 != 0)
+    serial = made.id - FIRST_CHAT_ID
+    count = _messages(cast, serial, both=answered and heard)
     return made._replace(
         created_with=ORIGINS[drawn // 13 % len(ORIGINS)],
         agents=(made.assignee,) if answered and made.assignee is not None else (),
         last_agent=made.assignee if answered else None,
         last_message_at=last if spoken else None,
-        last_customer_message_at=max(made.created_at, last - drawn // 17 % 2 * SECOND)
-        if spoken and drawn // 19 % 7
-        else None,
-        last_message_text=TEXTS[drawn // 23 % len(TEXTS)] if spoken else None,
-        last_message_id=FIRST_MESSAGE_ID + made.id - FIRST_CHAT_ID if spoken else None,
+        last_customer_message_at=customer_at if heard else None,
+        last_message_text=planted(cast, TEXTS[drawn // 23 % len(TEXTS)]) if spoken else None,
+        last_message_id=FIRST_MESSAGE_ID + serial * stride(cast) + count - 1 if spoken else None,
         read_by_agent=drawn // 29 % 3 != 0,
         read_by_customer=drawn // 31 % 2 == 0,
         snoozed_until=last + DAY if made.status == "pending" and drawn // 37 % 4 == 0 else None,

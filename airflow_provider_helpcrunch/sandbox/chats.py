@@ -1,136 +1,69 @@
-"""
-The chats of the account, which several threads may read and change.
-
-They are made when somebody first asks for one. What costs a walk through all of them is kept until a change
-touches it: an order by one of the sort keys, the chats a search found, the JSON of a record.
-"""
+"""The chats of the account and what is said in them, which several threads may read and change."""
 
 from __future__ import annotations
 
-import random
-import threading
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.sandbox.answers import encode
 from airflow_provider_helpcrunch.sandbox.chat_data import (
     FIRST_CHAT_ID,
+    TEXTS,
     Cast,
     Chat,
     begun,
     chat,
+    planted,
 )
 from airflow_provider_helpcrunch.sandbox.chat_words import OPEN
-from airflow_provider_helpcrunch.sandbox.customers import FIRST_CUSTOMER_ID, Customer, customer
+from airflow_provider_helpcrunch.sandbox.messages import Message, Messages
+from airflow_provider_helpcrunch.sandbox.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import threading
 
-    from airflow_provider_helpcrunch.sandbox.chat_search import Query
-    from airflow_provider_helpcrunch.sandbox.chat_shape import ChatShape
     from airflow_provider_helpcrunch.sandbox.clock import Clock
     from airflow_provider_helpcrunch.sandbox.faults import Place
-    from airflow_provider_helpcrunch.sandbox.records import Record
-
-SORTS = ("created_at", "last_customer_message_at", "last_message_at", "closed_at")
-# Searches whose results are kept between two changes.
-REMEMBERED = 32
+    from airflow_provider_helpcrunch.sandbox.shape import Shape
 
 
-class Chats:
+class Chats(Table[Chat]):
     """
     All chats, in the order of their ids, which is that of their creation.
 
     :param cast: how many there are at the start, and who may appear in these
     :param clock: the account's clock
-    :param shape: how a chat is shown
+    :param shape: how a chat is sent
+    :param lock: the account's lock
     """
 
-    def __init__(self, cast: Cast, clock: Clock, shape: ChatShape) -> None:
+    def __init__(self, cast: Cast, clock: Clock, shape: Shape, lock: threading.RLock) -> None:
+        first = range(FIRST_CHAT_ID, FIRST_CHAT_ID + cast.chats)
+        super().__init__(
+            first, lambda number: chat(cast, number - FIRST_CHAT_ID), shape.chat, lock, cast.seed
+        )
         self._cast = cast
         self._clock = clock
-        self._shape = shape
-        self._lock = threading.RLock()
-        self._chance = random.Random(cast.seed)
-        self._encoded: dict[int, bytes] = {}
-        self._orders: dict[str, list[int]] = {}
-        self._results: dict[Query, list[int]] = {}
+        self._messages = Messages(cast)
         self._taken: list[tuple[int, int]] = []
 
-    @cached_property
-    def _chats(self) -> dict[int, Chat]:
-        return {FIRST_CHAT_ID + serial: chat(self._cast, serial) for serial in range(self._cast.chats)}
-
-    def page(
-        self, query: Query, offset: int, limit: int, *, shuffled: bool = False
-    ) -> tuple[list[bytes], int]:
-        """
-        Return encoded chats ``[offset, offset + limit)`` of a search and how many it finds, at one moment.
-
-        :param shuffled: read from an order that is drawn for this call
-        """
-        with self._lock:
-            found = self._found(query)
-            if shuffled:
-                found = self._chance.sample(found, len(found))
-            return [self._row(chat_id) for chat_id in found[offset : offset + limit]], len(found)
-
-    def encoded(self, chat_id: int) -> bytes:
-        """
-        Return one chat as JSON.
-
-        :raises KeyError: there is none
-        """
-        with self._lock:
-            return self._row(chat_id)
-
-    def get(self, chat_id: int) -> Chat | None:
-        """Return one chat, if there is one."""
-        with self._lock:
-            return self._chats.get(chat_id)
-
-    def records(self, wanted: Callable[[Chat], bool] | None = None) -> list[Record]:
-        """
-        Return fresh copies as the API shows them, in the order of the ids.
-
-        :param wanted: of which chats; default: all
-        """
-        with self._lock:
-            chats = list(filter(wanted, self._chats.values()))
-        return [self._shape.record(each) for each in chats]
-
-    def record(self, chat_id: int) -> Record:
-        """
-        Return a fresh copy of one chat as the API shows it.
-
-        :raises KeyError: there is none
-        """
-        with self._lock:
-            return self._shape.record(self._chats[chat_id])
-
-    def customer(self, customer_id: int) -> Customer | None:
-        """Return a customer of the account, if there is one."""
-        serial = customer_id - FIRST_CUSTOMER_ID
-        return customer(self._cast.seed, serial) if 0 <= serial < self._cast.customers else None
-
-    def customers(self) -> list[Customer]:
-        """Return all customers, in the order of their ids."""
-        return [customer(self._cast.seed, serial) for serial in range(self._cast.customers)]
-
-    def create(self, of: Customer | None = None, **values: Any) -> int:
+    def create(self, of: int, **values: Any) -> int:
         """
         Add a chat that is later than all others, and return its id.
 
-        :param of: the customer; default: any
-        :param values: what it has beside the defaults of :class:`~.chat_data.Chat`
+        :param of: the id of the customer
+        :param values: its fields beside the defaults of :class:`~.chat_data.Chat`
         """
         with self._lock:
-            now = self._clock.tick()
-            number = FIRST_CHAT_ID + len(self._chats)
-            of = of or customer(self._cast.seed, number % self._cast.customers)
-            self._chats[number] = begun(Chat(number, now, of, updated_at=now, **values))
-            self._orders.clear()
-            self._results.clear()
+            self._all()
+            now, number = self._clock.tick(), self._next
+            made = Chat(number, now, of, updated_at=now, **values)
+            if made.status != "empty":
+                text = planted(self._cast, TEXTS[number % len(TEXTS)])
+                said = {"type": "message", "text": text, "created_at": now}
+                if made.assignee is not None:
+                    self._messages.add(number, sender="agent", agent=made.assignee, **said)
+                last = self._messages.add(number, sender="customer", agent=None, **said)
+                made = begun(made, last.id, text)
+            self._add(made)
             return number
 
     def change(self, chat_id: int, **values: Any) -> None:
@@ -143,19 +76,91 @@ class Chats:
         :raises KeyError: there is none
         """
         with self._lock:
-            before = self._chats[chat_id]
+            before = self._all()[chat_id]
             now = self._clock.tick()
             status = values.get("status", before.status)
             if status != before.status and "closed" in (status, before.status):
                 closing = status == "closed"
                 values.setdefault("closed_by", "agent" if closing else None)
                 values.setdefault("closed_at", now if closing else None)
-            after = self._chats[chat_id] = before._replace(**{"updated_at": now, **values})
-            for key in SORTS:
-                if getattr(before, key) != getattr(after, key):
-                    self._orders.pop(key, None)
-            self._encoded.pop(chat_id, None)
-            self._results.clear()
+            self._replace(before, **{"updated_at": now, **values})
+
+    def remove(self, chat_id: int) -> None:
+        """
+        Remove one chat with its messages.
+
+        :raises KeyError: there is none
+        """
+        with self._lock:
+            if chat_id not in self._all():
+                raise KeyError(chat_id)
+            self._remove(chat_id)
+            self._messages.forget(chat_id)
+
+    def of_customer(self, customer_id: int) -> list[int]:
+        """Return the ids of a customer's chats."""
+        with self._lock:
+            return [each.id for each in self._all().values() if each.customer == customer_id]
+
+    def messages(self, chat_id: int) -> list[Message]:
+        """
+        Return the messages of a chat, from the oldest to the newest.
+
+        :raises KeyError: there is no such chat
+        """
+        with self._lock:
+            if self.get(chat_id) is None:
+                raise KeyError(chat_id)
+            return self._messages.of(chat_id)
+
+    def say(
+        self,
+        chat_id: int,
+        text: str,
+        *,
+        agent: int | None = None,
+        type_: str = "message",
+        at: int | None = None,
+    ) -> Message:
+        """
+        Add a message to a chat, and show it there if it is the last one and no note.
+
+        A first message makes an empty chat new or, by an agent, opened; a customer's message opens a closed chat.
+
+        :param agent: the author's id; ``None``: the customer, or for a note nobody known
+        :param type_: ``message``, ``private`` or ``tech``
+        :param at: when, in UNIX milliseconds; default: now
+        :raises KeyError: there is no such chat
+        """
+        with self._lock:
+            before = self._all()[chat_id]
+            now = self._clock.tick()
+            sender = "customer" if agent is None and type_ == "message" else "agent"
+            made = self._messages.add(
+                chat_id,
+                sender=sender,
+                agent=agent,
+                type=type_,
+                text=text,
+                created_at=now if at is None else at,
+            )
+            if type_ == "message" and made.created_at >= (before.last_message_at or 0):
+                self._replace(before, updated_at=now, **_shown(before, made))
+            elif type_ == "message" and sender == "customer":
+                latest = max(before.last_customer_message_at or 0, made.created_at)
+                self._replace(before, last_customer_message_at=latest)
+            elif type_ == "message" and agent is not None:
+                self._replace(before, **_parties(before, made))
+            return made
+
+    def edit(self, chat_id: int, message: Message, text: str) -> Message:
+        """Change the text of a message; the chat shows it if it is its last one."""
+        with self._lock:
+            before = self._all()[chat_id]
+            made = self._messages.edit(message, text, self._clock.tick())
+            if before.last_message_id == made.id:
+                self._replace(before, last_message_text=text)
+            return made
 
     def take(self, rows: int, at: Place, agent: int | None, by: int) -> None:
         """
@@ -167,7 +172,7 @@ class Chats:
         :param by: the id of the agent who takes them
         """
         with self._lock:
-            open_ = [each for each in self._chats.values() if each.status in OPEN and each.assignee != by]
+            open_ = [each for each in self._all().values() if each.status in OPEN and each.assignee != by]
             ids = [each.id for each in open_ if agent in (None, each.assignee)]
             rows = min(rows, len(ids))
             picked = {"front": ids[:rows], "end": ids[len(ids) - rows :]}.get(at)
@@ -177,35 +182,36 @@ class Chats:
 
     @property
     def taken(self) -> list[tuple[int, int]]:
-        """What :meth:`take` took so far: chat and taker."""
+        """The chats that :meth:`take` took so far, each with its taker."""
         with self._lock:
             return self._taken.copy()
 
-    def _row(self, chat_id: int) -> bytes:
-        row = self._encoded.get(chat_id)
-        if row is None:
-            row = self._encoded[chat_id] = encode(self._shape.record(self._chats[chat_id]))
-        return row
 
-    def _found(self, query: Query) -> list[int]:
-        found = self._results.get(query)
-        if found is None:
-            chats = self._chats
-            found = [each.id for each in query.select([chats[each] for each in self._order(query.sort)])]
-            if query.descending:
-                found.reverse()
-            if len(self._results) >= REMEMBERED:
-                self._results.clear()
-            self._results[query] = found
-        return found
+def _shown(before: Chat, said: Message) -> dict[str, Any]:
+    """Return what a chat's last message changes in it."""
+    by_customer = said.sender == "customer"
+    changed: dict[str, Any] = {
+        "last_message_at": said.created_at,
+        "last_message_id": said.id,
+        "last_message_text": said.text,
+        "read_by_agent": not by_customer,
+        "read_by_customer": by_customer,
+    }
+    if by_customer:
+        changed["last_customer_message_at"] = said.created_at
+    if before.status == "empty":
+        changed["status"] = "new" if by_customer else "opened"
+    elif before.status == "closed" and by_customer:
+        changed |= {"status": "opened", "closed_by": None, "closed_at": None}
+    return {
+        **changed,
+        **_parties(before, said),
+        **({"last_agent": said.agent} if said.agent is not None else {}),
+    }
 
-    def _order(self, key: str) -> list[int]:
-        """Return all ids by a sort key and then by id; what has no such time comes first, as in MySQL."""
-        order = self._orders.get(key)
-        if order is None:
-            order = list(self._chats)
-            if key != "created_at":
-                chats = self._chats
-                order.sort(key=lambda chat_id: getattr(chats[chat_id], key) or 0)
-            self._orders[key] = order
-        return order
+
+def _parties(before: Chat, said: Message) -> dict[str, Any]:
+    """Return the agents who took part, with the author of a message."""
+    if said.agent is None or said.agent in before.agents:
+        return {}
+    return {"agents": (*before.agents, said.agent), "last_agent": before.last_agent or said.agent}

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Now: TypeAlias = datetime | float | str
 SECOND = 1_000
+MINUTE, DAY = 60 * SECOND, 86_400 * SECOND
 # 1 January 2000: there is room for three million chats after 1970.
 EARLIEST = 946_684_800
 
@@ -51,7 +52,7 @@ class Clock:
     """
     The account's clock: one that runs, or one that stands still but for a second with each change.
 
-    Not thread-safe: the chats it belongs to have a lock.
+    Not thread-safe: the account it belongs to has a lock.
 
     :param start: where it starts, in UNIX milliseconds
     :param running: tells the time in UNIX milliseconds; ``None``: it stands still
@@ -61,11 +62,22 @@ class Clock:
         self.start = start
         self._now = start
         self._running = running
+        self._ahead = 0
+
+    @property
+    def now(self) -> int:
+        """The time, in UNIX milliseconds."""
+        return max(self._now, self._running() + self._ahead) if self._running else self._now
+
+    def advance(self, milliseconds: int) -> None:
+        """Let time pass at once."""
+        self._now = self.now + milliseconds
+        self._ahead += milliseconds if self._running else 0
 
     def tick(self) -> int:
         """Return the time of a change, in UNIX milliseconds: later than that of any other."""
         if self._running:
-            self._now = max(self._now + 1, self._running())
+            self._now = max(self._now + 1, self._running() + self._ahead)
         else:
             self._now += SECOND
         return self._now

@@ -1,8 +1,10 @@
-"""Drift: changes that the account makes by itself just before an answer."""
+"""Drift: changes that the account makes by itself just before a response."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from airflow_provider_helpcrunch.sandbox.night import night
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +30,21 @@ def _delete(account: Account, fault: Fault) -> None:
 
 def _arrive(account: Account, fault: Fault) -> None:
     for _ in range(fault.number):
-        account.chats.create(assignee=fault.agent, status="new")
+        account.open_chat(assignee=fault.agent, status="new")
 
 
 def _take(account: Account, fault: Fault) -> None:
     by = account.last_agent() if fault.by is None else fault.by
     if by is not None:
         account.chats.take(fault.number, fault.at, fault.agent, by)
+
+
+def _silent(account: Account, fault: Fault) -> None:
+    night(account, 0, silent=fault.number)
+
+
+def _erase(account: Account, fault: Fault) -> None:
+    night(account, 0, deletions=fault.number)
 
 
 def _vanish(account: Account, fault: Fault) -> None:
@@ -47,5 +57,7 @@ _CHANGES: dict[str, Callable[[Account, Fault], None]] = {
     "delete": _delete,
     "arrive": _arrive,
     "take": _take,
+    "silent": _silent,
+    "erase": _erase,
     "vanish": _vanish,
 }

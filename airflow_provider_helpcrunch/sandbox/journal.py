@@ -25,12 +25,12 @@ class Request:
     :param path: with the prefix: ``/v1/agents``
     :param query: the query parameters
     :param body: the decoded JSON body, ``None`` without one
-    :param status: the status of the answer; ``None`` when no complete answer was sent
+    :param status: the status of the response; ``None`` when no complete response was sent
     :param peer: ``host:port`` of the client; distinct values are distinct TCP connections
     :param user_agent: the client's ``User-Agent``, empty without one
     :param authorized: the key was right
     :param fault: the kinds of the faults that hit it, joined by ``+``; ``None`` without one
-    :param applied: it changed the account, whether or not the client got the answer
+    :param applied: it changed the account, whether or not the client got the response
     """
 
     at: float
@@ -47,11 +47,19 @@ class Request:
 
     @property
     def chat(self) -> int | None:
-        """The chat it is about: the ``id`` in the body of a change, or the one at the end of the path."""
-        above, _, end = self.path.rstrip("/").rpartition("/")
-        if above != "/v1/chats":
+        """The chat it is about: in the path, or in the body of a change or of a new message."""
+        parts = self.path.strip("/").split("/")[1:]
+        if parts == ["messages"]:
+            return integer(self._asked("chat"))
+        if parts[:1] != ["chats"] or len(parts) < 2 or (len(parts) == 3 and parts[2] != "messages"):
             return None
-        return integer(end) if integer(end) is not None else integer(self._asked("id"))
+        return integer(parts[1]) if integer(parts[1]) is not None else integer(self._asked("id"))
+
+    @property
+    def customer(self) -> int | None:
+        """The customer it is about, in the path."""
+        parts = self.path.strip("/").split("/")[1:]
+        return integer(parts[1]) if parts[:1] == ["customers"] and len(parts) > 1 else None
 
     @property
     def offset(self) -> int | None:
@@ -78,7 +86,7 @@ class Journal:
             return self._issued
 
     def answered(self, ticket: int, status: int) -> None:
-        """Enter the status of a complete answer; a ticket from before :meth:`clear` is ignored."""
+        """Enter the status of a complete response; a ticket from before :meth:`clear` is ignored."""
         self._change(ticket, status=status)
 
     def applied(self, ticket: int) -> None:

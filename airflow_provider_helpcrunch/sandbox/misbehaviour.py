@@ -1,4 +1,4 @@
-"""Faults of an answer: pure functions from answer to answer."""
+"""Faults of a response: pure functions from response to response."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from airflow_provider_helpcrunch.sandbox.answers import HTML, HTML_PAGE, Answer, encode, error
 from airflow_provider_helpcrunch.sandbox.faults import WIRE_KINDS, Fault
+from airflow_provider_helpcrunch.sandbox.responses import HTML, HTML_PAGE, JSON, Answer, encode, error
 
 if TYPE_CHECKING:
-    from airflow_provider_helpcrunch.sandbox.answers import Ending
+    from airflow_provider_helpcrunch.sandbox.responses import Ending
     from airflow_provider_helpcrunch.sandbox.settings import Errors
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """
-    What the faults may use of the request and the server.
+    The parts of the request and the server that faults may use.
 
     :param errors: the generation of error bodies
     :param authorization: the whole ``Authorization`` header
@@ -35,12 +35,15 @@ Payload: TypeAlias = dict[str, Any]
 
 
 def shape(fault: Fault, answer: Answer, scene: Scene) -> Answer:
-    """Return the answer as the fault distorts it; kinds that work elsewhere leave it as it is."""
+    """Return the response as the fault distorts it; kinds that work elsewhere leave it as it is."""
     if fault.kind in WIRE_KINDS:
         return replace(answer, ending=cast("Ending", fault.kind), pause=fault.seconds)
     if fault.kind in _PAYLOADS:
+        if answer.content_type != JSON:
+            return answer
         payload = json.loads(answer.body)
-        change = _PAYLOADS[fault.kind] if "data" in payload else _unchanged
+        listed = isinstance(payload, dict) and "data" in payload and "id" not in payload
+        change = _PAYLOADS[fault.kind] if listed else _unchanged
         return replace(answer, body=encode(change(fault, payload)))
     shaper = _SHAPES.get(fault.kind)
     return shaper(fault, answer, scene) if shaper else answer

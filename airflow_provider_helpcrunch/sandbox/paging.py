@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from airflow_provider_helpcrunch.sandbox.answers import Answer, listing
 from airflow_provider_helpcrunch.sandbox.complaints import in_range
+from airflow_provider_helpcrunch.sandbox.responses import Answer, listing
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.sandbox.settings import SearchTotal, Settings

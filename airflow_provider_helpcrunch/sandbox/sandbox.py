@@ -10,8 +10,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_helpcrunch.sandbox.settings import (
-    ChatFields,
+    CustomData,
     Errors,
+    Fields,
+    Ok,
     OnHold,
     SearchTotal,
     Settings,
@@ -43,6 +45,8 @@ class Sandbox(AccountView, JournalView):
     :param agents: how many agents the account starts with
     :param departments: how many departments it has
     :param chats: how many chats it starts with
+    :param messages: how many messages a chat has on average; one chat in a hundred has 20 times as many
+    :param canary: a string for every field with a person's data: of customers, agents, messages and chats
     :param key: the API key; anything else is answered 401
     :param port: the port, 0 for a free one
     :param seed: the same seed and the same ``now`` give the same account
@@ -52,7 +56,7 @@ class Sandbox(AccountView, JournalView):
     :param rate_limit: requests accepted in any rolling ``window``, ``None`` for no limit; more get a 429
     :param window: length of that window, in seconds
     :param retry_after: send ``Retry-After`` with a 429, in whole seconds; HelpCrunch documents no such header
-    :param latency: delay of each answer, in seconds
+    :param latency: delay of each response, in seconds
     :param page_cap: the server never returns more rows a page, whatever ``limit`` it accepts
     :param max_limit: a greater ``limit`` is answered 400
     :param total: how a list tells its total: ``exact``, ``missing`` (no ``meta``), ``zero``, ``string``,
@@ -61,14 +65,22 @@ class Sandbox(AccountView, JournalView):
     :param errors: error bodies of the ``new`` or the ``old`` documentation
     :param search_total: where a search of chats tells its total: at the ``root`` or in ``meta``; with
         ``total="root"`` always at the root
-    :param on_hold: the spelling of this status in answers, ``onhold``, ``on hold`` or ``on-hold``; requests may
+    :param on_hold: the spelling of this status in responses, ``onhold``, ``on hold`` or ``on-hold``; requests may
         use any
-    :param timestamps: times of chats as ``string`` (digits; ``closedAt`` with a fraction), ``integer`` or
-        ``fractional`` (all with a fraction)
-    :param chat_shape: fields of a chat in the ``new`` documentation, or in the ``old`` one, without
-        ``createdWith``, ``applicationId``, ``readByAgent`` and ``readByCustomer``
+    :param timestamps: times as ``string`` (digits; ``closedAt`` and ``createdAt`` of messages with a fraction),
+        ``integer`` or ``fractional`` (all with a fraction)
+    :param shape: fields of the ``new`` documentation, or of the ``old`` one: chats without ``createdWith``,
+        ``applicationId``, ``readByAgent`` and ``readByCustomer``, customers without ``createdFrom`` and
+        ``integrationId``, messages whose agent has ``id`` and ``name`` alone, events with ``customer``
+    :param custom_data: ``customData`` of customers in responses: an ``object``, or an ``array`` of ``property`` and
+        ``value``
+    :param ok: the response ``Ok`` as a ``json`` string or as plain ``text``
+    :param message_status: the success of ``POST /v1/messages``, 200 or 201
+    :param chat_status: the success of ``POST /v1/chats``, 201 or 200
+    :param tech_messages: an update of a chat's status or assignee adds a ``tech`` message
+    :param keep_chats: the chats of a deleted customer stay, instead of going too
     :param updated_at: a search may filter by ``chats.updatedAt``, instead of getting a 400
-    :param faults: what goes wrong; more can be added later
+    :param faults: the faults it starts with; more can be added later
     :param clock: seconds since any fixed moment, for the rate limit, the journal and the account's own clock, such as
         a virtual clock; default: the clocks of this machine
     :raises ValueError: a value is out of its range
@@ -80,6 +92,8 @@ class Sandbox(AccountView, JournalView):
         agents: int = 250,
         departments: int = 5,
         chats: int = 300,
+        messages: int = 8,
+        canary: str = "",
         key: str = "sandbox-key",
         port: int = 0,
         seed: int = 1,
@@ -96,7 +110,13 @@ class Sandbox(AccountView, JournalView):
         search_total: SearchTotal = "root",
         on_hold: OnHold = "onhold",
         timestamps: Timestamps = "string",
-        chat_shape: ChatFields = "new",
+        shape: Fields = "new",
+        custom_data: CustomData = "object",
+        ok: Ok = "json",
+        message_status: int = 200,
+        chat_status: int = 201,
+        tech_messages: bool = False,
+        keep_chats: bool = False,
         updated_at: bool = False,
         faults: Iterable[Fault] = (),
         clock: Callable[[], float] | None = None,
@@ -105,6 +125,8 @@ class Sandbox(AccountView, JournalView):
             agents=agents,
             departments=departments,
             chats=chats,
+            messages=messages,
+            canary=canary,
             key=key,
             port=port,
             seed=seed,
@@ -121,7 +143,13 @@ class Sandbox(AccountView, JournalView):
             search_total=search_total,
             on_hold=on_hold,
             timestamps=timestamps,
-            chat_shape=chat_shape,
+            shape=shape,
+            custom_data=custom_data,
+            ok=ok,
+            message_status=message_status,
+            chat_status=chat_status,
+            tech_messages=tech_messages,
+            keep_chats=keep_chats,
             updated_at=updated_at,
         )
         self._state = State(self._settings, faults, clock)
@@ -150,7 +178,7 @@ class Sandbox(AccountView, JournalView):
         return self
 
     def stop(self) -> None:
-        """Stop at once, late and hanging answers included; the journal and the data stay readable."""
+        """Stop at once, late and hanging responses included; the journal and the data stay readable."""
         if self._thread and self._loop and self._stopping:
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
@@ -234,7 +262,7 @@ class Sandbox(AccountView, JournalView):
         """
         Let something go wrong.
 
-        :param fault: what; it counts requests from now on
+        :param fault: the fault; it counts requests from now on
         """
         self._state.faults.add(fault)
 

@@ -16,7 +16,9 @@ Errors: TypeAlias = Literal["new", "old"]
 SearchTotal: TypeAlias = Literal["root", "meta"]
 OnHold: TypeAlias = Literal["onhold", "on hold", "on-hold"]
 Timestamps: TypeAlias = Literal["string", "integer", "fractional"]
-ChatFields: TypeAlias = Literal["new", "old"]
+Fields: TypeAlias = Literal["new", "old"]
+Ok: TypeAlias = Literal["json", "text"]
+CustomData: TypeAlias = Literal["object", "array"]
 
 TOTAL_STYLES: tuple[str, ...] = get_args(TotalStyle)
 HIGHEST_PORT = 65535
@@ -27,18 +29,18 @@ class Option(NamedTuple):
     One option.
 
     :param metavar: its value on a command line; empty for a flag without one
-    :param text: what it does, in Markdown
+    :param text: its effect, in Markdown
     :param parse: reads a value of a command line
     :param least: the least number that is accepted
     :param choices: the values that are accepted; none: any
-    :param note: what ``docs/sandbox.md`` says in place of the default
+    :param note: words of ``docs/sandbox.md`` in place of the default
     """
 
     metavar: str
     text: str
     parse: Callable[[str], Any] = str
     least: int | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     note: str = ""
 
     def check(self, name: str, value: Any) -> None:
@@ -51,7 +53,7 @@ class Option(NamedTuple):
             message = f"{name} must be at least {self.least}, not {value}"
             raise ValueError(message)
         if self.choices and value not in self.choices:
-            message = f"{name} must be one of {', '.join(self.choices)}, not {value!r}"
+            message = f"{name} must be one of {', '.join(map(str, self.choices))}, not {value!r}"
             raise ValueError(message)
 
 
@@ -93,6 +95,20 @@ class Settings:
     agents: int = field(default=250, metadata=_about("N", "agents the account starts with", int, 0))
     departments: int = field(default=5, metadata=_about("N", "departments it has", int, 0))
     chats: int = field(default=300, metadata=_about("N", "chats the account starts with", int, 0))
+    messages: int = field(
+        default=8,
+        metadata=_about(
+            "N", "messages of a chat on average; one chat in a hundred has 20 times as many", int, 1
+        ),
+    )
+    canary: str = field(
+        default="",
+        metadata=_about(
+            "TEXT",
+            "a string in every field with a person's data: of customers, agents, messages and chats",
+            note="none",
+        ),
+    )
     key: str = field(default="sandbox-key", metadata=_about("KEY", "API key; anything else is answered 401"))
     seed: int = field(
         default=1, metadata=_about("N", "the same seed and the same `--now` give the same account", int)
@@ -115,7 +131,7 @@ class Settings:
     )
     window: float = field(default=60.0, metadata=_about("SECONDS", "length of that window", float, 0))
     retry_after: bool = field(default=False, metadata=_about("", "send `Retry-After` with such a 429"))
-    latency: float = field(default=0.0, metadata=_about("SECONDS", "delay of each answer", float, 0))
+    latency: float = field(default=0.0, metadata=_about("SECONDS", "delay of each response", float, 0))
     page_cap: int = field(
         default=100,
         metadata=_about("ROWS", "most rows a page ever has, whatever `limit` was accepted", int, 1),
@@ -149,7 +165,7 @@ class Settings:
         default="onhold",
         metadata=_about(
             "WORDS",
-            "how answers spell this status: `onhold`, `on hold` or `on-hold`; requests may use any",
+            "how responses spell this status: `onhold`, `on hold` or `on-hold`; requests may use any",
             choices=get_args(OnHold),
         ),
     )
@@ -157,18 +173,45 @@ class Settings:
         default="string",
         metadata=_about(
             "STYLE",
-            "times of chats: `string` (digits; `closedAt` with a fraction), `integer` or `fractional` (all with a "
-            "fraction)",
+            "times: `string` (digits; `closedAt` and `createdAt` of messages with a fraction), `integer` or "
+            "`fractional` (all with a fraction)",
             choices=get_args(Timestamps),
         ),
     )
-    chat_shape: ChatFields = field(
+    shape: Fields = field(
         default="new",
         metadata=_about(
             "new|old",
-            "`old`: chats without `createdWith`, `applicationId`, `readByAgent` and `readByCustomer`",
-            choices=get_args(ChatFields),
+            "`old`: chats without `createdWith`, `applicationId`, `readByAgent` and `readByCustomer`, customers "
+            "without `createdFrom` and `integrationId`, messages whose agent has `id` and `name` alone, events with "
+            "`customer`",
+            choices=get_args(Fields),
         ),
+    )
+    custom_data: CustomData = field(
+        default="object",
+        metadata=_about(
+            "object|array",
+            "`customData` of customers in responses: an object, or an array of `property` and `value`",
+            choices=get_args(CustomData),
+        ),
+    )
+    ok: Ok = field(
+        default="json",
+        metadata=_about("json|text", "the response `Ok`: a JSON string or plain text", choices=get_args(Ok)),
+    )
+    message_status: int = field(
+        default=200, metadata=_about("STATUS", "success of `POST /v1/messages`", int, choices=(200, 201))
+    )
+    chat_status: int = field(
+        default=201, metadata=_about("STATUS", "success of `POST /v1/chats`", int, choices=(200, 201))
+    )
+    tech_messages: bool = field(
+        default=False,
+        metadata=_about("", "an update of a chat's status or assignee adds a `tech` message"),
+    )
+    keep_chats: bool = field(
+        default=False, metadata=_about("", "the chats of a deleted customer stay, instead of going too")
     )
     updated_at: bool = field(
         default=False,

@@ -7,9 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.sandbox.account import Account
-from airflow_provider_helpcrunch.sandbox.chat_data import Cast
-from airflow_provider_helpcrunch.sandbox.chat_shape import ChatShape
-from airflow_provider_helpcrunch.sandbox.chats import Chats
 from airflow_provider_helpcrunch.sandbox.clock import SECOND, Clock, machine_time, milliseconds
 from airflow_provider_helpcrunch.sandbox.faults import Fault, FaultPlan
 from airflow_provider_helpcrunch.sandbox.journal import Journal
@@ -49,7 +46,7 @@ class State:
     def reset(self) -> None:
         """Go back to the start: data, faults with fresh counts, an empty window, an empty journal."""
         settings = self.settings
-        self.account = _account(settings, Clock(self._start, self._running))
+        self.account = Account(settings, Clock(self._start, self._running))
         self.limit = SlidingWindow(settings.rate_limit, settings.window)
         self.faults = FaultPlan(self._faults)
         self.journal.clear()
@@ -59,13 +56,3 @@ def _time_of(clock: Callable[[], float], start: int) -> Callable[[], int]:
     """Return the account's time, in UNIX milliseconds, on a clock that shows any seconds at ``start``."""
     began = clock()
     return lambda: start + int((clock() - began) * SECOND)
-
-
-def _account(settings: Settings, clock: Clock) -> Account:
-    seed, agents, departments = settings.seed, settings.agents, settings.departments
-    # Two customers for three chats: some come again. A few without a chat can be given one.
-    customers = 10 + settings.chats * 2 // 3
-    cast = Cast(seed, agents, departments, customers, settings.chats, clock.start)
-    shape = ChatShape(seed, settings.timestamps, settings.on_hold, settings.chat_shape)
-    chats = Chats(cast, clock, shape)
-    return Account(agents=agents, departments=departments, seed=seed, chats=chats)

@@ -22,26 +22,45 @@ LAST_NAMES = (
 DEPARTMENT_NAMES = ("Support", "Sales", "Billing", "Returns", "Onboarding", "Partners", "Logistics")
 # Of a hundred agents: 3 admins, 7 supervisers, 20 who only chat, 70 agents.
 ROLE_BOUNDS = (("admin", 3), ("superviser", 10), ("agentChatOnly", 30), ("agent", 100))
+APPLICATIONS = (
+    *(
+        ("Website", "Shop", "web"),
+        ("iOS app", "Shop for iOS", "ios"),
+        ("Android app", "Shop for Android", "android"),
+    ),
+    ("Telegram", "Shop on Telegram", "telegram"),
+)
+APPLICATION_IDS = range(1, 1 + len(APPLICATIONS))
 FIRST_AGENT_ID = 1001
 FIRST_DEPARTMENT_ID = 101
 
 
-def agent(seed: int, serial: int) -> Record:
+def agent(seed: int, serial: int, canary: str = "") -> Record:
     """
     Return one agent in the documented shape. The first one is always an admin, as every account has one.
 
     :param seed: the seed of the account
     :param serial: its number in order of creation, from 0
+    :param canary: a string for name and email
     """
     drawn = digest(seed, "agent", serial)
     share = drawn // 1000 % 100 if serial else 0
     first, last = FIRST_NAMES[drawn % len(FIRST_NAMES)], LAST_NAMES[drawn // 7 % len(LAST_NAMES)]
+    name, address = f"{first} {last}", f"{first}.{last}.{FIRST_AGENT_ID + serial}@shop.example".lower()
     return {
         "id": FIRST_AGENT_ID + serial,
-        "name": f"{first} {last}",
-        "email": f"{first}.{last}.{FIRST_AGENT_ID + serial}@shop.example".lower(),
+        "name": f"{name} {canary}" if canary else name,
+        "email": f"{canary}.{address}" if canary else address,
         "role": next(role for role, bound in ROLE_BOUNDS if share < bound),
     }
+
+
+def applications() -> list[Record]:
+    """Return fresh copies of the account's applications, which are the same in every account."""
+    return [
+        {"id": number, "name": name, "displayName": shown, "active": True, "type": kind}
+        for number, (name, shown, kind) in zip(APPLICATION_IDS, APPLICATIONS, strict=True)
+    ]
 
 
 def department_name(index: int) -> str:

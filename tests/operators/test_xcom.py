@@ -23,7 +23,7 @@ from airflow_provider_helpcrunch.operators.chats import (
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.operators.xcom import fit_for_xcom, unfit_for_xcom
 from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints
-from airflow_provider_helpcrunch.sandbox.answers import encode
+from airflow_provider_helpcrunch.sandbox.responses import encode
 
 OPERATORS = {
     "/v1/agents": ListAgentsOperator,

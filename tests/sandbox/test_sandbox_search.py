@@ -108,7 +108,7 @@ def test_on_hold_is_found_in_every_spelling(spelling, shown):
 @pytest.mark.parametrize("names", [["vip"], ["VIP"], ["vip", "trial"], ["trial", "vip", "churned"], ["none"]])
 def test_several_tags_mean_all_of_them(names):
     with Sandbox(chats=600) as sandbox:
-        tags = {each["id"]: {tag["name"] for tag in each["tagsData"]} for each in sandbox.customers}
+        tags = {each["id"]: {tag["name"] for tag in each["tags"]} for each in sandbox.customers}
         wanted = {name.lower() for name in names}
         expected = those(sandbox, lambda chat: wanted <= tags[chat["customer"]["id"]])
         asked = condition("customer.tagsData", "=", [{"name": name} for name in names])

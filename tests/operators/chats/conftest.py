@@ -13,8 +13,8 @@ from airflow_provider_helpcrunch.client import RetryPolicy
 from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints
-from airflow_provider_helpcrunch.sandbox.answers import Answer
 from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.responses import Answer
 
 LEAVER = 1001
 TARGETS = (1002, 1003, 1004)

@@ -43,9 +43,9 @@ from airflow_provider_helpcrunch.operators.chats import (
     bulk,
 )
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox, endpoints
-from airflow_provider_helpcrunch.sandbox.answers import Answer as SandboxAnswer
-from airflow_provider_helpcrunch.sandbox.answers import encode
 from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.responses import Answer as SandboxAnswer
+from airflow_provider_helpcrunch.sandbox.responses import encode
 from airflow_provider_helpcrunch.storage import read_records
 
 LEAVER, TARGETS = 1001, [1002, 1003, 1004]

@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_helpcrunch._airflow import AirflowFailException
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchRefusedError
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
-from airflow_provider_helpcrunch.sandbox.answers import Answer, error
 from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.responses import Answer, error
 
 StartAccount = Callable[..., Sandbox]
 Reassign = Callable[..., dict[str, Any]]

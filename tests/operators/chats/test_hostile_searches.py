@@ -12,8 +12,8 @@ import pytest
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
-from airflow_provider_helpcrunch.sandbox.answers import Answer, encode, error
 from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.responses import Answer, encode, error
 
 StartAccount = Callable[..., Sandbox]
 Reassign = Callable[..., dict[str, Any]]

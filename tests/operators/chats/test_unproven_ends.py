@@ -16,8 +16,8 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchPaginationError,
 )
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
-from airflow_provider_helpcrunch.sandbox.answers import Answer, encode
 from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.responses import Answer, encode
 
 StartAccount = Callable[..., Sandbox]
 Reassign = Callable[..., dict[str, Any]]

@@ -12,8 +12,8 @@ import pytest
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError, HelpCrunchResponseError
 from airflow_provider_helpcrunch.operators.chats import SearchChatsOperator, UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
-from airflow_provider_helpcrunch.sandbox.answers import Answer, encode
 from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.responses import Answer, encode
 
 StartAccount = Callable[..., Sandbox]
 Reassign = Callable[..., dict[str, Any]]

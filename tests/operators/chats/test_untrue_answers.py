@@ -17,8 +17,8 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperator, UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
-from airflow_provider_helpcrunch.sandbox.answers import Answer, encode, error
 from airflow_provider_helpcrunch.sandbox.journal import Request
+from airflow_provider_helpcrunch.sandbox.responses import Answer, encode, error
 
 StartAccount = Callable[..., Sandbox]
 Reassign = Callable[..., dict[str, Any]]

@@ -1,8 +1,9 @@
-"""Answers as values: listings, objects and the documented errors, before they meet the wire."""
+"""Responses as values: listings, objects and the documented errors, before they meet the wire."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_helpcrunch.sandbox.settings import Errors, SearchTotal, Total
+    from airflow_provider_helpcrunch.sandbox.settings import Errors, Ok, SearchTotal, Total
 
 Ending: TypeAlias = Literal["whole", "reset", "close", "truncate", "hang", "drip"]
 
@@ -32,7 +33,7 @@ _STATUSES = {status.value for status in HTTPStatus}
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    One HTTP answer, and how it reaches the client.
+    One HTTP response, and how it reaches the client.
 
     :param applied: the request changed the account
     :param ending: ``whole``, or a wire fault: ``reset`` and ``close`` (nothing arrives, the connection ends by RST or
@@ -98,18 +99,21 @@ def error(status: int, generation: Errors, details: Mapping[str, str] | None = N
     return Answer(status, encode({"errors": body}))
 
 
-def invalid(generation: Errors, complaints: Mapping[str, str]) -> Answer:
+def invalid(generation: Errors, complaints: Mapping[str, str], resource: str = "chat") -> Answer:
     """
     Return a 400.
 
     :param generation: ``new`` names every field, ``old`` the first one and not what is wrong with it
-    :param complaints: what the validator says, by the path of the field
+    :param complaints: the words of the validator, by the path of the field
+    :param resource: the kind of record that the request is about; the old code of anything but a chat names the field
     """
     if generation == "new":
         return error(400, generation, complaints)
     named = next(iter(complaints), None)
     message = {None: "Invalid request", "id": "Invalid chat ID"}.get(named, f"{named} value is invalid")
-    return error(400, generation, {"invalid_chat_value": message})
+    word = re.search(r"[A-Za-z]\w*", named or "")
+    code = f"invalid_{word[0]}_value" if word and resource != "chat" else "invalid_chat_value"
+    return error(400, generation, {code: message})
 
 
 def chat_missing(generation: Errors, old: str) -> Answer:
@@ -124,11 +128,17 @@ def chat_missing(generation: Errors, old: str) -> Answer:
 
 def entity_missing(generation: Errors, name: str) -> Answer:
     """
-    Return a 404 about what a chat should get.
+    Return a 404 about anything but a chat.
 
-    :param name: ``assignee`` or ``department``
+    :param name: ``customer``, ``agent``, ``assignee`` or ``department``
     """
-    what = "Agent" if name == "assignee" else "Department"
-    return error(
-        404, generation, {"not_found" if generation == "new" else "entity_not_found": f"{what} not found"}
-    )
+    entity = "Agent" if name == "assignee" else name.capitalize()
+    code = "not_found" if generation == "new" else "entity_not_found"
+    return error(404, generation, {code: f"{entity} not found"})
+
+
+def done(style: Ok, *, applied: bool = True) -> Answer:
+    """Return the response ``Ok``, as a JSON string or as plain text."""
+    if style == "text":
+        return Answer(200, b"Ok", HTML, applied=applied)
+    return Answer(200, b'"Ok"', applied=applied)
