@@ -72,7 +72,8 @@ def record_in(payload: Any, noun: str, number: int | None = None) -> Record:
     if errors := error_details(payload, str):
         msg = f"the body reports errors: {'; '.join(map(str, errors[:5]))}"
         raise ValueError(msg)
-    data = payload.get("data", payload) if isinstance(payload, dict) else None
+    # An event has an id and a field of the same name as the wrapper.
+    data = payload if id_of(payload) else payload.get("data") if isinstance(payload, dict) else None
     found = id_of(data) if isinstance(data, dict) else None
     if not isinstance(data, dict) or found is None or number not in (None, found):
         msg = f"the body holds no {noun}" if found is None else f"the body holds the {noun} {found}"
