@@ -20,7 +20,8 @@ It is not HelpCrunch: where the documentation is silent, it answers with the lik
 from __future__ import annotations
 
 from airflow_provider_helpcrunch.sandbox.faults import Fault
+from airflow_provider_helpcrunch.sandbox.happenings import Happening
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.sandbox import Sandbox
 
-__all__ = ["Fault", "Request", "Sandbox"]
+__all__ = ["Fault", "Happening", "Request", "Sandbox"]

@@ -22,6 +22,7 @@ from airflow_provider_helpcrunch.sandbox.team import (
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.sandbox.clock import Clock
+    from airflow_provider_helpcrunch.sandbox.happenings import Happening
     from airflow_provider_helpcrunch.sandbox.settings import Settings
 
 Row = TypeVar("Row")
@@ -50,6 +51,7 @@ class Account:
             settings.canary,
         )
         self.settings = settings
+        self.cast = cast
         self.clock = clock
         self.lock = threading.RLock()
         self.chance = random.Random(seed)
@@ -63,6 +65,8 @@ class Account:
         self.applications = applications()
         self.unsubscribed: set[int] = set()
         self.events: list[Record] = []
+        self.nights = 0
+        self.happenings: list[Happening] = []
         self.organization: Record = {
             "id": 1 + digest(seed, "organization", 0) % 100_000,
             "domain": "shop.example",

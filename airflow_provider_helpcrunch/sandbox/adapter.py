@@ -30,8 +30,8 @@ class SandboxAdapter(HTTPAdapter):
     """
     Answers requests from a sandbox of this process; mount it on a ``requests.Session`` under any address.
 
-    What a server would do to the connection arrives as the exception that ``requests`` raises for it. The read timeout
-    holds for the wait for an answer and for each byte of a body that drips, as on a socket; the connect timeout has no
+    A connection that a server would break arrives as the exception that ``requests`` raises for it. The read timeout
+    holds for the wait for a response and for each byte of a body that drips, as on a socket; the connect timeout has no
     meaning here.
 
     :param state: the sandbox
@@ -57,13 +57,13 @@ class SandboxAdapter(HTTPAdapter):
 
         :param request: the request
         :param stream: ``requests`` reads the body itself where this is false
-        :param timeout: seconds to wait for an answer, or a pair whose second element is that
+        :param timeout: seconds to wait for a response, or a pair whose second element is that
         :param verify: ignored
         :param cert: ignored
         :param proxies: ignored
         :return: the response; its body is in ``raw``
         :raises requests.ConnectionError: a fault ended the connection
-        :raises requests.ReadTimeout: the answer came too late, or never
+        :raises requests.ReadTimeout: the response came too late, or never
         """
         patience = timeout[1] if isinstance(timeout, tuple) else timeout
         exchange = receive(self._state, _arrival(request, self._state.clock()))

@@ -60,7 +60,7 @@ class Chat(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Cast:
     """
-    Who may appear in the first chats.
+    The account at its start: all who may appear in the first chats.
 
     :param seed: the seed of the account
     :param agents: how many agents it starts with
@@ -93,7 +93,7 @@ def chat(cast: Cast, serial: int) -> Chat:
     """
     Return one of the chats the account starts with.
 
-    :param cast: who may appear in it
+    :param cast: all who may appear in it
     :param serial: its number in order of creation, from 0
     """
     drawn = digest(cast.seed, "chat", serial)

@@ -18,8 +18,8 @@ class Change(NamedTuple):
 
     :param name: its name in the body
     :param field: its name in :class:`~.chat_data.Chat`
-    :param complaint: what is wrong with a value that is there, if anything
-    :param read: what an accepted value means
+    :param complaint: says of a value that is there what is wrong with it, if anything
+    :param read: the meaning of an accepted value
     :param nullable: null is accepted
     """
 
@@ -103,7 +103,7 @@ BY_PATH = {
     "readByAgent": Change("read", "read_by_agent", _bool, _same),
     "readByCustomer": Change("read", "read_by_customer", _bool, _same),
 }
-"""What each ``PUT /v1/chats/…`` changes, by the end of its path."""
+"""The field that each ``PUT /v1/chats/…`` changes, by the end of its path."""
 
 BY_PERSON: dict[str, tuple[str, Callable[[Any], Any]]] = {
     **{change.name: (change.field, change.read) for change in BY_PATH.values() if change.name != "read"},
@@ -116,4 +116,6 @@ BY_PERSON: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "lastMessageText": ("last_message_text", _same),
     "lastCommunicatedAgentId": ("last_agent", _id),
 }
-"""What a person may change in HelpCrunch's own user interface: name in the API, name inside, meaning of a value."""
+"""
+The fields that a person may change in HelpCrunch's user interface: name in the API, name inside, meaning of a value.
+"""

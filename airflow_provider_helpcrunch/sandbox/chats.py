@@ -50,7 +50,7 @@ class Chats(Table[Chat]):
         Add a chat that is later than all others, and return its id.
 
         :param of: the id of the customer
-        :param values: what it has beside the defaults of :class:`~.chat_data.Chat`
+        :param values: its fields beside the defaults of :class:`~.chat_data.Chat`
         """
         with self._lock:
             self._all()
@@ -126,7 +126,7 @@ class Chats(Table[Chat]):
 
         A first message makes an empty chat new or, by an agent, opened; a customer's message opens a closed chat.
 
-        :param agent: who wrote it; ``None``: the customer, or for a note nobody known
+        :param agent: the author's id; ``None``: the customer, or for a note nobody known
         :param type_: ``message``, ``private`` or ``tech``
         :param at: when, in UNIX milliseconds; default: now
         :raises KeyError: there is no such chat
@@ -181,7 +181,7 @@ class Chats(Table[Chat]):
 
     @property
     def taken(self) -> list[tuple[int, int]]:
-        """What :meth:`take` took so far: chat and taker."""
+        """The chats that :meth:`take` took so far, each with its taker."""
         with self._lock:
             return self._taken.copy()
 

@@ -52,7 +52,7 @@ class Clock:
     """
     The account's clock: one that runs, or one that stands still but for a second with each change.
 
-    Not thread-safe: the chats it belongs to have a lock.
+    Not thread-safe: the account it belongs to has a lock.
 
     :param start: where it starts, in UNIX milliseconds
     :param running: tells the time in UNIX milliseconds; ``None``: it stands still

@@ -58,9 +58,9 @@ class Customers(Table[Customer]):
 
     def arrive(self) -> int:
         """Add a customer with personal data drawn from the seed, and return the id."""
-        drawn = self._born(self._next)._asdict()
-        del drawn["id"]
         with self._lock:
+            drawn = self._born(self._next)._asdict()
+            del drawn["id"]
             now = self._clock.tick()
             return self.create(**{**drawn, "first_seen": now, "last_seen": now})
 
@@ -109,9 +109,9 @@ class Field(NamedTuple):
     One field that a request may set.
 
     :param field: its name in :class:`Customer`
-    :param wrong: what is wrong with a value, by the end of the path: empty for the whole
-    :param read: what an accepted value means
-    :param empty: what null and, in a ``PUT``, no value mean
+    :param wrong: the complaints about a value, by the end of the path: empty for the whole
+    :param read: the meaning of an accepted value
+    :param empty: the meaning of null and, in a ``PUT``, of no value
     :param new: a new customer may have it
     """
 

@@ -1,8 +1,10 @@
-"""Drift: changes that the account makes by itself just before an answer."""
+"""Drift: changes that the account makes by itself just before a response."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from airflow_provider_helpcrunch.sandbox.night import night
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,14 @@ def _take(account: Account, fault: Fault) -> None:
         account.chats.take(fault.number, fault.at, fault.agent, by)
 
 
+def _silent(account: Account, fault: Fault) -> None:
+    night(account, 0, silent=fault.number)
+
+
+def _erase(account: Account, fault: Fault) -> None:
+    night(account, 0, deletions=fault.number)
+
+
 def _vanish(account: Account, fault: Fault) -> None:
     if fault.agent is not None:
         account.remove_agent(fault.agent)
@@ -47,5 +57,7 @@ _CHANGES: dict[str, Callable[[Account, Fault], None]] = {
     "delete": _delete,
     "arrive": _arrive,
     "take": _take,
+    "silent": _silent,
+    "erase": _erase,
     "vanish": _vanish,
 }

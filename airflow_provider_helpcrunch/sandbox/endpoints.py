@@ -1,4 +1,4 @@
-"""The resources: from an account and a request to the answer HelpCrunch would give."""
+"""The resources: from an account and a request to the response HelpCrunch would give."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def writes(request: Request) -> bool:
 
 
 def answer(account: Account, settings: Settings, request: Request) -> Answer:
-    """Return the regular answer to a request; the key and the rate limit were checked before."""
+    """Return the regular response to a request; the key and the rate limit were checked before."""
     path = request.path.rstrip("/")
     for (method, pattern), endpoint in ROUTES.items():
         if method == request.method and re.fullmatch(pattern.replace("{id}", "[0-9]+"), path):

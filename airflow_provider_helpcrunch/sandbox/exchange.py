@@ -1,9 +1,9 @@
 """
-Requests and the account's answers to them: the sandbox without a server.
+Requests and the account's responses to them: the sandbox without a server.
 
 :func:`receive` judges a request (key, rate limit, faults) and carries out what it writes; after :attr:`Exchange.delay`
-seconds :meth:`Exchange.answer` is what the client gets. Nothing here waits or knows a socket, so the HTTP server and
-the in-process adapter are thin shells around it.
+seconds :meth:`Exchange.answer` returns the client's response. Nothing here waits or knows a socket, so the HTTP
+server and the in-process adapter are thin shells around it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Arrival:
     :param body: raw body; ``None`` without one
     :param authorization: the whole ``Authorization`` header; empty without one
     :param user_agent: the ``User-Agent`` header; empty without one
-    :param peer: who sent it: distinct values are distinct connections
+    :param peer: the client's address: distinct values are distinct connections
     :param port: port that it was sent to
     """
 
@@ -53,16 +53,16 @@ class Arrival:
 
 
 class Exchange(Protocol):
-    """One request under way: its answer is due after a delay."""
+    """One request under way: its response is due after a delay."""
 
     delay: float
-    """Seconds until the answer is due."""
+    """Seconds until the response is due."""
 
     def answer(self) -> Answer:
         """Return what the client gets; a read shows the account as it is now, after the delay."""
 
     def answered(self, answer: Answer) -> None:
-        """Enter into the journal that the whole answer was sent; call it before the last byte leaves."""
+        """Enter into the journal that the whole response was sent; call it before the last byte leaves."""
 
 
 class _AccountExchange:
@@ -146,7 +146,7 @@ def receive(state: State, arrival: Arrival) -> Exchange:
 
     :param state: the sandbox
     :param arrival: the request
-    :return: the exchange, whose answer is due after its ``delay``
+    :return: the exchange, whose response is due after its ``delay``
     """
     if arrival.path.startswith(control.PREFIX):
         return _ControlExchange(state, arrival)

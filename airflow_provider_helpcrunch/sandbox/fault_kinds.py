@@ -12,12 +12,12 @@ class Kind(NamedTuple):
     One kind of fault.
 
     :param name: its name
-    :param group: when it works: ``data`` (the account changes just before the answer), ``latency``, ``setting`` (a
-        switch of the sandbox for one request), ``instead`` (in place of the answer: nothing was read or written for
-        it), ``payload`` (the answer is distorted) or ``wire`` (the request was carried out, only its answer does not
-        arrive as it should)
-    :param parameters: those of its own, as a command line has them, with their defaults or what they are
-    :param text: what happens, in Markdown
+    :param group: when it works: ``data`` (the account changes just before the response), ``latency``, ``setting`` (a
+        switch of the sandbox for one request), ``instead`` (in place of the response: nothing was read or written for
+        it), ``payload`` (the response is distorted) or ``wire`` (the request was carried out, only its response
+        does not arrive as it should)
+    :param parameters: those of its own, as a command line has them, with their defaults or meanings
+    :param text: its effect, in Markdown
     """
 
     name: str
@@ -31,24 +31,31 @@ _TABLE: tuple[tuple[str, Group, str, str], ...] = (
         "insert",
         "data",
         "rows=50,at=front",
-        "agents are added just before the answer; `at`: `front`, `end` or `random`",
+        "agents are added just before the response; `at`: `front`, `end` or `random`",
     ),
-    ("delete", "data", "rows=50,at=front", "agents are removed just before the answer; `at` as above"),
+    ("delete", "data", "rows=50,at=front", "agents are removed just before the response; `at` as above"),
     (
         "arrive",
         "data",
         "rows=1,agent=ID",
-        "new chats come in just before the answer, assigned to `agent`, by default to nobody",
+        "new chats come in just before the response, assigned to `agent`, by default to nobody",
     ),
     (
         "take",
         "data",
         "rows=1,at=front,agent=ID,by=ID",
-        "persons take open chats of `agent` (default: of anybody and nobody) just before the answer; `by` (default: "
+        "persons take open chats of `agent` (default: of anybody and nobody) just before the response; `by` (default: "
         "the last agent) has them then; `at` goes by `createdAt`",
     ),
-    ("vanish", "data", "agent=ID", "that agent leaves the account just before the answer"),
-    ("latency", "latency", "seconds=1", "the answer is late"),
+    (
+        "silent",
+        "data",
+        "rows=1",
+        "people change chats just before the response: assignee, department, status, rating, snoozing or read mark",
+    ),
+    ("erase", "data", "rows=1", "customers are deleted with their chats just before the response"),
+    ("vanish", "data", "agent=ID", "that agent leaves the account just before the response"),
+    ("latency", "latency", "seconds=1", "the response is late"),
     (
         "status",
         "instead",
@@ -81,11 +88,11 @@ _TABLE: tuple[tuple[str, Group, str, str], ...] = (
         "",
         "a `PUT` is checked and answered 200 with the chat as it was: nothing was changed",
     ),
-    ("reset", "wire", "", "the connection ends by RST, without an answer"),
-    ("close", "wire", "", "the connection ends by FIN, without an answer"),
+    ("reset", "wire", "", "the connection ends by RST, without a response"),
+    ("close", "wire", "", "the connection ends by FIN, without a response"),
     ("truncate", "wire", "", "the full `Content-Length`, half the body, then the end of the connection"),
     ("drip", "wire", "seconds=1", "the headers, then one byte of the body every `seconds`"),
-    ("hang", "wire", "", "never an answer"),
+    ("hang", "wire", "", "never a response"),
 )
 
 KINDS: dict[str, Kind] = {row[0]: Kind(*row) for row in _TABLE}

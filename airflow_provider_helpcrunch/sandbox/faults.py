@@ -21,6 +21,9 @@ INSTEAD_KINDS = of_group("instead")
 PAYLOAD_KINDS = of_group("payload")
 WIRE_KINDS = of_group("wire")
 
+# Kinds that change one row unless told otherwise.
+ONE_ROW = ("arrive", "take", "silent", "erase")
+
 Body = Literal["documented", "html", "empty"]
 Place = Literal["front", "end", "random"]
 
@@ -32,8 +35,8 @@ class Fault:
     reached).
 
     Several faults may hit one request: all data changes are made first, then all latencies waited for, then
-    the first of the others shapes the answer. A write is carried out before the wait; not at all where a fault
-    puts something in place of its answer; and as ever where a fault only keeps the answer from arriving.
+    the first of the others shapes the response. A write is carried out before the wait; not at all where a fault
+    puts something in place of its response; and as ever where a fault only keeps the response from arriving.
 
     :param kind: a name of :data:`~.fault_kinds.KINDS`, which says what happens
     :param method: only requests with this method; default ``*``: any
@@ -45,13 +48,14 @@ class Fault:
     :param status: the HTTP status of ``status`` (500) and ``echo_key`` (401)
     :param body: the body of ``status``: ``documented`` (default), ``html`` or ``empty``
     :param retry_after: the ``Retry-After`` header of ``status``, verbatim; default: none
-    :param seconds: the delay of ``latency`` (before the answer) and of ``drip`` (before each byte) (1)
-    :param rows: the rows of ``insert``, ``delete`` and ``short_page`` (50), of ``arrive`` and ``take`` (1)
+    :param seconds: the delay of ``latency`` (before the response) and of ``drip`` (before each byte) (1)
+    :param rows: the rows of ``insert``, ``delete`` and ``short_page`` (50), of ``arrive``, ``take``,
+        ``silent`` and ``erase`` (1)
     :param at: where ``insert``, ``delete`` and ``take`` strike: ``front`` (default), ``end`` or ``random``; for
         ``take``, among the chats by their creation
-    :param agent: whose open chats ``take`` takes (any, unassigned ones included), to whom those of ``arrive`` are
-        assigned (nobody), who vanishes (must be given)
-    :param by: who has the chats after ``take``; default: the account's last agent
+    :param agent: the agent whose open chats ``take`` takes (any, unassigned ones included), to whom those of
+        ``arrive`` are assigned (nobody), who vanishes (must be given)
+    :param by: the agent who has the chats after ``take``; default: the account's last agent
     :param location: the target of ``redirect``; default: ``/v1/redirected`` of this server by its name localhost
     :raises ValueError: there is no such kind, or a value is out of its range
     """
@@ -93,7 +97,7 @@ class Fault:
         """The number of rows: :attr:`rows`, or the default of the kind."""
         if self.rows is not None:
             return self.rows
-        return 1 if self.kind in ("arrive", "take") else 50
+        return 1 if self.kind in ONE_ROW else 50
 
     @classmethod
     def parse(cls, text: str) -> Fault:

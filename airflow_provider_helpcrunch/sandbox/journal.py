@@ -25,12 +25,12 @@ class Request:
     :param path: with the prefix: ``/v1/agents``
     :param query: the query parameters
     :param body: the decoded JSON body, ``None`` without one
-    :param status: the status of the answer; ``None`` when no complete answer was sent
+    :param status: the status of the response; ``None`` when no complete response was sent
     :param peer: ``host:port`` of the client; distinct values are distinct TCP connections
     :param user_agent: the client's ``User-Agent``, empty without one
     :param authorized: the key was right
     :param fault: the kinds of the faults that hit it, joined by ``+``; ``None`` without one
-    :param applied: it changed the account, whether or not the client got the answer
+    :param applied: it changed the account, whether or not the client got the response
     """
 
     at: float
@@ -86,7 +86,7 @@ class Journal:
             return self._issued
 
     def answered(self, ticket: int, status: int) -> None:
-        """Enter the status of a complete answer; a ticket from before :meth:`clear` is ignored."""
+        """Enter the status of a complete response; a ticket from before :meth:`clear` is ignored."""
         self._change(ticket, status=status)
 
     def applied(self, ticket: int) -> None:

@@ -26,8 +26,8 @@ parameters of every kind:
   nth=1          the first matching request that is hit
   times=1        how many matching requests in a row are hit; 0: for ever
 
-A write is not carried out where a fault stands in place of its answer ({", ".join(of_group("instead"))}),
-and is where the answer only does not arrive ({", ".join(of_group("wire"))})."""
+A write is not carried out where a fault stands in place of its response ({", ".join(of_group("instead"))}),
+and is where the response only does not arrive ({", ".join(of_group("wire"))})."""
 
 
 def plain(text: str) -> str:

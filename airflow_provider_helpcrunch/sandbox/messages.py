@@ -1,8 +1,8 @@
 """
 The messages of chats: made from the seed when somebody reads a chat, under what was added and edited since.
 
-What an account says at the start fits the chat it is said in: the last message, its time and its author are those
-that the chat shows. Private notes and ``tech`` rows leave no trace in the chat.
+The messages of the start fit their chats: the last message, its time and its author are those that the chat
+shows. Private notes and ``tech`` rows leave no trace in the chat.
 """
 
 from __future__ import annotations

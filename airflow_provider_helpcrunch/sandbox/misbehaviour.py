@@ -1,4 +1,4 @@
-"""Faults of an answer: pure functions from answer to answer."""
+"""Faults of a response: pure functions from response to response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Scene:
     """
-    What the faults may use of the request and the server.
+    The parts of the request and the server that faults may use.
 
     :param errors: the generation of error bodies
     :param authorization: the whole ``Authorization`` header
@@ -35,7 +35,7 @@ Payload: TypeAlias = dict[str, Any]
 
 
 def shape(fault: Fault, answer: Answer, scene: Scene) -> Answer:
-    """Return the answer as the fault distorts it; kinds that work elsewhere leave it as it is."""
+    """Return the response as the fault distorts it; kinds that work elsewhere leave it as it is."""
     if fault.kind in WIRE_KINDS:
         return replace(answer, ending=cast("Ending", fault.kind), pause=fault.seconds)
     if fault.kind in _PAYLOADS:

@@ -61,7 +61,7 @@ class Records:
 
     @property
     def created(self) -> int:
-        """How many records were ever made: their serial numbers are those below."""
+        """The number of records ever made: their serial numbers are those below."""
         return self._created
 
     def serials(self) -> list[int]:

@@ -1,8 +1,9 @@
-"""Answers as values: listings, objects and the documented errors, before they meet the wire."""
+"""Responses as values: listings, objects and the documented errors, before they meet the wire."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -32,7 +33,7 @@ _STATUSES = {status.value for status in HTTPStatus}
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    One HTTP answer, and how it reaches the client.
+    One HTTP response, and how it reaches the client.
 
     :param applied: the request changed the account
     :param ending: ``whole``, or a wire fault: ``reset`` and ``close`` (nothing arrives, the connection ends by RST or
@@ -103,14 +104,15 @@ def invalid(generation: Errors, complaints: Mapping[str, str], resource: str = "
     Return a 400.
 
     :param generation: ``new`` names every field, ``old`` the first one and not what is wrong with it
-    :param complaints: what the validator says, by the path of the field
-    :param resource: what the request is about; the old code of anything but a chat names the field
+    :param complaints: the words of the validator, by the path of the field
+    :param resource: the kind of record that the request is about; the old code of anything but a chat names the field
     """
     if generation == "new":
         return error(400, generation, complaints)
     named = next(iter(complaints), None)
     message = {None: "Invalid request", "id": "Invalid chat ID"}.get(named, f"{named} value is invalid")
-    code = "invalid_chat_value" if resource == "chat" or named is None else f"invalid_{named}_value"
+    word = re.search(r"[A-Za-z]\w*", named or "")
+    code = f"invalid_{word[0]}_value" if word and resource != "chat" else "invalid_chat_value"
     return error(400, generation, {code: message})
 
 

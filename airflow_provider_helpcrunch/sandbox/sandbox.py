@@ -56,7 +56,7 @@ class Sandbox(AccountView, JournalView):
     :param rate_limit: requests accepted in any rolling ``window``, ``None`` for no limit; more get a 429
     :param window: length of that window, in seconds
     :param retry_after: send ``Retry-After`` with a 429, in whole seconds; HelpCrunch documents no such header
-    :param latency: delay of each answer, in seconds
+    :param latency: delay of each response, in seconds
     :param page_cap: the server never returns more rows a page, whatever ``limit`` it accepts
     :param max_limit: a greater ``limit`` is answered 400
     :param total: how a list tells its total: ``exact``, ``missing`` (no ``meta``), ``zero``, ``string``,
@@ -65,7 +65,7 @@ class Sandbox(AccountView, JournalView):
     :param errors: error bodies of the ``new`` or the ``old`` documentation
     :param search_total: where a search of chats tells its total: at the ``root`` or in ``meta``; with
         ``total="root"`` always at the root
-    :param on_hold: the spelling of this status in answers, ``onhold``, ``on hold`` or ``on-hold``; requests may
+    :param on_hold: the spelling of this status in responses, ``onhold``, ``on hold`` or ``on-hold``; requests may
         use any
     :param timestamps: times as ``string`` (digits; ``closedAt`` and ``createdAt`` of messages with a fraction),
         ``integer`` or ``fractional`` (all with a fraction)
@@ -80,7 +80,7 @@ class Sandbox(AccountView, JournalView):
     :param tech_messages: an update of a chat's status or assignee adds a ``tech`` message
     :param keep_chats: the chats of a deleted customer stay, instead of going too
     :param updated_at: a search may filter by ``chats.updatedAt``, instead of getting a 400
-    :param faults: what goes wrong; more can be added later
+    :param faults: the faults it starts with; more can be added later
     :param clock: seconds since any fixed moment, for the rate limit, the journal and the account's own clock, such as
         a virtual clock; default: the clocks of this machine
     :raises ValueError: a value is out of its range
@@ -178,7 +178,7 @@ class Sandbox(AccountView, JournalView):
         return self
 
     def stop(self) -> None:
-        """Stop at once, late and hanging answers included; the journal and the data stay readable."""
+        """Stop at once, late and hanging responses included; the journal and the data stay readable."""
         if self._thread and self._loop and self._stopping:
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
@@ -262,7 +262,7 @@ class Sandbox(AccountView, JournalView):
         """
         Let something go wrong.
 
-        :param fault: what; it counts requests from now on
+        :param fault: the fault; it counts requests from now on
         """
         self._state.faults.add(fault)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.sandbox.state import State
 
 HOST = "127.0.0.1"
-# Handlers that are still busy then (late or hanging answers) are cancelled.
+# Handlers that are still busy then (late or hanging responses) are cancelled.
 SHUTDOWN_SECONDS = 0.05
 
 
@@ -68,7 +68,7 @@ class Handler:
         response = await wire.send(answer, request)
         if response is None:
             return web.Response()  # goes nowhere: the connection is closed
-        # Before the last byte leaves: whoever has an answer finds it in the journal.
+        # Before the last byte leaves: whoever has a response finds it in the journal.
         exchange.answered(answer)
         return response
 

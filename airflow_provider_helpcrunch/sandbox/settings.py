@@ -29,11 +29,11 @@ class Option(NamedTuple):
     One option.
 
     :param metavar: its value on a command line; empty for a flag without one
-    :param text: what it does, in Markdown
+    :param text: its effect, in Markdown
     :param parse: reads a value of a command line
     :param least: the least number that is accepted
     :param choices: the values that are accepted; none: any
-    :param note: what ``docs/sandbox.md`` says in place of the default
+    :param note: words of ``docs/sandbox.md`` in place of the default
     """
 
     metavar: str
@@ -131,7 +131,7 @@ class Settings:
     )
     window: float = field(default=60.0, metadata=_about("SECONDS", "length of that window", float, 0))
     retry_after: bool = field(default=False, metadata=_about("", "send `Retry-After` with such a 429"))
-    latency: float = field(default=0.0, metadata=_about("SECONDS", "delay of each answer", float, 0))
+    latency: float = field(default=0.0, metadata=_about("SECONDS", "delay of each response", float, 0))
     page_cap: int = field(
         default=100,
         metadata=_about("ROWS", "most rows a page ever has, whatever `limit` was accepted", int, 1),
@@ -165,7 +165,7 @@ class Settings:
         default="onhold",
         metadata=_about(
             "WORDS",
-            "how answers spell this status: `onhold`, `on hold` or `on-hold`; requests may use any",
+            "how responses spell this status: `onhold`, `on hold` or `on-hold`; requests may use any",
             choices=get_args(OnHold),
         ),
     )

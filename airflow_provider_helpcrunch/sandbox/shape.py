@@ -1,4 +1,4 @@
-"""How HelpCrunch sends its records: the documented shapes, switchable where the documentation contradicts itself."""
+"""Records as HelpCrunch sends them: the documented shapes, switchable where the documentation contradicts itself."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
 Tables of an account: rows made from the seed when somebody asks for them, under the changes made since.
 
-What costs a walk through all rows is kept until a change touches it: an order by one of the sort keys, the rows a
-search found, the JSON of a record.
+Results that cost a walk through all rows are kept until a change touches them: an order by one of the sort keys, the
+rows a search found, the JSON of a record.
 """
 
 from __future__ import annotations

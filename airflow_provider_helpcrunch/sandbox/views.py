@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.sandbox import truth
 from airflow_provider_helpcrunch.sandbox.chat_fields import BY_PERSON
 from airflow_provider_helpcrunch.sandbox.chat_words import OPEN
 from airflow_provider_helpcrunch.sandbox.journal import Request, busiest_window
+from airflow_provider_helpcrunch.sandbox.night import HOURS_8, night
 
 if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.sandbox.happenings import Happening
     from airflow_provider_helpcrunch.sandbox.records import Position, Record
     from airflow_provider_helpcrunch.sandbox.state import State
 
@@ -45,8 +48,73 @@ class AccountView:
         :param chat_id: the id
         :raises KeyError: there is no such chat
         """
-        account = self._state.account
-        return [account.shape.message(each) for each in account.chats.messages(chat_id)]
+        return truth.messages(self._state.account, chat_id)
+
+    def truth(self, resource: str) -> list[Record]:
+        """
+        Return copies of all records of a resource, as the API would send them now, to compare an export with.
+
+        :param resource: ``agents``, ``departments``, ``applications``, ``customers``, ``chats`` or ``messages``
+        :return: in the order of the ids, agents in the server's order, messages by chat from the oldest to the newest
+        :raises ValueError: there is no such resource
+        """
+        return truth.truth(self._state.account, resource)
+
+    def night(
+        self,
+        seconds: float = HOURS_8,
+        *,
+        chats: int = 0,
+        customers: int = 0,
+        messages: int = 0,
+        late_messages: int = 0,
+        message_edits: int = 0,
+        silent: int = 0,
+        closed: int = 0,
+        customer_edits: int = 0,
+        deletions: int = 0,
+        lost_chats: int = 0,
+    ) -> list[Happening]:
+        """
+        Let time pass at once while people work, without any request: the account's clock goes ahead.
+
+        The changes happen at moments spread over that time, in an order drawn from the seed. Each number says how
+        often; less often where nothing is left to change.
+
+        :param seconds: how long (8 hours); a clock that was set with ``now`` goes on by a second with each change,
+            even beyond that
+        :param chats: new chats, of customers the account has
+        :param customers: new customers
+        :param messages: new messages, of customers and agents, some of them private notes
+        :param late_messages: messages with a new id and a time before the last message of their chat
+        :param message_edits: new texts of older messages, which their chats do not show
+        :param silent: changes of a chat's assignee, department, status, snoozing, rating or read mark
+        :param closed: chats that are closed
+        :param customer_edits: changes of a customer's name, email, phone, notes, block or custom data
+        :param deletions: customers who are deleted, with their chats unless ``keep_chats`` is set
+        :param lost_chats: chats that disappear with their messages. HelpCrunch documents no way to do so
+        :return: what was done, in order
+        :raises ValueError: a number is below 0
+        """
+        return night(
+            self._state.account,
+            seconds,
+            chats=chats,
+            customers=customers,
+            messages=messages,
+            late_messages=late_messages,
+            message_edits=message_edits,
+            silent=silent,
+            closed=closed,
+            customer_edits=customer_edits,
+            deletions=deletions,
+            lost_chats=lost_chats,
+        )
+
+    @property
+    def happenings(self) -> list[Happening]:
+        """Everything that people did in all nights so far, in order."""
+        return list(self._state.account.happenings)
 
     @property
     def unsubscribed(self) -> set[int]:
@@ -60,7 +128,7 @@ class AccountView:
 
     @property
     def taken(self) -> list[tuple[int, int]]:
-        """What the fault ``take`` took so far, in order: id of the chat, id of the agent who has it now."""
+        """The chats that the fault ``take`` took so far, in order: id of the chat, id of the agent who has it now."""
         return self._state.account.chats.taken
 
     def insert_agents(self, n: int, at: Position = "front") -> list[Record]:
@@ -191,7 +259,7 @@ class JournalView:
 
     def writes(self, chat_id: int | None = None) -> list[Request]:
         """
-        Return the updates of chats that were applied, whether or not their answers arrived.
+        Return the updates of chats that were applied, whether or not their responses arrived.
 
         :param chat_id: only those of this chat; default: of any
         """
@@ -202,7 +270,7 @@ class JournalView:
         """
         Return how many requests were answered with a status.
 
-        :param status: the HTTP status; ``None`` counts those that got no complete answer
+        :param status: the HTTP status; ``None`` counts those that got no complete response
         """
         return sum(entry.status == status for entry in self.journal)
 

@@ -1,4 +1,4 @@
-"""Wire: answers on a socket, and the ways they do not arrive."""
+"""Wire: responses on a socket, and the ways they do not arrive."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 async def send(answer: Answer, request: web.BaseRequest) -> web.StreamResponse | None:
     """
-    Send an answer the way it ends.
+    Send a response the way it ends.
 
-    :return: a response whose end aiohttp has still to send, ``None`` when no complete answer will arrive
+    :return: a response whose end aiohttp has still to send, ``None`` when no complete response will arrive
     """
     match answer.ending:
         case "whole":
