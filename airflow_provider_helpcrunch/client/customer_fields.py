@@ -200,6 +200,11 @@ def _listed(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as it is compared: HelpCrunch may trim a text or write an address in small letters."""
-    return (value or "").strip().casefold() if value is None or isinstance(value, str) else value
+def _plain(value: Any) -> str:
+    """
+    Return a value as it is compared.
+
+    HelpCrunch may trim a text, write an address in small letters, and show a field that was cleared as ``null``, as
+    an empty text or, for a flag, as ``false``.
+    """
+    return str(value or "").strip().casefold()
