@@ -107,6 +107,8 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"customData": [{"property": "plan", "value": "x"}]},
     ),
     ({"blocked": True, "unsubscribed": False}, {"blocked": True, "unsubscribed": False}),
+    ({"blocked": None, "email": None}, {"blocked": None, "email": None}),
+    ({"name": " Kim "}, {"name": " Kim "}),
 ]
 
 
@@ -277,3 +279,36 @@ def test_an_event_is_recorded(sandbox: Start, client: Connect) -> None:
     assert [recorded["id"] for recorded in account.events] == [event["id"]]
     with pytest.raises(HelpCrunchConfigurationError, match="JSON can express"):
         client(account).create_event(1, "paid", {"at": datetime(2024, 5, 1, tzinfo=UTC)})
+
+
+SHAPES: dict[str, Callable[[list[Any]], Any]] = {
+    "list": lambda rows: rows,
+    "data": lambda rows: {"data": rows},
+    "one": lambda rows: rows[0],
+    "none": lambda rows: None,
+    "ok": lambda rows: "Ok",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_response_to_a_batch_is_completed_by_reading_again(client: Connect, shape: str) -> None:
+    rows = [{"id": number, "name": "Kim"} for number in (1, 2, 3)]
+
+    def answer(asked: Asked) -> Any:
+        if asked.method == "GET":
+            return rows[int(asked.path.rsplit("/", 1)[1]) - 1]
+        return 200, SHAPES[shape](rows)
+
+    with AnsweringServer(answer) as server:
+        changed = client(server).update_customers({"customer": row["id"], "name": "Kim"} for row in rows)
+    assert changed == rows
+    assert len(server.asked) == 1 + {"list": 0, "data": 0, "one": 2}.get(shape, 3)
+
+
+def test_a_batch_of_which_one_customer_was_not_changed_is_loud(client: Connect) -> None:
+    rows = [{"id": 1, "name": "Kim"}, {"id": 2, "name": "as before"}]
+    with (
+        AnsweringServer(lambda asked: (200, rows)) as server,
+        pytest.raises(HelpCrunchUnconfirmedError, match="change of the customer 2, but .* shows other name"),
+    ):
+        client(server).update_customers({"customer": row["id"], "name": "Kim"} for row in rows)
