@@ -92,7 +92,8 @@ class Chats(Table[Chat]):
         :raises KeyError: there is none
         """
         with self._lock:
-            del self._all()[chat_id]
+            if chat_id not in self._all():
+                raise KeyError(chat_id)
             self._remove(chat_id)
             self._messages.forget(chat_id)
 

@@ -26,7 +26,6 @@ HOURS_8 = 28_800.0
 # Draws before a night gives up to find what it could change.
 PATIENCE = 200
 
-
 Done: TypeAlias = dict[str, Any] | None
 
 
@@ -72,10 +71,9 @@ def _chat(
     account: Account, chance: random.Random, wanted: Callable[[Chat], Any] | None = None
 ) -> Chat | None:
     """Return a chat that is as wanted, if one is found."""
-    ids = account.chats.ids()
-    for _ in range(PATIENCE if ids else 0):
-        there = account.chats.get(chance.choice(ids))
-        if there is not None and (wanted is None or wanted(there)):
+    for _ in range(PATIENCE):
+        there = account.chats.draw(chance)
+        if there is None or wanted is None or wanted(there):
             return there
     return None
 
@@ -90,10 +88,10 @@ def _text(account: Account, chance: random.Random) -> str:
 
 
 def _new_chat(account: Account, chance: random.Random) -> Done:
-    ids = account.customers.ids()
-    if not ids:
+    customer = account.customers.draw(chance)
+    if customer is None:
         return None
-    made = account.open_chat(chance.choice(ids), status="new", application=1 + chance.randrange(3))
+    made = account.open_chat(customer.id, status="new", application=1 + chance.randrange(3))
     return {"resource": "chats", "id": made}
 
 
@@ -170,8 +168,7 @@ def _closed_chat(account: Account, chance: random.Random) -> Done:
 
 
 def _edited_customer(account: Account, chance: random.Random) -> Done:
-    ids = account.customers.ids()
-    there = account.customers.get(chance.choice(ids)) if ids else None
+    there = account.customers.draw(chance)
     if there is None:
         return None
     number = chance.randrange(10**6)
@@ -189,11 +186,10 @@ def _edited_customer(account: Account, chance: random.Random) -> Done:
 
 
 def _deleted_customer(account: Account, chance: random.Random) -> Done:
-    ids = account.customers.ids()
-    if not ids:
+    there = account.customers.draw(chance)
+    if there is None:
         return None
-    customer = chance.choice(ids)
-    return {"resource": "customers", "id": customer, "gone": tuple(account.delete_customer(customer))}
+    return {"resource": "customers", "id": there.id, "gone": tuple(account.delete_customer(there.id))}
 
 
 def _lost_chat(account: Account, chance: random.Random) -> Done:

@@ -64,6 +64,7 @@ class Table(Generic[Row]):
         self._complete = False
         self._rows: dict[int, Row] = {}
         self._gone: set[int] = set()
+        self._ids: list[int] = []
         self._encoded: dict[int, bytes] = {}
         self._orders: dict[str, list[int]] = {}
         self._results: dict[Query[Row], list[int]] = {}
@@ -128,7 +129,13 @@ class Table(Generic[Row]):
     def ids(self) -> list[int]:
         """Return all ids, in order."""
         with self._lock:
-            return list(self._all())
+            return self._listed().copy()
+
+    def draw(self, chance: random.Random) -> Row | None:
+        """Return any row, if there is one."""
+        with self._lock:
+            ids = self._listed()
+            return self._rows[chance.choice(ids)] if ids else None
 
     def forget_json(self) -> None:
         """Forget what rows look like and what searches found: something that rows show has changed."""
@@ -144,9 +151,16 @@ class Table(Generic[Row]):
             self._rows |= changed
         return self._rows
 
+    def _listed(self) -> list[int]:
+        rows = self._all()
+        if len(self._ids) != len(rows):
+            self._ids = list(rows)
+        return self._ids
+
     def _add(self, row: Row) -> None:
         self._next = row.id + 1
         self._rows[row.id] = row
+        self._ids = []
         self._orders.clear()
         self._results.clear()
 
@@ -161,6 +175,7 @@ class Table(Generic[Row]):
 
     def _remove(self, row_id: int) -> None:
         self._rows.pop(row_id, None)
+        self._ids = []
         self._gone.add(row_id)
         self._encoded.pop(row_id, None)
         self._orders.clear()

@@ -186,7 +186,7 @@ def test_nobody_is_confirmed_by_null(client: Connect) -> None:
 def test_an_old_account_that_shows_no_read_flags_is_believed(
     sandbox: Start, client: Connect, side: Any, read: bool
 ) -> None:
-    account = sandbox(chats=3, chat_shape="old")
+    account = sandbox(chats=3, shape="old")
     chat = ready(account)
     client(account).mark_chat_read(chat, side, read=read)
     assert account.writes(chat)[0].body == {"id": chat, "read": read}

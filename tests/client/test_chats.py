@@ -77,7 +77,7 @@ def test_a_chat_alone_or_under_data(client: Connect, payload: Any) -> None:
 
 
 def test_an_old_chat_has_fewer_fields(sandbox: Start, client: Connect) -> None:
-    account = sandbox(chats=3, chat_shape="old")
+    account = sandbox(chats=3, shape="old")
     chat = client(account).get_chat(account.chats[0]["id"])
     assert chat["id"] == account.chats[0]["id"]
     assert "createdWith" not in chat

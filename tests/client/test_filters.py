@@ -228,7 +228,7 @@ def test_and_needs_all_or_needs_one(sandbox: Start, client: Connect) -> None:
 
 def test_several_tags_in_one_filter_mean_all_of_them(sandbox: Start, client: Connect) -> None:
     account = sandbox(chats=250)
-    tags = {each["id"]: {tag["name"] for tag in each["tagsData"]} for each in account.customers}
+    tags = {each["id"]: {tag["name"] for tag in each["tags"]} for each in account.customers}
 
     def of(wanted: Callable[[set[str]], bool]) -> list[int]:
         return [chat["id"] for chat in account.chats if wanted(tags[chat["customer"]["id"]])]

@@ -157,9 +157,9 @@ class TestFound:
         ]
 
     def test_by_tags(self, server: Sandbox) -> None:
-        tagged = next(customer for customer in server.customers if customer["tagsData"])
-        tag = tagged["tagsData"][0]["name"]
-        having = {c["id"] for c in server.customers if tag in [each["name"] for each in c["tagsData"]]}
+        tagged = next(customer for customer in server.customers if customer["tags"])
+        tag = tagged["tags"][0]["name"]
+        having = {c["id"] for c in server.customers if tag in [each["name"] for each in c["tags"]]}
         given = [{"field": "chats.customer.tagsData", "operator": "=", "value": [tag]}]
         assert ids(search(filters=given)) == [c["id"] for c in server.chats if c["customer"]["id"] in having]
 
@@ -342,7 +342,7 @@ class TestFiles:
         connection: SetConnection,
         tmp_path: Path,
     ) -> None:
-        connection(sandbox(agents=8, chats=chats, timestamps=timestamps, chat_shape=shape))
+        connection(sandbox(agents=8, chats=chats, timestamps=timestamps, shape=shape))
         path = tmp_path / "chats.parquet"
         assert search(output_path=str(path))["records"] == chats
         schema = pq.read_schema(path)
