@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 Record: TypeAlias = dict[str, Any]
 """A record as the API sent it."""
 
-ColumnType = Literal["int64", "string", "bool", "timestamp", "struct", "list"]
+ColumnType = Literal["int64", "string", "bool", "timestamp", "struct", "list", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Column:
 
     :param name: the field's name in the API
     :param type: ``int64``, ``string``, ``bool``, ``timestamp`` (UTC; the API writes UNIX seconds as an integer, a
-        string or a fractional string), ``struct`` (an object with ``fields``) or ``list`` (of such objects)
+        string or a fractional string), ``struct`` (an object with ``fields``), ``list`` (of such objects) or
+        ``json`` (an object whose fields differ from account to account, as JSON text with sorted names)
     :param fields: the columns inside a ``struct`` or ``list``
     """
 
@@ -89,6 +90,77 @@ CHATS = Table(
         ),
         Column("assignee", "struct", AGENTS.columns),
         Column("department", "struct", (Column("id", "int64"), Column("name", "string"))),
+    ),
+)
+
+CUSTOMERS = Table(
+    "customers",
+    (
+        Column("id", "int64"),
+        Column("name", "string"),
+        Column("email", "string"),
+        Column("userId", "string"),
+        Column("company", "string"),
+        Column("phone", "string"),
+        Column("firstSeen", "timestamp"),
+        Column("lastSeen", "timestamp"),
+        Column(
+            "location",
+            "struct",
+            (Column("regionCode", "string"), Column("countryCode", "string"), Column("city", "string")),
+        ),
+        Column(
+            "device",
+            "struct",
+            (
+                Column("id", "int64"),
+                Column("ip", "string"),
+                Column("timezone", "string"),
+                Column("platform", "string"),
+                Column("userAgent", "string"),
+            ),
+        ),
+        Column("unsubscribed", "bool"),
+        Column("blocked", "bool"),
+        Column("source", "string"),
+        Column("referer", "string"),
+        Column("lastPage", "string"),
+        Column("locale", "string"),
+        Column("createdFrom", "string"),
+        Column("integrationId", "string"),
+        Column("notes", "string"),
+        Column("tags", "list", (Column("name", "string"), Column("color", "string"))),
+        Column("customData", "json"),
+    ),
+)
+
+MESSAGES = Table(
+    "messages",
+    (
+        Column("id", "int64"),
+        Column("chat", "int64"),
+        Column("from", "string"),
+        Column("agent", "struct", AGENTS.columns),
+        Column("type", "string"),
+        Column("private", "bool"),
+        Column("tech", "bool"),
+        Column("text", "string"),
+        Column("read", "bool"),
+        Column("edited", "bool"),
+        Column("createdAt", "timestamp"),
+        Column("updatedAt", "timestamp"),
+        Column("broadcastType", "string"),
+    ),
+)
+
+APPLICATIONS = Table(
+    "applications",
+    (
+        Column("id", "int64"),
+        Column("name", "string"),
+        Column("displayName", "string"),
+        Column("active", "bool"),
+        Column("type", "string"),
     ),
 )
 

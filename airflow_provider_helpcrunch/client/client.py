@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from airflow_provider_helpcrunch.client.confirmation import Confirmation, chat_in, seconds_in
+from airflow_provider_helpcrunch.client.call import (
+    check_body,
+    check_method,
+    check_path,
+    content_in,
+    is_idempotent,
+    nothing_in,
+)
+from airflow_provider_helpcrunch.client.confirmation import (
+    Confirmation,
+    chat_in,
+    customer_in,
+    customers_in,
+    event_in,
+    message_in,
+    seconds_in,
+)
 from airflow_provider_helpcrunch.client.credentials import (
     DEFAULT_BASE_URL,
     ApiKey,
@@ -13,9 +29,19 @@ from airflow_provider_helpcrunch.client.credentials import (
     check_base_url,
 )
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
+from airflow_provider_helpcrunch.client.customer_fields import (
+    CREATE_FIELDS,
+    some_tags,
+    tag_names,
+    unshown_field,
+    written_batches,
+    written_change,
+    written_fields,
+)
 from airflow_provider_helpcrunch.client.filters import check_filters
 from airflow_provider_helpcrunch.client.ids import check_id, id_in
-from airflow_provider_helpcrunch.client.models import chat_of
+from airflow_provider_helpcrunch.client.message_body import message_body
+from airflow_provider_helpcrunch.client.models import chat_of, customer_of, message_of
 from airflow_provider_helpcrunch.client.pages import ListRequest, Page
 from airflow_provider_helpcrunch.client.pagination import ActivityListing, Listing, refuse_wrong_activity
 from airflow_provider_helpcrunch.client.redaction import Redactor
@@ -39,34 +65,54 @@ from airflow_provider_helpcrunch.rate_limit.limiter import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Literal
 
     from redis import Redis
     from requests.adapters import BaseAdapter
 
-    from airflow_provider_helpcrunch.client.filters import Filter
-    from airflow_provider_helpcrunch.client.models import Agent, Chat, Department, Organization
+    from airflow_provider_helpcrunch.client.customer_fields import Fields, Tags
+    from airflow_provider_helpcrunch.client.filters import Filter, Resource
+    from airflow_provider_helpcrunch.client.models import (
+        Agent,
+        Application,
+        Chat,
+        Customer,
+        Department,
+        Event,
+        Message,
+        Organization,
+    )
     from airflow_provider_helpcrunch.client.timestamps import Moment
+    from airflow_provider_helpcrunch.schema import Record
 
     Filters = Iterable[Filter | Mapping[str, Any]]
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 20.0
 
-OLDEST_FIRST = {"sort": "chats.createdAt", "order": "asc"}
+OLDEST_FIRST: dict[Resource, dict[str, str]] = {
+    "chats": {"sort": "chats.createdAt", "order": "asc"},
+    "customers": {"sort": "customers.firstSeen", "order": "asc"},
+}
 LATEST_ACTIVITY_FIRST = {"sort": "chats.lastMessageAt", "order": "desc"}
-EVERY_CHAT = {"field": "chats.createdAt", "operator": ">=", "value": 0}
-"""Filter that matches every chat: the documentation requires one in every search."""
+EVERY: dict[Resource, dict[str, Any]] = {
+    "chats": {"field": "chats.createdAt", "operator": ">=", "value": 0},
+    "customers": {"field": "customers.id", "operator": ">", "value": 0},
+}
+"""Filters that match every record: the documentation requires one in every search."""
+
+CONVERSIONS: dict[Resource, Callable[[Record], Record]] = {"chats": chat_of, "customers": customer_of}
 
 
 class HelpCrunchClient:
     """
     A HelpCrunch account, through its REST API v1.
 
-    Every chat is a dictionary as the API sent it, except that ``status`` and ``rating`` have one spelling each; the
-    original values are in ``statusRaw`` and ``ratingRaw``. Every change is checked: the chat that HelpCrunch sends back
-    must show it.
+    Every record is a dictionary as the API sent it, with these exceptions: ``status`` and ``rating`` of a chat have one
+    spelling each (the original values are in ``statusRaw`` and ``ratingRaw``), ``customData`` of a customer is always a
+    dictionary, and a message says whether it is ``private`` or ``tech``. Every change is checked: the record that
+    HelpCrunch sends back must show it.
 
     .. code-block:: python
 
@@ -171,7 +217,44 @@ class HelpCrunchClient:
         """
         return self._transport.budget_wait(requests)
 
-    # Agents, departments, the account
+    # Any endpoint
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        idempotent: bool | None = None,
+    ) -> Any:
+        """
+        Send a request to any endpoint, with the key, the rate limit, the retries and the errors of all other methods.
+
+        :param method: ``GET``, ``HEAD``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``
+        :param path: path below the API URL, such as ``/customers/42``; the query belongs in ``params``
+        :param params: query parameters. Default: none
+        :param json: the body, as a value that JSON can express. Default: none
+        :param idempotent: whether the request may safely reach HelpCrunch twice, so that it is retried after any fault;
+            otherwise it is retried only if HelpCrunch cannot have seen it, or after a 429. Default: ``True`` for
+            ``GET``, ``HEAD``, ``PUT``, ``DELETE``, the two searches and the ``PATCH`` of a customer; ``False`` for all
+            other ``POST`` and ``PATCH``, ``PUT /chats/rate`` and ``GET /agents/{id}/unsubscribe``
+        :return: the decoded JSON; a text for a body of plain text, so that ``Ok`` is ``"Ok"`` with or without quotation
+            marks; ``None`` for an empty body
+        :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
+        :raises HelpCrunchError: the request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
+        """
+        method, path = check_method(method), check_path(path, self._redact)
+        if idempotent is None:
+            idempotent = is_idempotent(method, path)
+        body = None if json is None else check_body(json)
+        return self._transport.call(
+            method, path, content_in, params=params, json=body, idempotent=idempotent, plain=True
+        )
+
+    # Agents, departments, applications, the account
 
     def iter_agents(self, *, page_size: int = LARGEST_PAGE) -> Listing[Agent]:
         """
@@ -223,6 +306,50 @@ class HelpCrunchClient:
         """
         return list(self.iter_departments(page_size=page_size))
 
+    def unsubscribe_agent(self, agent_id: int) -> None:
+        """
+        Unsubscribe an agent from HelpCrunch's newsletters. One request.
+
+        This is a ``GET`` that changes the account. Not treated as idempotent: retried only if HelpCrunch cannot have
+        seen the request, or after a 429.
+
+        :param agent_id: the agent
+        :return: nothing: HelpCrunch answers a bare ``Ok``
+        :raises HelpCrunchNotFoundError: there is no such agent
+        :raises HelpCrunchError: the request failed
+
+        API: https://docs.helpcrunch.com/rest-api-v1/unsubscribe-agent-v1
+        """
+        path = f"/agents/{check_id('agent_id', agent_id)}/unsubscribe"
+        self._transport.call("GET", path, nothing_in, idempotent=False, plain=True)
+
+    def iter_applications(self) -> Listing[Application]:
+        """
+        Yield every application (widget, app or channel) exactly once.
+
+        HelpCrunch documents no paging here: each response is the whole list. It is read twice, to find its end.
+
+        :return: an iterator like that of :meth:`iter_agents`
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-applications-v1
+        """
+        return self._listing(
+            ListRequest("GET", "/applications", noun="applications", paged=False), LARGEST_PAGE
+        )
+
+    def list_applications(self) -> list[Application]:
+        """
+        Return :meth:`iter_applications` as a list.
+
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-applications-v1
+        """
+        return list(self.iter_applications())
+
     def get_organization(self) -> Organization:
         """
         Return the account itself: ``id``, ``domain``, ``teamOnline`` and ``chatEnabled``. One request.
@@ -246,7 +373,7 @@ class HelpCrunchClient:
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
         """
-        return self._listing(ListRequest("GET", "/chats", OLDEST_FIRST, "chats", chat_of), page_size)
+        return self._listing(ListRequest("GET", "/chats", OLDEST_FIRST["chats"], "chats", chat_of), page_size)
 
     def list_chats(self, *, page_size: int = LARGEST_PAGE) -> list[Chat]:
         """
@@ -293,7 +420,7 @@ class HelpCrunchClient:
 
         API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
         """
-        return self._listing(_search(filters, comparison), page_size)
+        return self._listing(_search("chats", filters, comparison), page_size)
 
     def search_chats(
         self, filters: Filters = (), *, comparison: str = "AND", page_size: int = LARGEST_PAGE
@@ -335,10 +462,8 @@ class HelpCrunchClient:
 
         API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
         """
-        if offset < 0 or not 1 <= limit <= LARGEST_PAGE:
-            msg = f"offset must be 0 or more, and limit 1 to {LARGEST_PAGE}, not {offset} and {limit}."
-            raise HelpCrunchConfigurationError(msg)
-        return self._page(_search(filters, comparison), offset, limit, probe=probe)
+        _check_window(offset, limit)
+        return self._page(_search("chats", filters, comparison), offset, limit, probe=probe)
 
     def get_chat(self, chat_id: int) -> Chat:
         """
@@ -505,11 +630,349 @@ class HelpCrunchClient:
         confirmation = Confirmation(fields[side], bool(read), lambda chat, field: chat.get(field, bool(read)))
         return self._update(fields[side], chat_id, {"read": bool(read)}, confirmation)
 
-    # Reading a list, changing a chat
+    # Messages
 
-    def _listing(self, request: ListRequest, page_size: int) -> Listing[Any]:
+    def iter_messages(self, chat_id: int, *, page_size: int = LARGEST_PAGE) -> Listing[Message]:
+        """
+        Yield every message of a chat exactly once, newest first: HelpCrunch has no other order.
+
+        Messages that arrive meanwhile are left to the next reading; they neither hide nor double any other. Pages are
+        fetched one by one when they are needed, so closing the iterator at a known id saves the requests for the rest.
+
+        .. code-block:: python
+
+            messages = client.iter_messages(chat_id)
+            for message in messages:
+                if message["id"] <= last_id:
+                    break
+            messages.close()
+
+        :param chat_id: the chat
+        :param page_size: records per page, 1 to 100 (100)
+        :return: an iterator like that of :meth:`iter_agents`. ``private`` of a message says whether it is a private
+            note; ``tech`` whether HelpCrunch wrote it, with a machine word as its ``text``
+        :raises HelpCrunchNotFoundError: while iterating, if there is no such chat
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-messages-v1
+        """
+        path = f"/chats/{check_id('chat_id', chat_id)}/messages"
+        return self._listing(ListRequest("GET", path, {}, "messages", message_of), page_size, in_flight=1)
+
+    def list_messages(self, chat_id: int, *, page_size: int = LARGEST_PAGE) -> list[Message]:
+        """
+        Return :meth:`iter_messages` as a list, newest first.
+
+        :param chat_id: the chat
+        :param page_size: records per page, 1 to 100 (100)
+        :raises HelpCrunchNotFoundError: there is no such chat
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-messages-v1
+        """
+        return list(self.iter_messages(chat_id, page_size=page_size))
+
+    def send_message(
+        self,
+        chat_id: int,
+        text: str,
+        *,
+        agent: int | None,
+        private: bool = False,
+        markdown_text: str | None = None,
+    ) -> Message:
+        """
+        Send a message to a chat, or leave a private note in it. One request.
+
+        Not idempotent: retried only if HelpCrunch cannot have seen the request, or after a 429. After any other fault
+        the message may have been sent; look with :meth:`iter_messages` before you send it again.
+
+        :param chat_id: the chat
+        :param text: the plain text
+        :param agent: id of the agent who says it. ``None``: **the message is the customer's**; a private note then has
+            no author
+        :param private: ``True``: a private note, which the customer does not see (``False``)
+        :param markdown_text: the same in Markdown, which HelpCrunch shows instead of ``text``. Default: none
+        :return: the message as it was sent
+        :raises HelpCrunchConfigurationError: an id is wrong, or a text is empty; nothing was sent
+        :raises HelpCrunchNotFoundError: there is no such chat or agent
+        :raises HelpCrunchError: the request failed
+
+        API: https://docs.helpcrunch.com/rest-api-v1/create-message-v1
+        """
+        body = message_body(chat_id, text, agent=agent, private=private, markdown_text=markdown_text)
+        parse = partial(message_in, chat_id=body["chat"])
+        return self._transport.call("POST", "/messages", parse, json=body, idempotent=False)
+
+    # Reading customers
+
+    def iter_customers(self, *, page_size: int = LARGEST_PAGE) -> Listing[Customer]:
+        """
+        Yield every customer of the account exactly once, first seen first.
+
+        :param page_size: records per page, 1 to 100 (100)
+        :return: an iterator like that of :meth:`iter_agents`
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-customers-v1
+        """
+        order = OLDEST_FIRST["customers"]
+        return self._listing(ListRequest("GET", "/customers", order, "customers", customer_of), page_size)
+
+    def list_customers(self, *, page_size: int = LARGEST_PAGE) -> list[Customer]:
+        """
+        Return :meth:`iter_customers` as a list.
+
+        :param page_size: records per page, 1 to 100 (100)
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-customers-v1
+        """
+        return list(self.iter_customers(page_size=page_size))
+
+    def get_customer(self, customer_id: int) -> Customer:
+        """
+        Return one customer. One request.
+
+        :param customer_id: HelpCrunch's id, not your own ``userId``
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchError: the request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/get-customer-v1
+        """
+        customer_id = check_id("customer_id", customer_id)
+        return self._transport.call(
+            "GET", f"/customers/{customer_id}", partial(customer_in, customer_id=customer_id)
+        )
+
+    def iter_search_customers(
+        self, filters: Filters = (), *, comparison: str = "AND", page_size: int = LARGEST_PAGE
+    ) -> Listing[Customer]:
+        """
+        Yield every matching customer exactly once, first seen first. Custom attributes cannot be searched.
+
+        :param filters: the conditions, as :class:`~.filters.Filter` or ``{"field", "operator", "value"}``, on the
+            fields of :data:`~.filters.CUSTOMER_FIELDS`. Default: none
+        :param comparison: ``AND``: all conditions must hold; ``OR``: at least one must (``AND``)
+        :param page_size: records per page, 1 to 100 (100)
+        :return: an iterator like that of :meth:`iter_agents`
+        :raises HelpCrunchConfigurationError: a filter is wrong; nothing was sent
+        :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed
+        :raises HelpCrunchError: while iterating, if a request fails, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/search-customers-v1
+        """
+        return self._listing(_search("customers", filters, comparison), page_size)
+
+    def search_customers(
+        self, filters: Filters = (), *, comparison: str = "AND", page_size: int = LARGEST_PAGE
+    ) -> list[Customer]:
+        """
+        Return :meth:`iter_search_customers` as a list.
+
+        :param filters: the conditions, as for :meth:`iter_search_customers`. Default: none
+        :param comparison: ``AND`` or ``OR`` (``AND``)
+        :param page_size: records per page, 1 to 100 (100)
+        :raises HelpCrunchConfigurationError: a filter is wrong; nothing was sent
+        :raises HelpCrunchPaginationError: completeness cannot be guaranteed
+        :raises HelpCrunchError: a request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/search-customers-v1
+        """
+        return list(self.iter_search_customers(filters, comparison=comparison, page_size=page_size))
+
+    def search_customers_page(
+        self,
+        filters: Filters = (),
+        *,
+        comparison: str = "AND",
+        offset: int = 0,
+        limit: int = LARGEST_PAGE,
+        probe: bool = False,
+    ) -> Page:
+        """
+        Return one page of :meth:`iter_search_customers`, for work that changes what it reads. One request.
+
+        :param filters: the conditions, as for :meth:`iter_search_customers`. Default: none
+        :param comparison: ``AND`` or ``OR`` (``AND``)
+        :param offset: how many customers of the result to skip (0)
+        :param limit: most customers in the page, 1 to 100 (100)
+        :param probe: accept an empty page, whatever its total says (``False``)
+        :return: the page, with ``records``, ``ids`` and ``total``
+        :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
+        :raises HelpCrunchPaginationError: the page stays empty, although its total says that more customers follow
+        :raises HelpCrunchError: the request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/search-customers-v1
+        """
+        _check_window(offset, limit)
+        return self._page(_search("customers", filters, comparison), offset, limit, probe=probe)
+
+    # Changing customers
+
+    def create_customer(self, fields: Fields) -> Customer:
+        """
+        Create a customer. One request.
+
+        Not idempotent: retried only if HelpCrunch cannot have seen the request, or after a 429. HelpCrunch refuses a
+        ``userId`` that another customer has, so with one a second attempt creates no double.
+
+        :param fields: values by their names in the API: ``name``, ``email``, ``userId``, ``company``, ``phone``,
+            ``firstSeen`` (a ``datetime``, ISO 8601 text or UNIX seconds), ``source``, ``locale``, ``notes``,
+            ``createdFrom``, ``integrationId``, ``tags`` (names, or ``{"name", "color"}``) and ``customData``. The API
+            reads ``customData`` as an array of ``{"property", "value"}`` and sends it as an object; both are accepted
+            here. The attributes must exist in HelpCrunch
+        :return: the new customer
+        :raises HelpCrunchConfigurationError: a field does not exist or does not fit; nothing was sent
+        :raises HelpCrunchBadRequestError: HelpCrunch refuses the fields
+        :raises HelpCrunchUnconfirmedError: the customer was created, but shows another value in a field
+        :raises HelpCrunchError: the request failed
+
+        API: https://docs.helpcrunch.com/rest-api-v1/create-customer-v1
+        """
+        written = written_fields(fields, CREATE_FIELDS)
+        customer = self._transport.call("POST", "/customers", customer_in, json=written, idempotent=False)
+        return self._confirmed(customer, written)
+
+    def update_customer(self, customer_id: int, fields: Fields) -> Customer:
+        """
+        Change some fields of a customer, and leave the others (``PATCH``, not ``PUT``). One request.
+
+        Idempotent, because it sets values: a second one changes nothing.
+
+        :param customer_id: the customer
+        :param fields: as for :meth:`create_customer`, and also ``lastSeen`` (a time), ``unsubscribed``, ``blocked``
+            (true or false), ``referer`` and ``lastPage``; ``None`` clears a field. ``tags`` are set: to add or remove
+            some, use :meth:`add_customer_tags` and :meth:`remove_customer_tags`
+        :return: the customer as it is now
+        :raises HelpCrunchConfigurationError: a field does not exist or does not fit; nothing was sent
+        :raises HelpCrunchBadRequestError: HelpCrunch refuses the change
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the customer it sent back shows another value
+
+        API: https://docs.helpcrunch.com/rest-api-v1/update-customer-v1
+        """
+        return self._write_customer("PATCH", customer_id, fields)
+
+    def replace_customer(self, customer_id: int, fields: Fields) -> Customer:
+        """
+        Replace a customer (``PUT``): **every field that is left out is cleared**. One request.
+
+        To change some fields, use :meth:`update_customer`. The documentation contradicts itself on what happens to
+        fields that are left out; clients in use have lost phone numbers.
+
+        :param customer_id: the customer
+        :param fields: all fields that the customer is to have, as for :meth:`update_customer`
+        :return: the customer as it is now
+        :raises HelpCrunchConfigurationError: a field does not exist or does not fit; nothing was sent
+        :raises HelpCrunchBadRequestError: HelpCrunch refuses the change
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the customer it sent back shows another value
+
+        API: https://docs.helpcrunch.com/rest-api-v1/update-customer-v1
+        """
+        return self._write_customer("PUT", customer_id, fields)
+
+    def update_customers(self, changes: Iterable[Fields]) -> list[Customer]:
+        """
+        Replace many customers, ten with each request: **every field that is left out may be cleared**.
+
+        The API has no ``PATCH`` for many customers, and does not document what its ``PUT`` does to fields that are left
+        out: give all fields, or use :meth:`update_customer` for each. Nor does it document the response, or whether a
+        batch is changed as a whole: customers that the response does not show are read again, one request each. If a
+        batch fails, those before it are changed.
+
+        :param changes: for each customer ``customer`` (the id) and its fields, as for :meth:`replace_customer`
+        :return: the customers as they are now, in the same order
+        :raises HelpCrunchConfigurationError: a change is wrong, or a customer is named twice; nothing was sent
+        :raises HelpCrunchBadRequestError: HelpCrunch refuses a batch
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed a batch, but a customer shows another value
+
+        API: https://docs.helpcrunch.com/rest-api-v1/batch-update-customers-v1
+        """
+        return [customer for batch in written_batches(changes) for customer in self._write_batch(batch)]
+
+    def add_customer_tags(self, customer_id: int, tags: Tags) -> Customer:
+        """
+        Add tags to a customer, and keep those that the customer has. One request.
+
+        :param customer_id: the customer
+        :param tags: names, or ``{"name", "color"}``; HelpCrunch creates tags that it does not know
+        :return: the customer as it is now
+        :raises HelpCrunchConfigurationError: there is no tag, or one has no name; nothing was sent
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the customer it sent back lacks a tag
+
+        API: https://docs.helpcrunch.com/rest-api-v1/tag-customer-v1
+        """
+        return self._write_tags("PUT", customer_id, some_tags(tags))
+
+    def remove_customer_tags(self, customer_id: int, tags: Tags) -> Customer:
+        """
+        Remove tags from a customer. One request: a ``DELETE`` with a body, which some proxies drop.
+
+        :param customer_id: the customer
+        :param tags: names, or ``{"name"}``
+        :return: the customer as it is now
+        :raises HelpCrunchConfigurationError: there is no tag, or one has no name; nothing was sent
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchUnconfirmedError: HelpCrunch confirmed it, but the customer it sent back still has a tag
+
+        API: https://docs.helpcrunch.com/rest-api-v1/untag-customer-v1
+        """
+        names = [{"name": tag["name"]} for tag in some_tags(tags)]
+        return self._write_tags("DELETE", customer_id, names)
+
+    def delete_customer(self, customer_id: int) -> None:
+        """
+        Delete a customer for good. One request. The customer's chats may go too: the documentation does not say.
+
+        If a retry finds no such customer, the attempt before it has deleted the customer, and that is no error.
+
+        :param customer_id: the customer
+        :return: nothing: HelpCrunch answers a bare ``Ok``
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchError: the request failed, even after retries
+
+        API: https://docs.helpcrunch.com/rest-api-v1/delete-customer-v1
+        """
+        path = f"/customers/{check_id('customer_id', customer_id)}"
+        try:
+            self._transport.call("DELETE", path, nothing_in, plain=True)
+        except HelpCrunchNotFoundError as error:
+            if error.attempts == 1:
+                raise
+
+    def create_event(self, customer_id: int, name: str, data: Mapping[str, Any]) -> Event:
+        """
+        Record an event of a customer. One request. Events cannot be read back.
+
+        Not idempotent: retried only if HelpCrunch cannot have seen the request, or after a 429.
+
+        :param customer_id: the customer
+        :param name: name of the event
+        :param data: its properties; HelpCrunch seems to refuse an empty object
+        :return: the event, with ``id``, ``name``, ``data`` and ``createdAt``
+        :raises HelpCrunchConfigurationError: JSON cannot express the properties; nothing was sent
+        :raises HelpCrunchBadRequestError: HelpCrunch refuses the event
+        :raises HelpCrunchNotFoundError: there is no such customer
+        :raises HelpCrunchError: the request failed
+
+        API: https://docs.helpcrunch.com/rest-api-v1/add-customer-event-v1
+        """
+        body = {"customer": check_id("customer_id", customer_id), "name": name, "data": dict(data)}
+        return self._transport.call("POST", "/events", event_in, json=check_body(body), idempotent=False)
+
+    # Reading a list, changing a chat or a customer
+
+    def _listing(self, request: ListRequest, page_size: int, in_flight: int = IN_FLIGHT) -> Listing[Any]:
         _check_page_size(page_size)
-        return Listing(partial(self._page, request), page_size=page_size, in_flight=IN_FLIGHT)
+        return Listing(partial(self._page, request), page_size=page_size, in_flight=in_flight)
 
     def _page(
         self,
@@ -534,9 +997,9 @@ class HelpCrunchClient:
                 raise
             not_found = error
         # Some accounts answer 404 to a search that finds nothing. But so does a wrong address, and a server in trouble
-        # may: only where a search for every chat works, and this one is refused again, does it mean "nothing matches".
+        # may: only where a search for all records works, and this one is refused again, does it mean "nothing matches".
         try:
-            get(_search((), "AND"), 0, 1)
+            get(_search(cast("Resource", request.noun), (), "AND"), 0, 1)
         except HelpCrunchNotFoundError:
             raise not_found from None
         try:
@@ -578,11 +1041,57 @@ class HelpCrunchClient:
         )
         raise HelpCrunchUnconfirmedError(msg)
 
+    def _write_customer(self, method: str, customer_id: int, fields: Fields) -> Customer:
+        customer_id, written = check_id("customer_id", customer_id), written_change(fields)
+        parse = partial(customer_in, customer_id=customer_id)
+        customer = self._transport.call(method, f"/customers/{customer_id}", parse, json=written)
+        return self._confirmed(customer, written)
 
-def _search(filters: Filters, comparison: str) -> ListRequest:
-    written, word = check_filters(filters, comparison)
-    query = {"filter": written or [EVERY_CHAT], "comparison": word, **OLDEST_FIRST}
-    return ListRequest("POST", "/chats/search", query, "chats", chat_of)
+    def _write_batch(self, batch: dict[int, dict[str, Any]]) -> list[Customer]:
+        body = [{"customer": number, **fields} for number, fields in batch.items()]
+        shown = self._transport.call("PUT", "/customers/batch", customers_in, json=body, plain=True)
+        return [
+            self._confirmed(shown[number] if number in shown else self.get_customer(number), fields)
+            for number, fields in batch.items()
+        ]
+
+    def _write_tags(self, method: str, customer_id: int, tags: list[dict[str, Any]]) -> Customer:
+        customer_id = check_id("customer_id", customer_id)
+        parse = partial(customer_in, customer_id=customer_id)
+        customer = self._transport.call(method, f"/customers/{customer_id}/tags", parse, json={"tags": tags})
+        there = tag_names(customer.get("tags"))
+        wrong = tag_names(tags) - there if method == "PUT" else tag_names(tags) & there
+        if wrong:
+            raise _unconfirmed(customer_id, "tags")
+        return customer
+
+    def _confirmed(self, customer: Customer, written: Fields) -> Customer:
+        number, name = customer["id"], unshown_field(written, customer)
+        if name is None:
+            return customer
+        del customer  # a traceback would carry it, and with it a key that the server echoed
+        raise _unconfirmed(number, name)
+
+
+def _unconfirmed(customer_id: int, name: str) -> HelpCrunchUnconfirmedError:
+    # Without the values: they are personal data.
+    msg = (
+        f"HelpCrunch accepted a change of the customer {customer_id}, but the customer that it sent back shows other "
+        f"{name}."
+    )
+    return HelpCrunchUnconfirmedError(msg)
+
+
+def _search(resource: Resource, filters: Filters, comparison: str) -> ListRequest:
+    written, word = check_filters(filters, comparison, resource)
+    query = {"filter": written or [EVERY[resource]], "comparison": word, **OLDEST_FIRST[resource]}
+    return ListRequest("POST", f"/{resource}/search", query, resource, CONVERSIONS[resource])
+
+
+def _check_window(offset: int, limit: int) -> None:
+    if offset < 0 or not 1 <= limit <= LARGEST_PAGE:
+        msg = f"offset must be 0 or more, and limit 1 to {LARGEST_PAGE}, not {offset} and {limit}."
+        raise HelpCrunchConfigurationError(msg)
 
 
 def _check_page_size(page_size: int) -> None:

@@ -29,6 +29,25 @@ CHAT_FIELDS: dict[str, FieldType] = {
     "chats.customer.tagsData": "tags",
 }
 
+CUSTOMER_FIELDS: dict[str, FieldType] = {
+    "customers.id": "integer",
+    **{
+        f"customers.{name}": "string"
+        for name in ("name", "email", "company", "phone", "userId", "countryCode", "regionCode", "city")
+    },
+    **{
+        f"customers.{channel}Id": "string"
+        for channel in ("telegram", "facebook", "instagram", "viber", "whatsapp")
+    },
+    "customers.lastSeen": "date",
+    "customers.createdAt": "date",  # in one sentence of the documentation only
+    "customers.tagsData": "tags",
+}
+
+Resource: TypeAlias = Literal["chats", "customers"]
+
+FIELDS: dict[Resource, dict[str, FieldType]] = {"chats": CHAT_FIELDS, "customers": CUSTOMER_FIELDS}
+
 OPERATORS: dict[FieldType, tuple[str, ...]] = {
     "integer": ("=", "!=", ">", "<", ">=", "<="),
     "date": ("=", "!=", ">", "<", ">=", "<="),
@@ -48,7 +67,8 @@ class Filter:
         Filter("chats.createdAt", ">=", "2026-01-31")
         Filter("chats.customer.tagsData", "=", ["vip", "trial"])  # has all of these tags
 
-    :param field: the field to compare, such as ``chats.assignee``; one of :data:`CHAT_FIELDS`
+    :param field: the field to compare, such as ``chats.assignee``; one of :data:`CHAT_FIELDS`, or for a
+        search of customers of :data:`CUSTOMER_FIELDS`
     :param operator: ``=``, ``!=``, ``>``, ``<``, ``>=``, ``<=``; for texts ``=``, ``!=``, ``~`` (contains) and ``!~``;
         for tags ``=``
     :param value: an integer, a text, a list of tags, or for a date anything that
@@ -76,16 +96,18 @@ class Filter:
             raise HelpCrunchConfigurationError(msg)
         return cls(given["field"], given["operator"], given["value"])
 
-    def written(self) -> dict[str, Any]:
+    def written(self, resource: Resource = "chats") -> dict[str, Any]:
         """
         Return the filter as it is sent.
 
+        :param resource: the records that are searched, ``chats`` or ``customers`` (``chats``)
         :raises HelpCrunchConfigurationError: the field, the operator or the value is not allowed; the message names
             those that are
         """
-        kind = CHAT_FIELDS.get(str(self.field))
+        fields, noun = FIELDS[resource], resource.capitalize()
+        kind = fields.get(str(self.field))
         if kind is None:
-            msg = f"Chats cannot be searched by {self.field!r}; fields are {', '.join(CHAT_FIELDS)}."
+            msg = f"{noun} cannot be searched by {self.field!r}; fields are {', '.join(fields)}."
             raise HelpCrunchConfigurationError(msg)
         if self.operator not in OPERATORS[kind]:
             allowed = " ".join(OPERATORS[kind])
@@ -133,17 +155,18 @@ def _listed(value: Any) -> list[Any]:
 
 
 def check_filters(
-    filters: Iterable[Filter | Mapping[str, Any]], comparison: str = "AND"
+    filters: Iterable[Filter | Mapping[str, Any]], comparison: str = "AND", resource: Resource = "chats"
 ) -> tuple[list[dict[str, Any]], Comparison]:
     """
     Return filters as they are sent, and the word that joins them.
 
     :param filters: the conditions
     :param comparison: ``AND`` (all must hold) or ``OR`` (at least one must); HelpCrunch cannot nest them (``AND``)
+    :param resource: the records that are searched, ``chats`` or ``customers`` (``chats``)
     :raises HelpCrunchConfigurationError: one of them is wrong
     """
     word = str(comparison).upper()
     if word not in ("AND", "OR"):
         msg = f"comparison must be AND or OR, not {comparison!r}."
         raise HelpCrunchConfigurationError(msg)
-    return [Filter.of(given).written() for given in filters], cast("Comparison", word)
+    return [Filter.of(given).written(resource) for given in filters], cast("Comparison", word)

@@ -59,6 +59,75 @@ class Chat(TypedDict, total=False):
     department: dict[str, Any] | None
 
 
+class Customer(TypedDict, total=False):
+    """A customer (contact): https://docs.helpcrunch.com/rest-api-v1/customer-model-v1."""
+
+    id: Required[int]
+    name: str | None
+    email: str | None
+    userId: str | None
+    company: str | None
+    phone: str | None
+    firstSeen: str | int | None
+    lastSeen: str | int | None
+    location: dict[str, Any] | None
+    device: dict[str, Any] | None
+    unsubscribed: bool
+    blocked: bool
+    source: str | None
+    referer: str | None
+    lastPage: str | None
+    locale: str | None
+    createdFrom: str | None
+    integrationId: str | None
+    notes: str | None
+    tags: list[dict[str, Any]]
+    customData: dict[str, Any] | None
+
+
+# A class cannot have a field named "from".
+Message = TypedDict(
+    "Message",
+    {
+        "id": Required[int],
+        "chat": int,
+        "from": str | None,
+        "agent": Agent | None,
+        "type": str | None,
+        "private": bool,
+        "tech": bool,
+        "text": str | None,
+        "read": bool | None,
+        "edited": bool | None,
+        "createdAt": str | int | None,
+        "updatedAt": str | int | None,
+        "broadcastType": str | None,
+    },
+    total=False,
+)
+"""A message of a chat: https://docs.helpcrunch.com/rest-api-v1/message-model-v1."""
+
+
+class Application(TypedDict, total=False):
+    """A widget, app or channel: https://docs.helpcrunch.com/rest-api-v1/get-applications-v1."""
+
+    id: Required[int]
+    name: str | None
+    displayName: str | None
+    active: bool | None
+    type: str | None
+
+
+class Event(TypedDict, total=False):
+    """An event of a customer: https://docs.helpcrunch.com/rest-api-v1/add-customer-event-v1."""
+
+    id: Required[int]
+    customer: int
+    name: str | None
+    data: dict[str, Any]
+    createdAt: str | int | None
+
+
 class Organization(TypedDict, total=False):
     """The account itself: https://docs.helpcrunch.com/rest-api-v1/get-organization-v1."""
 
@@ -89,3 +158,31 @@ def chat_of(record: Record) -> Record:
     if isinstance(agents, dict):
         chat["agents"] = [agents]
     return chat
+
+
+def customer_of(record: Record) -> Record:
+    """
+    Return a customer as it leaves the client.
+
+    ``customData`` is always a dictionary, or ``None``: HelpCrunch also sends an array of ``property`` and ``value``,
+    and an empty array. Everything else is as the API sent it.
+
+    :param record: the customer from the API
+    """
+    data = record.get("customData")
+    if not isinstance(data, list):
+        return record
+    pairs = [pair for pair in data if isinstance(pair, dict) and "property" in pair]
+    return {**record, "customData": {str(pair["property"]): pair.get("value") for pair in pairs}}
+
+
+def message_of(record: Record) -> Record:
+    """
+    Return a message as it leaves the client.
+
+    ``private`` says whether it is a private note, which no customer sees, and ``tech`` whether HelpCrunch wrote it,
+    with a machine word such as ``chat_status_changed`` as its ``text``. Everything else is as the API sent it.
+
+    :param record: the message from the API
+    """
+    return {**record, "private": record.get("type") == "private", "tech": record.get("type") == "tech"}

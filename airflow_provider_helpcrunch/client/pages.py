@@ -87,6 +87,7 @@ class ListRequest:
     :param noun: name of the records, in the plural, for messages (``records``)
     :param convert: converts each record for the caller. Default: no conversion
     :param check: refuses a page that does not fit the query. Default: none
+    :param paged: send ``offset`` and ``limit`` (``True``); ``False``: every response is the whole list
     """
 
     method: str
@@ -95,6 +96,7 @@ class ListRequest:
     noun: str = "records"
     convert: Callable[[Record], Record] | None = None
     check: Callable[[Page], None] | None = None
+    paged: bool = True
 
     def arguments(self, offset: int, limit: int) -> dict[str, Any]:
         """
@@ -103,7 +105,7 @@ class ListRequest:
         :param offset: number of records in front of the page
         :param limit: most records in the page
         """
-        written = {**self.query, "offset": offset, "limit": limit}
+        written = {**self.query, "offset": offset, "limit": limit} if self.paged else dict(self.query)
         return {"params": written} if self.method == "GET" else {"json": written}
 
     def read(
@@ -133,14 +135,15 @@ class ListRequest:
 
 def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
     """
-    Read a page in every documented shape: records under ``data``, the total in ``meta``, at the root or nowhere.
+    Read a page in every documented shape: records under ``data`` (messages once were under ``messages``), the total in
+    ``meta``, at the root or nowhere.
 
     :param payload: decoded JSON
     :param redact: removes the API key from texts that the server sent. Default: none is removed
     :return: the page, with offset 0
     :raises ValueError: it is not a page; the message continues "HelpCrunch answered 200, but"
     """
-    rows = payload.get("data") if isinstance(payload, dict) else payload
+    rows = payload.get("data", payload.get("messages")) if isinstance(payload, dict) else payload
     if errors := error_details(payload, redact):
         msg = f"the body reports errors: {'; '.join(map(str, errors[:5]))}"
         raise ValueError(msg)

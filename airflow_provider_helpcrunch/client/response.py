@@ -63,13 +63,14 @@ class Response:
     body: bytes = field(repr=False)
     redact: Redactor
 
-    def parsed(self, parse: Callable[[Any], T]) -> T:
+    def parsed(self, parse: Callable[[Any], T], *, plain: bool = False) -> T:
         """
         Return the decoded JSON body as ``parse`` converts it.
 
         Broken text does not spoil the rest: U+FFFD replaces unreadable characters, and the log names the record.
 
         :param parse: checks and converts the body; raises ``ValueError`` if the body is wrong
+        :param plain: accept plain text, such as a bare ``Ok``, as a string, and no body as ``None`` (``False``)
         :raises HelpCrunchApiError: the status is not 2xx
         :raises HelpCrunchResponseError: the body is not JSON, or ``parse`` refused it
         """
@@ -77,7 +78,7 @@ class Response:
             raise self._status_error()
         problem = ""
         try:
-            return parse(self._decoded())
+            return parse(self._decoded_or_text() if plain else self._decoded())
         except (NotJSONError, RecursionError):
             problem = f"with {self._kind()}, not JSON"
         except ValueError as error:
@@ -98,6 +99,16 @@ class Response:
                 more,
             )
         return value
+
+    def _decoded_or_text(self) -> Any:
+        """Decode the body, which may be text; but not a page of a proxy, nor JSON that was cut off."""
+        body = self.body.strip()
+        try:
+            return self._decoded() if body else None
+        except NotJSONError:
+            if body[:1] in (b"<", b"{", b"[", b'"') or not body.isascii():
+                raise
+            return body.decode()
 
     def _status_error(self) -> HelpCrunchApiError:
         errors = self._errors()

@@ -160,6 +160,7 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         json: Any = None,
         idempotent: bool = True,
+        plain: bool = False,
         cancelled: threading.Event | None = None,
     ) -> T:
         """
@@ -171,6 +172,7 @@ class Transport:
         :param params: query parameters. Default: none
         :param json: body. Default: none
         :param idempotent: whether the request may safely reach the server twice (``True``)
+        :param plain: accept plain text and an empty body too (``False``)
         :param cancelled: set by the caller to cancel the call. Default: only :meth:`close` cancels it
         :raises HelpCrunchApiError: an error status; the subclass says which
         :raises HelpCrunchConnectionError: no complete response, even after retries
@@ -187,9 +189,8 @@ class Transport:
                     raise Cancelled
                 self._count(repeated=attempts.sent > 1)
                 try:
-                    return self._send(attempts, cancelled, method, path, params=params, json=json).parsed(
-                        parse
-                    )
+                    response = self._send(attempts, cancelled, method, path, params=params, json=json)
+                    return response.parsed(parse, plain=plain)
                 except HelpCrunchRateLimitError as refusal:
                     # Now, not when the retry waits: other threads and processes must stop before they are refused too.
                     self._limiter.pause(attempts.refused(refusal))

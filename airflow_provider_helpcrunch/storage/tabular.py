@@ -153,9 +153,22 @@ def _timestamp(value: Any) -> datetime | None:
     return moment
 
 
+def _json_text(value: Any) -> str:
+    if not isinstance(value, dict):
+        raise ValueError
+    try:
+        return msgspec.json.encode(value, order="sorted").decode()
+    except (
+        TypeError,
+        msgspec.MsgspecError,
+    ) as error:  # a value that JSON has not, or half of a surrogate pair
+        raise ValueError from error
+
+
 _SCALARS: dict[str, Callable[[Any], Any]] = {
     "int64": _int64,
     "string": _string,
     "bool": _bool,
     "timestamp": _timestamp,
+    "json": _json_text,
 }

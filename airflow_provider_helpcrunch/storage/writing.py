@@ -129,6 +129,7 @@ def _arrow_fields(columns: Iterable[Column]) -> list[pa.Field[Any]]:
     plain = {
         "int64": pa.int64(),
         "string": pa.string(),
+        "json": pa.string(),
         "bool": pa.bool_(),
         "timestamp": pa.timestamp("us", tz="UTC"),
     }
