@@ -70,7 +70,7 @@ class Listing(Iterator[R], Generic[R]):
         self._recent: collections.deque[dict[int, int]] = collections.deque(maxlen=2 * in_flight)
         self._stride = 1
         self._pages = self._walk()
-        self._rows = itertools.chain.from_iterable(self._pages)
+        self._rows = (record for page in self._pages for record in page)
 
     @property
     def pages(self) -> int:
@@ -123,6 +123,7 @@ class Listing(Iterator[R], Generic[R]):
 
     def close(self) -> None:
         """End the listing and cancel the pages in flight."""
+        self._rows.close()
         self._pages.close()
 
     def _walk(self) -> Generator[list[R], None, None]:

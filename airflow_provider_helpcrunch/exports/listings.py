@@ -81,7 +81,7 @@ class ListingExport:
         run = self._run
         for warning in staging.claim.cursor["warnings"]:
             run.warn(warning)
-        comparison, digests = Comparison(run.digests_before()), Digests()
+        comparison, digests = Comparison(Digests(run.state_before())), Digests()
         table = run.resource.table
         changes = run.write(
             "changes", run.resource.changes, self._changes(staging, comparison, digests), staging
@@ -91,11 +91,13 @@ class ListingExport:
             staging,
             snapshot=snapshot,
             changes=changes,
-            digests=run.write_digests(digests, staging),
+            state=run.write_state(bytes(digests.packed), len(digests), staging),
             records=len(digests),
             deleted=len(comparison.left),
             total=staging.claim.cursor["total"],
-            **comparison.counts,
+            inserted=comparison.counts["inserted"],
+            updated=comparison.counts["updated"],
+            unchanged=comparison.counts["unchanged"],
         )
 
     def _changes(self, staging: Staging, comparison: Comparison, digests: Digests) -> Iterator[Record]:

@@ -43,14 +43,18 @@ class Before(msgspec.Struct, frozen=True):
     :param sequence: its number
     :param settings: hash of columns, hashes and format
     :param snapshot: objects with the whole resource
-    :param digests: object with a key and a digest of each record
+    :param system: objects with the messages that HelpCrunch itself wrote, such as ``chat_status_changed``; of messages
+        alone
+    :param state: object with what the next export compares: a key and a digest of each record, or, for messages, the
+        latest message and the number of messages of each chat
     """
 
     run: str
     sequence: int
     settings: str
     snapshot: list[ExportedObject]
-    digests: ExportedObject
+    system: list[ExportedObject]
+    state: ExportedObject
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -67,8 +71,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     :param settings: hash of columns, hashes and format: with other settings every row differs
     :param file_format: format of the objects, such as ``parquet``
     :param snapshot: objects with the whole resource
+    :param system: objects with the messages that HelpCrunch itself wrote, such as ``chat_status_changed``; of messages
+        alone
     :param changes: objects with the changes since the export before
-    :param digests: object with a key and a digest of each record
+    :param state: object with what the next export compares: a key and a digest of each record, or, for messages, the
+        latest message and the number of messages of each chat
     :param records: number of records in the snapshot
     :param inserted: records that the export before did not have
     :param updated: records that differ from the export before
@@ -90,8 +97,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     settings: str
     file_format: str
     snapshot: list[ExportedObject]
+    system: list[ExportedObject]
     changes: list[ExportedObject]
-    digests: ExportedObject
+    state: ExportedObject
     records: int
     inserted: int
     updated: int
@@ -105,7 +113,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def objects(self) -> list[ExportedObject]:
         """All objects of the export but its manifest."""
-        return [*self.snapshot, *self.changes, self.digests]
+        return [*self.snapshot, *self.changes, *self.system, self.state]
 
     @property
     def name(self) -> str:
@@ -114,7 +122,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def as_before(self) -> Before:
         """Return what the next export keeps of this one."""
-        return Before(self.run, self.sequence, self.settings, self.snapshot, self.digests)
+        return Before(self.run, self.sequence, self.settings, self.snapshot, self.system, self.state)
 
 
 def directory_of(run: str) -> str:

@@ -10,7 +10,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
-from airflow_provider_helpcrunch.exports.digests import Digests
 from airflow_provider_helpcrunch.exports.manifest import (
     HEAD,
     VERSION,
@@ -24,7 +23,7 @@ from airflow_provider_helpcrunch.schema import Column, Table
 from airflow_provider_helpcrunch.storage.reading import read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from airflow_provider_helpcrunch.exports.base_path import BasePath
     from airflow_provider_helpcrunch.schema import Record
@@ -118,23 +117,34 @@ class Run:
             self.base.write_json(self._head.name, self._head)
         return staging
 
-    def digests_before(self) -> Digests:
-        """Return the digests of the export before; none before the first."""
+    @property
+    def is_incomparable(self) -> bool:
+        """Whether the export before has other columns, hashes or another format."""
+        return self.before is not None and self.before.settings != self.resource.settings
+
+    def state_before(self) -> bytes:
+        """Return the state of the export before; empty before the first."""
         if self.before is None:
-            return Digests()
-        if self.before.settings != self.resource.settings:
+            return b""
+        if self.is_incomparable:
             self.warn(
                 "Columns, hashes or format differ from the export before, so every record counts as updated."
             )
-        data = self.base.read_needed(self.before.digests.path)
-        if hashlib.sha256(data).hexdigest() != self.before.digests.sha256:
-            msg = f"{self.base}/{self.before.digests.path} is damaged: restore it, or begin at another base_path."
+        data = self.base.read_needed(self.before.state.path)
+        if hashlib.sha256(data).hexdigest() != self.before.state.sha256:
+            msg = (
+                f"{self.base}/{self.before.state.path} is damaged: restore it, or begin at another base_path."
+            )
             raise HelpCrunchStorageError(msg)
-        return Digests(data)
+        return data
 
     def snapshot_before(self) -> Iterator[Record]:
         """Yield the records of the export before, in order."""
-        for each in self.before.snapshot if self.before else ():
+        return self.read(self.before.snapshot if self.before else ())
+
+    def read(self, objects: Iterable[ExportedObject]) -> Iterator[Record]:
+        """Yield the records of objects of the export before, in order."""
+        for each in objects:
             yield from read_records(f"{self.base}/{each.path}", table=self.resource.table)
 
     def changed(self, change: str, record: Record, staging: Staging) -> Record:
@@ -167,19 +177,22 @@ class Run:
             first = list(islice(remaining, 1)) or None
         return objects
 
-    def write_digests(self, digests: Digests, staging: Staging) -> ExportedObject:
-        """Write the digests."""
-        name, data = f"{self._directory}/digests-{staging.claim.token}.bin", bytes(digests.packed)
+    def write_state(self, data: bytes, records: int, staging: Staging) -> ExportedObject:
+        """Write what the next export compares, of so many records or chats."""
+        name = f"{self._directory}/state-{staging.claim.token}.bin"
         staging.note_output(name)
         self.base.write(name, data)
-        return ExportedObject(name, len(digests), len(data), hashlib.sha256(data).hexdigest())
+        return ExportedObject(name, records, len(data), hashlib.sha256(data).hexdigest())
 
-    def publish(self, staging: Staging, **contents: Any) -> Manifest:
+    def publish(
+        self, staging: Staging, *, system: Sequence[ExportedObject] = (), **contents: Any
+    ) -> Manifest:
         """
         Publish the manifest, and with it the export; delete what is no longer needed.
 
         :param staging: the claim
-        :param contents: objects and counts of the manifest
+        :param system: objects with the messages of HelpCrunch itself. Default: none
+        :param contents: other objects and counts of the manifest
         :raises HelpCrunchStorageError: another worker or run has taken over; nothing is published
         """
         manifest = Manifest(
@@ -194,6 +207,7 @@ class Run:
             file_format=self.resource.file_format,
             requests=staging.claim.requests,
             warnings=self.warnings,
+            system=list(system),
             before=self.before,
             **contents,
         )

@@ -279,7 +279,7 @@ class TestBadInput:
     def test_damaged_digests(self, exports: Exports) -> None:
         account = Sandbox(agents=1, chats=3)
         manifest = exports.run(account, "day 0")
-        (exports.base / manifest.digests.path).write_bytes(b"damaged")
+        (exports.base / manifest.state.path).write_bytes(b"damaged")
         with pytest.raises(HelpCrunchStorageError, match="is damaged"):
             exports.run(account, "day 1")
         for left in exports.base.rglob("*"):
