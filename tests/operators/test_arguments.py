@@ -28,7 +28,7 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 pytestmark = pytest.mark.older
 
 ALL = {"helpcrunch_conn_id", "patience"}
-LISTS = ALL | {"output_path", "file_format", "page_size", "max_xcom_bytes"}
+LISTS = ALL | {"output_path", "file_format", "page_size", "max_xcom_bytes", "columns", "hash", "hash_salt"}
 BULK = ALL | {"report_path", "report_format", "on_error", "max_xcom_bytes"}
 TIMES = {"created_since", "created_before", "closed_since", "closed_before"}
 ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
