@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
-from airflow_provider_helpcrunch.operators.privacy import chosen_privacy, mask_salt
+from airflow_provider_helpcrunch.operators.privacy import chosen_privacy, hidden
 from airflow_provider_helpcrunch.operators.rendered import missing_arguments, written_in_mapped
 
 # HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
@@ -240,13 +240,12 @@ class HelpCrunchListOperator(HelpCrunchOperator):
 
     @property
     def hash_salt(self) -> Any:
-        """The salt; masked when it is set, as Airflow also sets it when it renders, and then shows what it rendered."""
+        """The salt, hidden when it is set: Airflow sets it too, when it has rendered it, and then shows it."""
         return self._hash_salt
 
     @hash_salt.setter
     def hash_salt(self, salt: Any) -> None:
-        mask_salt(salt)
-        self._hash_salt = salt
+        self._hash_salt = hidden(salt)
 
     def table(self) -> Table:
         """Return the resource's name and columns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.operators.arguments import items, refused
@@ -12,6 +13,25 @@ if TYPE_CHECKING:
 
 SHORTEST_SALT = 8
 """Characters. Airflow does not mask short texts, and short salts can be guessed."""
+
+
+@dataclass(frozen=True, repr=False)
+class Salt:
+    """
+    A salt that shows as ``***``.
+
+    Airflow writes what a task's templates were rendered to into its database, and the text of what is not JSON. Masking
+    alone would not keep a salt out of there: Airflow 3.0 masks in the API server, which does not know the secrets of
+    tasks.
+
+    :param text: the salt
+    """
+
+    text: str
+
+    def __repr__(self) -> str:
+        """Return ``***``, also as the text of the salt."""
+        return "***"
 
 
 def chosen_privacy(table: Table, columns: Any, hashed: Any, salt: Any) -> Privacy:
@@ -26,6 +46,8 @@ def chosen_privacy(table: Table, columns: Any, hashed: Any, salt: Any) -> Privac
     """
     from airflow_provider_helpcrunch.privacy import Privacy
 
+    if isinstance(salt, Salt):
+        salt = salt.text
     if isinstance(salt, str) and 0 < len(salt.strip()) < SHORTEST_SALT:
         msg = (
             f"hash_salt must have at least {SHORTEST_SALT} characters: Airflow does not mask short texts in logs, and "
@@ -35,16 +57,18 @@ def chosen_privacy(table: Table, columns: Any, hashed: Any, salt: Any) -> Privac
     return Privacy.of(table, _names("columns", columns), _names("hash", hashed), salt)
 
 
-def mask_salt(salt: Any) -> None:
+def hidden(salt: Any) -> Any:
     """
-    Have Airflow mask a salt in logs and in the view of rendered templates.
+    Have Airflow mask a salt in logs, and return it as a :class:`Salt`.
 
-    :param salt: the argument; templates and references to upstream tasks have no value yet and are passed over
+    :param salt: the argument. A template, an upstream task and a value that will be refused are returned as they are
     """
-    if isinstance(salt, (int, float)) or (isinstance(salt, str) and "{{" not in salt):
-        from airflow_provider_helpcrunch._airflow import mask_secret
+    if not isinstance(salt, (str, int, float)) or "{{" in str(salt) or "{%" in str(salt):
+        return salt
+    from airflow_provider_helpcrunch._airflow import mask_secret
 
-        mask_secret(str(salt))
+    mask_secret(str(salt))
+    return Salt(salt) if isinstance(salt, str) and len(salt.strip()) >= SHORTEST_SALT else salt
 
 
 def _names(argument: str, value: Any) -> Any:

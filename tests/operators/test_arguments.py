@@ -23,6 +23,7 @@ from airflow_provider_helpcrunch.operators.chats import (
     UpdateChatsOperator,
 )
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
+from airflow_provider_helpcrunch.operators.privacy import Salt
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 pytestmark = pytest.mark.older
@@ -80,7 +81,8 @@ class TestTemplates:
             task: Any = operator(task_id="task", **{name: f"{{{{ given['{name}'] }}}}" for name in names})
         task.render_template_fields({"given": {name: f"rendered {name}" for name in names}})
         for name in names:
-            assert getattr(task, attribute(name)) == f"rendered {name}"
+            value = getattr(task, attribute(name))
+            assert (value.text if isinstance(value, Salt) else value) == f"rendered {name}"
 
     def test_no_argument_is_touched_before_it_is_rendered(self, operator: type[HelpCrunchOperator]) -> None:
         wrong: dict[str, Any] = {name: object() for name in ARGUMENTS[operator]}

@@ -19,6 +19,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError,
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 from airflow_provider_helpcrunch.operators.chats import ListChatsOperator, SearchChatsOperator
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
+from airflow_provider_helpcrunch.operators.privacy import Salt
 from airflow_provider_helpcrunch.privacy import Privacy
 from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints
 from airflow_provider_helpcrunch.sandbox.answers import encode
@@ -277,7 +278,8 @@ class TestSalt:
         assert masked == []
         task.render_template_fields({"params": {"salt": SALT}})  # type: ignore[typeddict-item]
         assert masked == [SALT]
-        assert task.hash_salt == SALT
+        assert task.hash_salt == Salt(SALT)
+        assert f"{task.hash_salt} {task.hash_salt!r} {vars(task)['_hash_salt']}" == "*** *** ***"
 
     def test_it_is_masked_if_it_is_no_template(self, masked: list[str]) -> None:
         ListAgentsOperator(task_id="agents", hash_salt=SALT)
