@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TaskDeferred,
     )
     from airflow.sdk.lineage import get_hook_lineage_collector
+    from airflow.sdk.log import mask_secret
     from airflow.sdk.observability.stats import Stats
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "conf",
     "get_hook_lineage_collector",
     "lineage_is_read",
+    "mask_secret",
 ]
 
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
@@ -60,6 +62,11 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "TaskDeferred": _EXCEPTIONS,
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
+    "mask_secret": (
+        "airflow.sdk.log",
+        "airflow.sdk.execution_time.secrets_masker",
+        "airflow.utils.log.secrets_masker",
+    ),
 }
 # The client works without Airflow too, in a script or a service. Nobody catches Airflow's exceptions there, so plain
 # classes stand in for them, and the tree of errors keeps its shape.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
+from airflow_provider_helpcrunch.operators.privacy import chosen_privacy, hidden
 from airflow_provider_helpcrunch.operators.rendered import missing_arguments, written_in_mapped
 
 # HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.client.pagination import ActivityListing
     from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+    from airflow_provider_helpcrunch.privacy import Privacy
     from airflow_provider_helpcrunch.schema import Record, Table
     from airflow_provider_helpcrunch.storage import Target
 
@@ -193,6 +195,10 @@ class HelpCrunchListOperator(HelpCrunchOperator):
     :param file_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
     :param page_size: records per request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    :param columns: names of the columns to keep, or of those to leave out with ``-`` before each, such as
+        ``-customer.email``: see :mod:`airflow_provider_helpcrunch.privacy`. Default: all
+    :param hash: names of columns whose values are replaced by hashes, such as ``customer.email``. Default: none
+    :param hash_salt: the secret key of the hashes, such as ``{{ var.value.helpcrunch_hash_secret }}``; never shown
     :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
     """
 
@@ -202,10 +208,14 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         "file_format",
         "page_size",
         "max_xcom_bytes",
+        "columns",
+        "hash",
+        "hash_salt",
     )
 
     # Set by check_arguments: finding out about a directory or bucket again could have another outcome.
     _target: Target | None
+    _privacy: Privacy
 
     def __init__(
         self,
@@ -214,6 +224,9 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         file_format: str | None = None,
         page_size: int | str = 100,
         max_xcom_bytes: int | str = MAX_XCOM_BYTES,
+        columns: Sequence[str] | str | None = None,
+        hash: Sequence[str] | str | None = None,  # noqa: A002
+        hash_salt: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -221,6 +234,18 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         self.file_format = file_format
         self.page_size = page_size
         self.max_xcom_bytes = max_xcom_bytes
+        self.columns = columns
+        self.hash = hash
+        self.hash_salt = hash_salt
+
+    @property
+    def hash_salt(self) -> Any:
+        """The salt, hidden when it is set: Airflow sets it too, when it has rendered it, and then shows it."""
+        return self._hash_salt
+
+    @hash_salt.setter
+    def hash_salt(self, salt: Any) -> None:
+        self._hash_salt = hidden(salt)
 
     def table(self) -> Table:
         """Return the resource's name and columns."""
@@ -242,6 +267,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         """
         super().check_arguments()
         self._limits()
+        self._privacy = chosen_privacy(self.table(), self.columns, self.hash, self.hash_salt)
         self._target = self._checked_target()
 
     def perform(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
@@ -265,7 +291,7 @@ class HelpCrunchListOperator(HelpCrunchOperator):
             contextlib.closing(self.listing(hook.client, page_size)) as listing,
             Progress(self.log, self.table().name, hook.client, listing) as progress,
         ):
-            records = progress.kept(self.wanted(listing))
+            records = progress.kept(map(self._privacy.apply, self.wanted(listing)))
             rows = list(fit_for_xcom(records, limit)) if target is None else []
             receipt: dict[str, Any] = {"records": len(rows)} if target is None else {**target.write(records)}
         if warnings := [*listing.warnings, *self._warn_of_nothing(progress.number_kept, listing.records)]:
@@ -301,4 +327,4 @@ class HelpCrunchListOperator(HelpCrunchOperator):
             return None
         from airflow_provider_helpcrunch.storage import Target
 
-        return Target.resolve(self.output_path, self.table(), self.file_format)
+        return Target.resolve(self.output_path, self._privacy.table, self.file_format)

@@ -24,7 +24,7 @@ MODULES = """
 import importlib, pkgutil
 import airflow_provider_helpcrunch as package
 
-names = ["plurals", "exceptions", "get_provider_info"]
+names = ["plurals", "exceptions", "get_provider_info", "privacy"]
 for part in ("client", "rate_limit", "sandbox"):
     if importlib.util.find_spec(f"{package.__name__}.{part}"):
         module = importlib.import_module(f"{package.__name__}.{part}")

@@ -23,12 +23,13 @@ from airflow_provider_helpcrunch.operators.chats import (
     UpdateChatsOperator,
 )
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
+from airflow_provider_helpcrunch.operators.privacy import Salt
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 pytestmark = pytest.mark.older
 
 ALL = {"helpcrunch_conn_id", "patience"}
-LISTS = ALL | {"output_path", "file_format", "page_size", "max_xcom_bytes"}
+LISTS = ALL | {"output_path", "file_format", "page_size", "max_xcom_bytes", "columns", "hash", "hash_salt"}
 BULK = ALL | {"report_path", "report_format", "on_error", "max_xcom_bytes"}
 TIMES = {"created_since", "created_before", "closed_since", "closed_before"}
 ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
@@ -80,7 +81,8 @@ class TestTemplates:
             task: Any = operator(task_id="task", **{name: f"{{{{ given['{name}'] }}}}" for name in names})
         task.render_template_fields({"given": {name: f"rendered {name}" for name in names}})
         for name in names:
-            assert getattr(task, attribute(name)) == f"rendered {name}"
+            value = getattr(task, attribute(name))
+            assert (value.text if isinstance(value, Salt) else value) == f"rendered {name}"
 
     def test_no_argument_is_touched_before_it_is_rendered(self, operator: type[HelpCrunchOperator]) -> None:
         wrong: dict[str, Any] = {name: object() for name in ARGUMENTS[operator]}

@@ -35,6 +35,9 @@ LISTS = {
     "page_size": "50",
     "max_xcom_bytes": 1000,
     "patience": "60",
+    "columns": ["id", "name"],
+    "hash": ["name"],
+    "hash_salt": "{{ var.value.helpcrunch_hash_secret }}",
 }
 BULK = {
     "helpcrunch_conn_id": "{{ params.account }}",
@@ -521,7 +524,10 @@ def test_parsing_a_dag_loads_next_to_nothing(ran: Run) -> None:
     assert {name.split(".")[0] for name in ran.imported} & HEAVY == set()
     assert ours(ran.imported) == {
         PACKAGE,
-        *(f"{PACKAGE}.{name}" for name in ("agents", "arguments", "base", "departments", "rendered")),
+        *(
+            f"{PACKAGE}.{name}"
+            for name in ("agents", "arguments", "base", "departments", "privacy", "rendered")
+        ),
     }
 
 

@@ -38,6 +38,10 @@ class ListChatsOperator(HelpCrunchListOperator):
     :param file_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
     :param page_size: chats per request, 1 to 100 (100)
     :param max_xcom_bytes: largest result that may go to XCom, in bytes of JSON (1 MiB)
+    :param columns: names of the columns to keep, or of those to leave out with ``-`` before each, such as
+        ``-customer.email``: see :mod:`airflow_provider_helpcrunch.privacy`. Default: all
+    :param hash: names of columns whose values are replaced by hashes, such as ``customer.email``. Default: none
+    :param hash_salt: the secret key of the hashes, such as ``{{ var.value.helpcrunch_hash_secret }}``; never shown
     :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
 
     API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
