@@ -195,7 +195,7 @@ class TestContent:
         assert {"Source", "Changelog", "Issues", "Documentation"} <= urls
         assert metadata["Maintainer"]
         assert "Typing :: Typed" in metadata.get_all("Classifier", [])
-        extras = {"sandbox", "parquet", "redis", "s3", "gcs", "azure", "dev"}
+        extras = {"sandbox", "parquet", "redis", "s3", "gcs", "azure", "duckdb", "dev"}
         assert set(metadata.get_all("Provides-Extra", [])) == extras
 
     def test_links_of_the_description_work_on_a_package_index(self, metadata: email.message.Message) -> None:
