@@ -14,8 +14,8 @@
 --
 -- First response and time to close are those of first_response.sql and time_to_close.sql. A chat counts for its assignee at
 -- the time of the export, whoever had it before; the first response counts for the agent who gave it. Replies in chats
--- that were deleted since count as long as messages has them. All times of creation count: add a condition on
--- chats.createdAt for a period.
+-- that were deleted since count as long as messages has them. For a period, give the views chats and messages a condition
+-- on createdAt.
 --
 -- Compared with dbt packages for other help desks: intercom__admin_metrics of dbt_intercom puts a conversation under the
 -- teammate who closed it last. HelpCrunch does not say who closed a chat, so it is the assignee here. There, the median

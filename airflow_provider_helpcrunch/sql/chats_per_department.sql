@@ -13,8 +13,8 @@
 -- median_seconds_to_close        median over the closed chats; null without any
 --
 -- First response and time to close are those of first_response.sql and time_to_close.sql. A chat counts for its department
--- at the time of the export, whichever it was in before. All times of creation count: add a condition on
--- chats.createdAt for a period.
+-- at the time of the export, whichever it was in before. For a period, give the view chats a condition on
+-- createdAt.
 --
 -- Compared with dbt packages for other help desks: dbt_zendesk and dbt_intercom give such figures per ticket or teammate, to
 -- be grouped by the reader; intercom__admin_metrics joins a teammate's teams to the teammate's figures. Here a chat

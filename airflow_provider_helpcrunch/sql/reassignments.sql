@@ -12,10 +12,10 @@
 -- seen         when an export saw this version; the change was made between the two
 --
 -- What happened between two exports is one change: a chat that went from 1 to 2 and on to 3 went from 1 to 3, and one that
--- came back to 1 has no row. The first version of a chat in chat_changes has nothing to be compared with, so an assignment
--- made before it has no row. Versions that differ in anything else are passed over, so seen_before may lie some exports
--- before the change. The row of a deletion is no version: a chat that comes back is compared with what it was before.
--- An agent's new name, e-mail address or role is no reassignment.
+-- came back to 1 has no row. The first version of a chat in chat_changes has nothing to be compared with, and so no row. An
+-- export that finds a chat unchanged writes no version of it, so seen_before may lie some exports before the change. The row
+-- of a deletion is no version: a chat that comes back is compared with what it was before. An agent's new name, e-mail
+-- address or role is no reassignment.
 --
 -- Compared with dbt packages for other help desks: assignee_stations_count of dbt_zendesk and count_assignments of
 -- dbt_intercom count every assignment in the log of events, at its own time, the first one included. HelpCrunch has no such

@@ -41,7 +41,10 @@ with spoken as (
             when coalesce(broadcastType, '') <> '' then 'Broadcast'
             else 'Agent'
         end as label,
-        nullif(trim(regexp_replace(agent.name, '[\s\v\x{1c}-\x{1f}\x{85}\x{a0}\x{2028}\x{2029}]+', ' ', 'g')), '') as agent_name,
+        nullif(
+            trim(regexp_replace(agent.name, '[\s\v\x{1c}-\x{1f}\x{85}\x{a0}\x{2028}\x{2029}]+', ' ', 'g')),
+            ''
+        ) as agent_name,
         coalesce(nullif(trim(text, E' \t\r\n'), ''), '(no text)') as text
     from messages
     where type is distinct from 'tech'
