@@ -4,7 +4,7 @@ Reports on exported chats: the SQL files of the directory ``sql``, and DuckDB to
 ::
 
     connection = connect()
-    views(connection, chats=["chats/snapshot-00000.parquet"], messages=["messages/snapshot-00000.parquet"])
+    views(connection, chats=snapshot_files("lake/chats"), messages=snapshot_files("lake/messages"))
     for row in report(connection, "first_response"):
         ...
 
@@ -14,13 +14,19 @@ definitions. Only :func:`connect` imports DuckDB.
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exports.manifest import HEAD, Manifest, directory_of
+from airflow_provider_helpcrunch.storage.location import locate
+from airflow_provider_helpcrunch.storage.objects import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from importlib.resources.abc import Traversable
 
     from duckdb import DuckDBPyConnection
@@ -79,12 +85,12 @@ def views(connection: DuckDBPyConnection, **paths: Sequence[str]) -> None:
     Create the views that the reports read.
 
     They are temporary: seen by this connection alone, and gone with it. A view that is not named, or has no files, is
-    empty.
+    empty. A column that no file has, because it was left out of the export, is null.
 
     :param connection: a connection to DuckDB, of :func:`connect` or your own
     :param paths: for each view of :data:`COLUMNS`, its Parquet files: local paths, or URLs that this DuckDB can read.
-        The files of a view are those of one snapshot, so that each id is in it once; for ``chat_changes``, all files
-        of changes
+        The files of a view are those of one snapshot, so that each id is in it once (:func:`snapshot_files`); for
+        ``chat_changes``, those of all changes (:func:`change_files`)
     :raises HelpCrunchConfigurationError: there is no view of such a name, or its paths are one text instead of a list
     """
     for view, given in paths.items():
@@ -95,8 +101,40 @@ def views(connection: DuckDBPyConnection, **paths: Sequence[str]) -> None:
             msg = f"The files of view {view!r} must be a list of paths, not one text."
             raise HelpCrunchConfigurationError(msg)
     for view in COLUMNS:
-        source = _files(paths[view]) if paths.get(view) else _nothing(view)
+        source = _rows(connection, view, paths[view]) if paths.get(view) else _nothing(view)
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {source}")
+
+
+def snapshot_files(base_path: str) -> list[str]:
+    """
+    Name the Parquet files of the latest export.
+
+    :param base_path: the base path of the export
+    :return: the files, as DuckDB opens them: without a connection id
+    :raises HelpCrunchConfigurationError: there is no export, or its format is not Parquet
+    :raises HelpCrunchStorageError: the manifest cannot be read
+    """
+    return _paths(base_path, (each.path for each in _latest(base_path).snapshot))
+
+
+def change_files(base_path: str) -> list[str]:
+    """
+    Name the Parquet files with the changes of all exports, the oldest first.
+
+    They end where the manifest of an export was deleted, or an export has another format.
+
+    :param base_path: the base path of the export
+    :return: the files, as DuckDB opens them: without a connection id
+    :raises HelpCrunchConfigurationError: there is no export, or the format of the latest is not Parquet
+    :raises HelpCrunchStorageError: a manifest cannot be read
+    """
+    manifest: Manifest | None = _latest(base_path)
+    found: list[str] = []
+    while manifest is not None and manifest.file_format == "parquet":
+        found = _paths(base_path, (each.path for each in manifest.changes)) + found
+        before = manifest.before
+        manifest = _manifest(base_path, f"{directory_of(before.run)}/{HEAD}") if before else None
+    return found
 
 
 def names() -> list[str]:
@@ -141,16 +179,46 @@ def _directory() -> Traversable:
     return files("airflow_provider_helpcrunch") / "sql"
 
 
-def _files(paths: Sequence[str]) -> str:
-    # Files of older exports may lack a column, and a directory named like "id=5" is no column.
+def _latest(base_path: str) -> Manifest:
+    manifest = _manifest(base_path, HEAD)
+    if manifest is None:
+        msg = f"There is no export at {base_path}: it has no {HEAD}."
+        raise HelpCrunchConfigurationError(msg)
+    if manifest.file_format != "parquet":
+        msg = f"Reports read Parquet, and the export at {base_path} is of the format {manifest.file_format}."
+        raise HelpCrunchConfigurationError(msg)
+    return manifest
+
+
+def _manifest(base_path: str, name: str) -> Manifest | None:
+    data = read_object(locate(f"{base_path.rstrip('/')}/{name}"))
+    try:
+        return None if data is None else msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        msg = f"{base_path.rstrip('/')}/{name} is not the manifest of an export, or is damaged ({error})."
+        raise HelpCrunchConfigurationError(msg) from None
+
+
+def _paths(base_path: str, found: Iterable[str]) -> list[str]:
+    locations = [locate(f"{base_path.rstrip('/')}/{name}") for name in found]
+    return [each.local or re.sub(r"^(\w+://)[^/@]+@", r"\1", each.text) for each in locations]
+
+
+def _rows(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> str:
+    # Files of older exports may lack a column, and the directory of a run is named like a partition.
     listed = ", ".join(_literal(path) for path in paths)
-    options = "union_by_name = true, hive_partitioning = false"
-    return f"SELECT * FROM read_parquet([{listed}], {options})"  # noqa: S608 - a view takes no parameters
+    source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
+    lacking = {column: kind for column, kind in COLUMNS[view].items() if column not in there}
+    return f"SELECT {', '.join(['*', *_nulls(lacking)])} FROM {source}"  # noqa: S608 - a view takes no parameters
 
 
 def _nothing(view: str) -> str:
-    columns = ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in COLUMNS[view].items())
-    return f"SELECT {columns} WHERE false"
+    return f"SELECT {', '.join(_nulls(COLUMNS[view]))} WHERE false"
+
+
+def _nulls(columns: dict[str, str]) -> list[str]:
+    return [f'NULL::{kind} AS "{column}"' for column, kind in columns.items()]
 
 
 def _literal(text: str) -> str:

@@ -14,47 +14,19 @@ import pytest
 
 from airflow_provider_helpcrunch import reports
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
-from airflow_provider_helpcrunch.schema import AGENTS, CHATS, DEPARTMENTS, Column, Table
+from airflow_provider_helpcrunch.exports.run import Resource
+from airflow_provider_helpcrunch.schema import AGENTS, CHATS, CUSTOMERS, DEPARTMENTS, MESSAGES, Table
 from airflow_provider_helpcrunch.storage import Target
 
 pytest.importorskip("duckdb")
 
-MESSAGES = Table(
-    "messages",
-    (
-        Column("id", "int64"),
-        Column("chat", "int64"),
-        Column("from", "string"),
-        Column("agent", "struct", AGENTS.columns),
-        Column("type", "string"),
-        Column("text", "string"),
-        Column("read", "bool"),
-        Column("edited", "bool"),
-        Column("createdAt", "timestamp"),
-        Column("updatedAt", "timestamp"),
-        Column("broadcastType", "string"),
-    ),
-)
-CUSTOMERS = Table(
-    "customers",
-    (
-        Column("id", "int64"),
-        Column("name", "string"),
-        Column("email", "string"),
-        Column("firstSeen", "timestamp"),
-        Column("lastSeen", "timestamp"),
-    ),
-)
-CHAT_CHANGES = Table(
-    "chat_changes", (*CHATS.columns, Column("change", "string"), Column("seenAt", "timestamp"))
-)
 TABLES = {
     "chats": CHATS,
     "messages": MESSAGES,
     "customers": CUSTOMERS,
     "agents": AGENTS,
     "departments": DEPARTMENTS,
-    "chat_changes": CHAT_CHANGES,
+    "chat_changes": Resource(CHATS, "parquet").changes,
 }
 
 START = 1_714_554_000
@@ -349,6 +321,8 @@ class TestReassignments:
             changed(chat(1), 0, "inserted"),
             changed(chat(1, assignee=agent(1)), 600),
             changed(chat(1, assignee={**agent(1), "name": "new name"}, status="pending"), 1200),
+            # This export saw another chat change, and this one as it was.
+            changed(chat(2), 1500),
             changed(chat(1, assignee=agent(2)), 1800),
             changed(chat(1), 2400),
         ]
@@ -357,7 +331,7 @@ class TestReassignments:
         assert {row["chat"] for row in rows} == {1}
         assert picked(rows, *columns) == [
             ("assigned", None, None, 1, "agent 1", time_of(0), time_of(600)),
-            ("reassigned", 1, "new name", 2, "agent 2", time_of(1200), time_of(1800)),
+            ("reassigned", 1, "new name", 2, "agent 2", time_of(1500), time_of(1800)),
             ("unassigned", 2, "agent 2", None, None, time_of(1800), time_of(2400)),
         ]
 
@@ -370,6 +344,13 @@ class TestReassignments:
         ]
         rows = run("reassignments", chat_changes=changes)
         assert picked(rows, "chat", "from_agent", "to_agent") == [(2, 2, 1)]
+
+    def test_two_exports_within_one_second(self, run: Run) -> None:
+        changes = [changed(chat(1, assignee=agent(2)), 0), changed(chat(1, assignee=agent(1)), 0, "inserted")]
+        rows = run("reassignments", chat_changes=changes)
+        assert picked(rows, "from_agent", "to_agent", "seen_before", "seen") == [
+            (1, 2, time_of(0), time_of(0))
+        ]
 
     def test_a_deletion_is_no_version(self, run: Run) -> None:
         changes = [
@@ -509,6 +490,24 @@ class TestFiles:
         ]
         reports.views(connection, chats=paths)
         assert picked(reports.report(connection, "time_to_close"), "closed_by") == [(None,), ("agent",)]
+
+    def test_columns_that_were_left_out_of_an_export_are_null(self, connection: Any, tmp_path: Path) -> None:
+        def left(table: Table, *out: str) -> Table:
+            return Table(table.name, tuple(column for column in table.columns if column.name not in out))
+
+        chats = Target.resolve(str(tmp_path / "chats.parquet"), left(CHATS, "customer", "assignee"))
+        messages = Target.resolve(str(tmp_path / "messages.parquet"), left(MESSAGES, "text", "agent"))
+        paths = {
+            "chats": [chats.write([chat(1)])["path"]],
+            "messages": [messages.write([asked(1, 0), replied(2, 5)])["path"]],
+        }
+        reports.views(connection, **paths)
+        (row,) = reports.report(connection, "transcripts")
+        assert row["transcript"].splitlines() == [
+            "[2024-05-01 09:00:00 UTC] Customer: (no text)",
+            "[2024-05-01 09:00:05 UTC] Agent: (no text)",
+        ]
+        assert picked(reports.report(connection, "first_response"), "first_response_seconds") == [(5.0,)]
 
     def test_times_do_not_depend_on_the_time_zone_of_the_connection(self, run: Run, connection: Any) -> None:
         connection.execute("SET TimeZone = 'Asia/Kathmandu'")
