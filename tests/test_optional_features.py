@@ -50,7 +50,7 @@ def test_every_module_can_be_imported_or_says_which_extra_it_needs() -> None:
 import importlib, pkgutil
 import airflow_provider_helpcrunch as package
 from airflow_provider_helpcrunch._airflow import AirflowOptionalProviderFeatureException
-sys.modules.update(dict.fromkeys(["pyarrow", "zstandard", "airflow.providers.redis"]))
+sys.modules.update(dict.fromkeys(["pyarrow", "zstandard", "duckdb", "airflow.providers.redis"]))
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     try:
         importlib.import_module(module.name)

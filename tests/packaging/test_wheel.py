@@ -174,6 +174,12 @@ class TestContent:
             packed = {name for name in archive.namelist() if name.endswith(".py")}
         assert packed == {str(path.relative_to(CLONE)) for path in (CLONE / PACKAGE).rglob("*.py")}
 
+    def test_wheel_holds_every_report(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            packed = {name for name in archive.namelist() if name.endswith(".sql")}
+        assert packed == {str(path.relative_to(CLONE)) for path in (CLONE / PACKAGE / "sql").glob("*.sql")}
+        assert packed
+
     def test_source_distribution_can_be_built_and_read(self, distributions: Path) -> None:
         (path,) = distributions.glob("*.tar.gz")
         with tarfile.open(path) as archive:
@@ -189,7 +195,7 @@ class TestContent:
         assert {"Source", "Changelog", "Issues", "Documentation"} <= urls
         assert metadata["Maintainer"]
         assert "Typing :: Typed" in metadata.get_all("Classifier", [])
-        extras = {"sandbox", "parquet", "redis", "s3", "gcs", "azure", "dev"}
+        extras = {"sandbox", "parquet", "redis", "s3", "gcs", "azure", "duckdb", "dev"}
         assert set(metadata.get_all("Provides-Extra", [])) == extras
 
     def test_links_of_the_description_work_on_a_package_index(self, metadata: email.message.Message) -> None:
