@@ -81,6 +81,9 @@ class Run:
         self.base = base
         self.resource = resource
         self.warnings: list[str] = []
+        """Doubts about the result."""
+        self.staging: Staging | None = None
+        """The claim of this worker, once it has one."""
         self._run = run
         self._clock = clock
         self._directory = directory_of(run)
@@ -111,7 +114,9 @@ class Run:
 
         :raises HelpCrunchStorageError: another run is exporting to it
         """
-        staging = Staging.claimed(self.base, self._run, self.resource.settings, self._head, self._clock)
+        self.staging = staging = Staging.claimed(
+            self.base, self._run, self.resource.settings, self._head, self._clock
+        )
         if self._head is not None:
             # A worker that was killed while it published may have left another copy of it, or none.
             self.base.write_json(self._head.name, self._head)

@@ -74,6 +74,8 @@ class Staging:
     def __init__(self, base: BasePath, claim: Claim, clock: Callable[[], float]) -> None:
         self.claim = claim
         self._base = base
+        self.pages = 0
+        """Pages stored by this worker."""
         self._clock = clock
         self._lines = b""
 
@@ -159,6 +161,7 @@ class Staging:
         self._base.write(name, self._lines)
         self.claim.parts[-1] = name, count + len(lines)
         self.claim.cursor, self.claim.requests = cursor, requests
+        self.pages += 1
         self._write_claim()
         if len(self._lines) >= PART_BYTES:
             self._lines = b""

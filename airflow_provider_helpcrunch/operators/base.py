@@ -182,7 +182,57 @@ class HelpCrunchOperator(BaseOperator):
                 events[outlet].extra = receipt
 
 
-class HelpCrunchListOperator(HelpCrunchOperator):
+class HelpCrunchRecordsOperator(HelpCrunchOperator):
+    """
+    Base of the operators that move records out of the account, with the choice of what leaves it.
+
+    :param columns: names of the columns to keep, or of those to leave out with ``-`` before each, such as
+        ``-customer.email``: see :mod:`airflow_provider_helpcrunch.privacy`. Default: all
+    :param hash: names of columns whose values are replaced by hashes, such as ``customer.email``. Default: none
+    :param hash_salt: the secret key of the hashes, such as ``{{ var.value.helpcrunch_hash_secret }}``; never shown
+    """
+
+    template_fields: Sequence[str] = (*HelpCrunchOperator.template_fields, "columns", "hash", "hash_salt")
+
+    _privacy: Privacy
+
+    def __init__(
+        self,
+        *,
+        columns: Sequence[str] | str | None = None,
+        hash: Sequence[str] | str | None = None,  # noqa: A002
+        hash_salt: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.columns = columns
+        self.hash = hash
+        self.hash_salt = hash_salt
+
+    @property
+    def hash_salt(self) -> Any:
+        """The salt, hidden when it is set: Airflow sets it too, when it has rendered it, and then shows it."""
+        return self._hash_salt
+
+    @hash_salt.setter
+    def hash_salt(self, salt: Any) -> None:
+        self._hash_salt = hidden(salt)
+
+    def table(self) -> Table:
+        """Return the resource's name and columns."""
+        raise NotImplementedError
+
+    def check_arguments(self) -> None:
+        """
+        Refuse wrong arguments before anything is sent or written.
+
+        :raises HelpCrunchConfigurationError: an argument is wrong
+        """
+        super().check_arguments()
+        self._privacy = chosen_privacy(self.table(), self.columns, self.hash, self.hash_salt)
+
+
+class HelpCrunchListOperator(HelpCrunchRecordsOperator):
     """
     Base of the operators that list records of one resource into XCom or into one object.
 
@@ -203,19 +253,15 @@ class HelpCrunchListOperator(HelpCrunchOperator):
     """
 
     template_fields: Sequence[str] = (
-        *HelpCrunchOperator.template_fields,
+        *HelpCrunchRecordsOperator.template_fields,
         "output_path",
         "file_format",
         "page_size",
         "max_xcom_bytes",
-        "columns",
-        "hash",
-        "hash_salt",
     )
 
     # Set by check_arguments: finding out about a directory or bucket again could have another outcome.
     _target: Target | None
-    _privacy: Privacy
 
     def __init__(
         self,
@@ -224,9 +270,6 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         file_format: str | None = None,
         page_size: int | str = 100,
         max_xcom_bytes: int | str = MAX_XCOM_BYTES,
-        columns: Sequence[str] | str | None = None,
-        hash: Sequence[str] | str | None = None,  # noqa: A002
-        hash_salt: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -234,22 +277,6 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         self.file_format = file_format
         self.page_size = page_size
         self.max_xcom_bytes = max_xcom_bytes
-        self.columns = columns
-        self.hash = hash
-        self.hash_salt = hash_salt
-
-    @property
-    def hash_salt(self) -> Any:
-        """The salt, hidden when it is set: Airflow sets it too, when it has rendered it, and then shows it."""
-        return self._hash_salt
-
-    @hash_salt.setter
-    def hash_salt(self, salt: Any) -> None:
-        self._hash_salt = hidden(salt)
-
-    def table(self) -> Table:
-        """Return the resource's name and columns."""
-        raise NotImplementedError
 
     def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any] | ActivityListing:
         """Return all records of the resource."""
@@ -267,7 +294,6 @@ class HelpCrunchListOperator(HelpCrunchOperator):
         """
         super().check_arguments()
         self._limits()
-        self._privacy = chosen_privacy(self.table(), self.columns, self.hash, self.hash_salt)
         self._target = self._checked_target()
 
     def perform(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:

@@ -35,7 +35,7 @@ class Messages:
         """Run an export; HelpCrunch says of the chat ``lying`` that it has a later message than it sends."""
         chats = client_of(self.account).list_chats()
         for chat in chats:
-            chat["lastMessageId"] = (chat["lastMessageId"] or 0) + (chat["id"] == lying) or None
+            chat["lastMessageId"] = (chat["lastMessageId"] or 0) + 10**9 * (chat["id"] == lying) or None
         started = Run(self.base, Resource(MESSAGES, self.file_format), run)
         engine = MessagesExport(started, lambda: chats, **options)
         return engine.run(client_of(self.account, requests))
