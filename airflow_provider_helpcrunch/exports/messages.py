@@ -189,6 +189,8 @@ class MessagesExport:
             if is_interrupted and at["ended"]:
                 continue
             known = None if self._is_full else before.of(chat)
+            if known is not None and known.last == SHORT:
+                known = None
             reader.read(chat, last, known, at if is_interrupted else None)
 
     def _rows_of(self, chat: int, messages: Iterable[Record]) -> Iterator[Record]:

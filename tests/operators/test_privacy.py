@@ -22,7 +22,7 @@ from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOpe
 from airflow_provider_helpcrunch.operators.privacy import Salt
 from airflow_provider_helpcrunch.privacy import Privacy
 from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints
-from airflow_provider_helpcrunch.sandbox.answers import encode
+from airflow_provider_helpcrunch.sandbox.responses import encode
 from airflow_provider_helpcrunch.schema import AGENTS, CHATS, DEPARTMENTS
 from airflow_provider_helpcrunch.storage import read_records
 
