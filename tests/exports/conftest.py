@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from exporting import Exports
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.storage import spool
 
 
 @pytest.fixture
@@ -22,3 +23,10 @@ def exports(tmp_path: Path) -> Exports:
 @pytest.fixture
 def account() -> Sandbox:
     return Sandbox(agents=4, chats=95, rate_limit=10**6)
+
+
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk: a test kills workers, not machines."""
+    monkeypatch.setattr(spool, "_sync", lambda _: None)
+    monkeypatch.setattr(spool, "_sync_directory", lambda _: None)

@@ -22,7 +22,7 @@ from airflow_provider_helpcrunch.storage import read_records
 Rows = dict[int, dict[str, Any]]
 
 
-def client_of(account: Sandbox, requests: int = 10**6) -> HelpCrunchClient:
+def client_of(account: Sandbox, requests: int = 5_000) -> HelpCrunchClient:
     """Return a client that may send so many requests, and refuses more at once."""
     return HelpCrunchClient(
         account.key,

@@ -31,7 +31,7 @@ class Messages:
         self.account = account
         self.file_format = file_format
 
-    def run(self, run: str, requests: int = 10**6, lying: int = 0, **options: Any) -> Manifest:
+    def run(self, run: str, requests: int = 5_000, lying: int = 0, **options: Any) -> Manifest:
         """Run an export; HelpCrunch says of the chat ``lying`` that it has a later message than it sends."""
         chats = client_of(self.account).list_chats()
         for chat in chats:
