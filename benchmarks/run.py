@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from figures import (
     budget,
+    changes,
     faults,
     first_object,
     imports,
@@ -44,6 +45,7 @@ FIGURES = {
     "permit": permit.measure,
     "faults": faults.measure,
     "slots": slots.measure,
+    "changes": changes.measure,
 }
 
 

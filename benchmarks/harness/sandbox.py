@@ -42,8 +42,13 @@ class Sandbox:
         figures: dict[str, Any] = self._call("summary")
         return figures
 
-    def _call(self, name: str) -> Any:
-        with self._opener.open(self._control + name, timeout=30) as answer:
+    def night(self, **counts: int) -> list[dict[str, Any]]:
+        """Let a night pass, and return what happened in it."""
+        happenings: list[dict[str, Any]] = self._call("night", json.dumps(counts).encode())
+        return happenings
+
+    def _call(self, name: str, body: bytes | None = None) -> Any:
+        with self._opener.open(self._control + name, body, timeout=30) as answer:
             return json.load(answer)
 
 
