@@ -39,7 +39,7 @@ class ChatIds(NamedTuple):
         if isinstance(value, (int, dict)):
             return cls((record_id(name, value, several=True),), is_single=True)
         found = items(name, value)
-        is_single = len(found) == 1 and isinstance(value, (str, float, type(None)))
+        is_single = len(found) == 1 and isinstance(value, str)
         return cls(_each_once(record_id(name, each, several=True) for each in found), is_single=is_single)
 
 
