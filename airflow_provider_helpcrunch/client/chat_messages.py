@@ -26,8 +26,8 @@ class ChatMessages(Iterator["Message"]):
 
     Holds one page and the ids of one chat's messages; oldest first, the messages of one chat. A chat that HelpCrunch
     does not find was deleted since its id was noted: it is counted, and the others are read. If it goes while it is
-    read, what was read of it stays. A wrong address answers 404 too, so ``check`` must work if the first chat is not
-    found.
+    read, what was read of it stays. A wrong address, or a server in trouble, answers 404 too, so ``check`` must work
+    at the first of several chats in a row that are not found.
 
     :param chats: ids of the chats, each once
     :param listing_of: returns the messages of a chat, newest first
@@ -71,6 +71,7 @@ class ChatMessages(Iterator["Message"]):
         self._tech = tech
         self._must_exist = must_exist
         self._missing: list[int] = []
+        self._is_checked = False
         self._doubts = 0
         self._rows = self._walk()
 
@@ -104,6 +105,7 @@ class ChatMessages(Iterator["Message"]):
                 if self._is_wanted(message):
                     self.records += 1
                     yield message
+            self._is_checked = False
         except HelpCrunchNotFoundError:
             if self._must_exist:
                 raise
@@ -115,8 +117,9 @@ class ChatMessages(Iterator["Message"]):
         return (self._private_notes or not message["private"]) and (self._tech or not message["tech"])
 
     def _note_missing(self, chat: int) -> None:
-        if self.chats_read == 0:
+        if not self._is_checked:
             self._check()
+            self._is_checked = True
         self.missing += 1
         if self.missing <= MOST_NAMED:
             self._missing.append(chat)

@@ -215,6 +215,19 @@ class TestFaults:
             messages(ids(server.chats))
         assert [request.path for request in server.journal][1:] == ["/v1/chats"]
 
+    def test_a_server_that_begins_to_answer_404_to_everything(self, server: Sandbox) -> None:
+        server.add_fault(Fault("status", status=404, nth=6, times=0))
+        with pytest.raises(HelpCrunchNotFoundError, match="check the API URL"):
+            messages(ids(server.chats))
+        assert server.journal[-1].path == "/v1/chats"
+
+    def test_chats_in_a_row_that_are_gone_are_checked_once(self, server: Sandbox) -> None:
+        chats = [chat["id"] for chat in server.chats if server.messages(chat["id"])][:3]
+        given = [chats[0], GONE, GONE + 1, GONE + 2, *chats[1:], GONE + 3]
+        assert ids(messages(given)) == wanted(server, chats, "private", "tech")
+        paths = [request.path for request in server.journal]
+        assert (len(paths), paths.count("/v1/chats")) == (len(given) + 2, 2)
+
     def test_all_chats_may_be_gone(self, server: Sandbox) -> None:
         assert messages([GONE]) == []
         assert messages(f"{GONE}, {GONE + 1}") == []
