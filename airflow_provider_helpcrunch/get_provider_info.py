@@ -77,7 +77,10 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-helpcrunch",
         "name": _INTEGRATION,
-        "description": "`HelpCrunch <https://helpcrunch.com/>`__: agents, departments and chats of an account.",
+        "description": (
+            "`HelpCrunch <https://helpcrunch.com/>`__: agents, departments, customers, chats and messages of an "
+            "account."
+        ),
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
@@ -90,8 +93,11 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     "airflow_provider_helpcrunch.operators.agents",
+                    "airflow_provider_helpcrunch.operators.applications",
                     "airflow_provider_helpcrunch.operators.chats",
+                    "airflow_provider_helpcrunch.operators.customers",
                     "airflow_provider_helpcrunch.operators.departments",
+                    "airflow_provider_helpcrunch.operators.messages",
                 ],
             }
         ],

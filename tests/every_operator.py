@@ -11,6 +11,7 @@ from airflow_provider_helpcrunch import operators
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 
 REQUIRED: dict[str, dict[str, Any]] = {
+    "ListMessagesOperator": {"chats": [4410021]},
     "ReassignChatsOperator": {"from_agents": [1001], "to_agents": [1002]},
     "UpdateChatAssigneeOperator": {"chat_id": 4410021, "assignee_id": 1002},
     "UpdateChatsOperator": {"plan": [{"id": 4410021, "assignee": 1002}]},

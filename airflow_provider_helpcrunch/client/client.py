@@ -327,7 +327,8 @@ class HelpCrunchClient:
         """
         Yield every application (widget, app or channel) exactly once.
 
-        HelpCrunch documents no paging here: each response is the whole list. It is read twice, to find its end.
+        HelpCrunch documents no paging here: each response is the whole list. It is read up to three times, to find
+        its end.
 
         :return: an iterator like that of :meth:`iter_agents`
         :raises HelpCrunchPaginationError: while iterating, if completeness cannot be guaranteed

@@ -136,6 +136,36 @@ def from_json(name: str, text: str) -> Any:
         raise refused(msg) from None
 
 
+def text(name: str, value: Any) -> str:
+    """
+    Return a text; a number, to which a template may have turned one, is its digits.
+
+    :param name: the argument, for the message
+    :param value: what the user gave
+    :raises HelpCrunchConfigurationError: it is neither, or empty
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    found = str(value).strip() if isinstance(value, str) or is_number else ""
+    if found in ("", "None"):
+        msg = f"{name} must be a text that is not empty, not {value!r}."
+        raise refused(msg)
+    return found
+
+
+def filter_list(value: Any) -> list[Any]:
+    """
+    Return the filters of a search; what each of them says is checked with the other conditions.
+
+    :param value: a list of filters, or its JSON text
+    :raises HelpCrunchConfigurationError: it is neither
+    """
+    given = from_json("filters", value) if isinstance(value, str) else value
+    if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
+        msg = f"filters must be a list of objects with field, operator and value, not {given!r}."
+        raise refused(msg)
+    return list(given)
+
+
 def record_id(name: str, value: Any, *, several: bool = False) -> int:
     """
     Return an id, given as a number, as text, or as a record that has it, such as an agent of ``ListAgentsOperator``.

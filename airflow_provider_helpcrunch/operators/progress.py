@@ -90,7 +90,10 @@ class Progress:
     def _under_way(self) -> str:
         read, total = self._listing.read, self._listing.total
         of = f" of {total:,}" if total is not None and total > read else ""
-        return f"Listing {self._noun}: {read:,}{of} read so far{self._cost()}"
+        # Lists of many chats know no total of their records, but how many of the chats are done.
+        place = getattr(self._listing, "place", None)
+        where = f" from {place}" if place else ""
+        return f"Listing {self._noun}: {read:,}{of} read so far{where}{self._cost()}"
 
     def _listed(self) -> str:
         read = self._listing.read

@@ -14,6 +14,7 @@ from airflow_names import DAG
 from airflow_provider_helpcrunch._airflow import BaseOperator, ObjectStoragePath
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchXComSizeError
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.operators.applications import ListApplicationsOperator
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats import (
     ListChatsOperator,
@@ -22,7 +23,9 @@ from airflow_provider_helpcrunch.operators.chats import (
     UpdateChatAssigneeOperator,
     UpdateChatsOperator,
 )
+from airflow_provider_helpcrunch.operators.customers import ListCustomersOperator, SearchCustomersOperator
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
+from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator
 from airflow_provider_helpcrunch.operators.privacy import Salt
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -35,6 +38,21 @@ TIMES = {"created_since", "created_before", "closed_since", "closed_before"}
 ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
     ListAgentsOperator: LISTS | {"roles"},
     ListDepartmentsOperator: LISTS,
+    ListApplicationsOperator: LISTS,
+    ListCustomersOperator: LISTS,
+    SearchCustomersOperator: LISTS
+    | {
+        "filters",
+        "comparison",
+        "seen_since",
+        "seen_before",
+        "email",
+        "user_id",
+        "company",
+        "tags",
+        "match_tags",
+    },
+    ListMessagesOperator: LISTS | {"chats", "oldest_first", "private_notes", "tech"},
     ListChatsOperator: LISTS | {"active_since"},
     SearchChatsOperator: LISTS | TIMES | {"filters", "comparison", "statuses", "assignee", "department"},
     ReassignChatsOperator: BULK

@@ -185,6 +185,15 @@ from airflow_provider_helpcrunch.operators.chats import (
 ReassignChatsOperator(task_id="never_run", from_agents=[1], to_agents=[2], report_path="s3://bucket/report.parquet")
 UpdateChatsOperator(task_id="never_run", plan="s3://bucket/plan.parquet")
 SearchChatsOperator(task_id="never_run", created_since="{{ ds }}", statuses=["opened"])
+
+from airflow_provider_helpcrunch.operators.applications import ListApplicationsOperator
+from airflow_provider_helpcrunch.operators.customers import ListCustomersOperator, SearchCustomersOperator
+from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator
+
+ListApplicationsOperator(task_id="never_run")
+ListCustomersOperator(task_id="never_run", output_path="s3://bucket/customers.parquet")
+SearchCustomersOperator(task_id="never_run", seen_since="{{ ds }}", tags=["vip"])
+ListMessagesOperator(task_id="never_run", chats="s3://bucket/chats.parquet", output_path="messages.parquet")
 imported_with_chats = sorted(set(sys.modules) - before)
 
 from airflow_provider_helpcrunch.client import RetryPolicy
@@ -535,6 +544,6 @@ def test_parsing_a_dag_with_chats_loads_little_more(ran: Run) -> None:
     assert {name.split(".")[0] for name in ran.imported_with_chats} & HEAVY == set()
     assert ours(ran.imported_with_chats) - ours(ran.imported) == {
         "airflow_provider_helpcrunch.assignment",
-        f"{PACKAGE}.chats",
+        *(f"{PACKAGE}.{name}" for name in ("applications", "chats", "customers", "messages")),
         *(f"{PACKAGE}.chats.{name}" for name in ("bulk", "listing", "reassign", "search", "update")),
     }

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
+from airflow_provider_helpcrunch.operators.applications import ListApplicationsOperator
 from airflow_provider_helpcrunch.operators.chats import (
     ListChatsOperator,
     ReassignChatsOperator,
@@ -18,7 +19,9 @@ from airflow_provider_helpcrunch.operators.chats import (
     UpdateChatAssigneeOperator,
     UpdateChatsOperator,
 )
+from airflow_provider_helpcrunch.operators.customers import ListCustomersOperator, SearchCustomersOperator
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
+from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator
 from airflow_provider_helpcrunch.plurals import counted
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
@@ -34,7 +37,8 @@ def log_of(operator: Any, task_log: TaskLog) -> tuple[Any, list[str]]:
 def is_grammatical(line: str) -> bool:
     """Say whether each number in a line has a noun in the right form."""
     nouns = re.findall(
-        r"\b([0-9][0-9,]*) (record|page|request|agent|department|chat|byte|change)(s?)\b", line
+        r"\b([0-9][0-9,]*) (record|page|request|agent|department|application|customer|chat|message|byte|change)(s?)\b",
+        line,
     )
     retries = re.findall(r"\b([0-9][0-9,]*) retr(y|ies)\b", line)
     return all((number == "1") == (end == "") for number, _, end in nouns) and all(
@@ -50,6 +54,13 @@ LISTS: list[tuple[type, dict[str, Any], dict[str, Any]]] = [
     *((ListChatsOperator, {"chats": number}, {}) for number in (0, 1, 300)),
     *((SearchChatsOperator, {}, {"statuses": [status]}) for status in ("closed", "new", "on hold")),
     *((SearchChatsOperator, {}, {"assignee": assignee}) for assignee in ("unassigned", 1001, 9999)),
+    (ListApplicationsOperator, {}, {}),
+    *((ListCustomersOperator, {"chats": number}, {}) for number in (0, 1, 150)),
+    *((SearchCustomersOperator, {}, {"tags": [tag]}) for tag in ("vip", "nobody")),
+    *(
+        (ListMessagesOperator, {"chats": 5}, {"chats": chats})
+        for chats in (4410001, [1, 4410001], [4410002, 4410003])
+    ),
 ]
 
 

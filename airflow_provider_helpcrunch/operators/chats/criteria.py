@@ -9,7 +9,7 @@ from airflow_provider_helpcrunch.client.filters import Filter, check_filters
 from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
-from airflow_provider_helpcrunch.operators.chats.contradiction import refuse_contradiction
+from airflow_provider_helpcrunch.operators.contradiction import refuse_contradiction
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
-from airflow_provider_helpcrunch.operators.arguments import from_json, names, record_id, refused
+from airflow_provider_helpcrunch.operators.arguments import filter_list, names, record_id
 from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
 
 if TYPE_CHECKING:
@@ -145,16 +145,10 @@ class SearchChatsOperator(HelpCrunchListOperator):
         from airflow_provider_helpcrunch.client.vocabulary import known_status
         from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
 
-        given = self.filters
-        if isinstance(given, str):
-            given = from_json("filters", given)
-        if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
-            msg = f"filters must be a list of objects with field, operator and value, not {given!r}."
-            raise refused(msg)
         statuses = None if self.statuses is None else names("statuses", self.statuses)
         anybody = self.assignee is None
         return Criteria(
-            given=tuple(given),
+            given=tuple(filter_list(self.filters)),
             comparison=self.comparison,
             times={
                 name: getattr(self, name)
