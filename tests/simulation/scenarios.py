@@ -8,8 +8,10 @@ raises :class:`Wrong` when the journal or the account show what nobody said (sil
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from world import ONE_WAY, READS, WRITES, Crash, World, Wrong
@@ -17,8 +19,15 @@ from world import ONE_WAY, READS, WRITES, Crash, World, Wrong
 from airflow_provider_helpcrunch._airflow import AirflowFailException, TaskDeferred
 from airflow_provider_helpcrunch.client import Filter
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+from airflow_provider_helpcrunch.exports.base_path import BasePath
+from airflow_provider_helpcrunch.exports.listings import ListingExport
+from airflow_provider_helpcrunch.exports.manifest import Manifest, read_manifest
+from airflow_provider_helpcrunch.exports.messages import MessagesExport
+from airflow_provider_helpcrunch.exports.run import Resource, Run
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Request
+from airflow_provider_helpcrunch.schema import CHATS, MESSAGES
+from airflow_provider_helpcrunch.storage import read_records
 
 LEAVER, SECOND, TARGETS, COLLEAGUE = 1001, 1005, (1002, 1003, 1004), 1006
 OPEN = ("opened", "new", "pending", "onhold", "no communication")
@@ -243,6 +252,93 @@ def plan(world: World) -> None:
             raise Wrong(message)
 
 
+def export(world: World) -> None:
+    """Chats and their messages are exported night after night, while requests fail and workers die."""
+    chance = world.chance
+    account = world.open(
+        agents=4,
+        chats=chance.randint(0, 15),
+        messages=chance.randint(1, 6),
+        page_cap=chance.choice((3, 7, 100)),
+        tech_messages=chance.random() < 0.5,
+    )
+    last: dict[int, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for day in range(chance.randint(1, 3)):
+            account.night(0, **{kind: chance.randint(0, 4) for kind in NIGHT})
+            world.faults(READS, most=3)
+            chats = exported(world, f"{folder}/chats", f"day {day}", CHATS)
+            now = {chat["id"]: chat["lastMessageId"] for chat in rows_of(f"{folder}/chats", chats)}
+            messages = exported(world, f"{folder}/messages", f"day {day}", MESSAGES, f"{folder}/chats")
+            world.sandbox.clear_faults()
+            true = account.truth("chats")
+            hold("chats", rows_of(f"{folder}/chats", chats), {chat["id"]: chat for chat in true})
+            # A note, or a message behind the last one, leaves no trace in its chat until that moves.
+            moved = {chat for chat, number in now.items() if last.get(chat) != number}
+            visible = {
+                each["id"]: each
+                for each in account.truth("messages")
+                if each["type"] != "tech" and (each["chat"] in moved or each["id"] == now.get(each["chat"]))
+            }
+            rows = rows_of(f"{folder}/messages", messages)
+            hold("messages", rows, visible, {each["id"] for each in account.truth("messages")})
+            last = now
+
+
+NIGHT = ("chats", "messages", "late_messages", "silent", "closed", "lost_chats")
+
+
+def exported(world: World, base: str, run: str, table: Any, chats: str = "") -> Manifest:
+    """Export as a task does: with a new worker where one dies, and three retries."""
+    deaths = world.chance.choice((0, 0, 1, 2))
+    for tries_left in (4, 3, 2, 1, 0):
+        world.crash_at = world.sent + world.chance.randint(1, 20) if deaths else None
+        try:
+            started = Run(BasePath(base), Resource(table, "jsonl"), run, world.scheduler.time)
+            with world.client() as client:
+                if not chats:
+                    return ListingExport(started, lambda client: client.iter_chats(page_size=9)).run(client)
+                before = read_manifest(BasePath(chats), "chats")
+                return MessagesExport(started, partial(rows_of, chats, before), private_notes=True).run(
+                    client
+                )
+        except Crash:
+            deaths -= 1
+        except HelpCrunchError:
+            if not tries_left:
+                raise
+        finally:
+            world.crash_at = None
+        world.scheduler.sleep(world.chance.choice((1.0, 300.0)))
+    message = "the last worker died"
+    raise HelpCrunchError(message)
+
+
+def rows_of(base: str, manifest: Manifest | None) -> list[dict[str, Any]]:
+    """Return the snapshot of an export."""
+    objects = manifest.snapshot if manifest else []
+    return [row for each in objects for row in read_records(f"{base}/{each.path}")]
+
+
+def hold(
+    what: str, rows: list[dict[str, Any]], true: dict[int, Any], ever: Iterable[int] | None = None
+) -> None:
+    """Hold a snapshot against the account: nothing missing, nothing doubled, nothing else, no other assignee."""
+    got = Counter(row["id"] for row in rows)
+    problems = {
+        "missing": sorted(true.keys() - got.keys()),
+        "doubled": [number for number, times in got.items() if times > 1],
+        "never there": sorted(got.keys() - set(true if ever is None else ever)),
+        "stale": [
+            row["id"]
+            for row in rows
+            if row["id"] in true and row.get("assignee") != true[row["id"]].get("assignee")
+        ],
+    }
+    if found := {name: numbers for name, numbers in problems.items() if numbers}:
+        raise Wrong(what, found)
+
+
 def task(world: World, operator: Callable[[], Any]) -> dict[str, Any]:
     """Run a task as Airflow does: deferrals, a new worker where one dies, and three retries."""
     from task_context import Store
@@ -364,5 +460,5 @@ def known_writes(world: World) -> list[Request]:
 
 
 SCENARIOS: dict[str, Callable[[World], None]] = {
-    scenario.__name__: scenario for scenario in (listing, search, limiter, reassign, plan)
+    scenario.__name__: scenario for scenario in (listing, search, limiter, reassign, plan, export)
 }

@@ -33,6 +33,7 @@ from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
+from airflow_provider_helpcrunch.storage import spool
 
 FAILURES = ("silent", "stuck", "broken")
 
@@ -106,6 +107,9 @@ def quiet() -> Iterator[None]:
         with (
             mock.patch.object(HelpCrunchOperator, "log", nothing),
             mock.patch.object(guard, "test_mode", True),
+            # A run kills workers, not machines: nothing waits for the disk.
+            mock.patch.object(spool, "_sync"),
+            mock.patch.object(spool, "_sync_directory"),
         ):
             yield
     finally:
