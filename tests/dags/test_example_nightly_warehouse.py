@@ -124,7 +124,7 @@ def test_the_log_of_the_report_has_the_figures_and_a_table(nights):
 
 def test_reading_the_file_does_not_import_duckdb(run_python, dags_folder):
     code = f"import sys, runpy; runpy.run_path({str(dags_folder / f'{NIGHTLY}.py')!r}); print('duckdb' in sys.modules)"
-    assert run_python("-c", code).splitlines()[-1] == "False"
+    assert "False" in run_python("-c", code).splitlines()
 
 
 def test_without_duckdb_the_report_says_what_to_install(example, tmp_path, monkeypatch):
