@@ -181,7 +181,7 @@ def run_nights(processes: Processes) -> None:
         check_exports(account, begun, second)
     check_changes(first, second)
     size = f"{NIGHTLY_AGENTS} agents and {NIGHTLY_CHATS} chats"
-    print(f"\nAnother account, with {size}, and {happened} changes before the second night\n")
+    print(f"\nAnother account, of {size}: its second night, after {happened} changes\n")
     show_exports(first, second)
     show_report(AIRFLOW_LOG)
     print("\nExports   held each record of the account on both nights, and list all changes in between")

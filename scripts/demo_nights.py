@@ -104,7 +104,7 @@ def check_changes(before: Mapping[str, Export], after: Mapping[str, Export]) -> 
 def show_exports(before: Mapping[str, Export], after: Mapping[str, Export]) -> None:
     """Print a table of the second export, and what both have cost."""
     counts = ("records", "inserted", "updated", "deleted")
-    head = ["resource", *counts, "requests", "first night"]
+    head = ["resource", *counts, "requests", "on the first night"]
     rows = [
         [name, *(f"{after[name].manifest[count]:>{len(count)},}" for count in (*counts, "requests"))]
         for name in RESOURCES
