@@ -41,7 +41,7 @@ help: ## show this list
 ## What the package does
 
 .PHONY: demo
-demo: $(ENV3)/.stamp ## run the example DAGs on the newest Airflow with a local HelpCrunch: list agents, and let one leave
+demo: $(ENV3)/.stamp ## run the example DAGs on the newest Airflow with a local HelpCrunch: list agents, let one leave, export every night
 	@$(ENV3)/bin/python scripts/demo.py $(ARGS)
 
 .PHONY: airflow

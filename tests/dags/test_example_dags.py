@@ -19,8 +19,9 @@ AGENT_LEAVES = "example_helpcrunch_agent_leaves"
 TO_FILE = "example_helpcrunch_agents_to_object_storage"
 TO_XCOM = "example_helpcrunch_agents_to_xcom"
 MORNING_SHIFT = "example_helpcrunch_morning_shift"
+NIGHTLY = "example_helpcrunch_nightly_warehouse"
 OWN_PLAN = "example_helpcrunch_own_plan"
-DAG_IDS = [AGENT_LEAVES, TO_FILE, TO_XCOM, MORNING_SHIFT, OWN_PLAN]
+DAG_IDS = [AGENT_LEAVES, TO_FILE, TO_XCOM, MORNING_SHIFT, NIGHTLY, OWN_PLAN]
 CHANGE_CHATS = [AGENT_LEAVES, MORNING_SHIFT, OWN_PLAN]
 
 
@@ -43,13 +44,44 @@ def test_all_files_import_and_are_examples_of_this_provider(bag):
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_it_runs_only_on_request_and_says_what_it_is_and_whose(bag, dag_id):
+def test_it_says_what_it_is_and_whose(bag, dag_id):
     dag = bag.dags[dag_id]
-    assert not dag.timetable.can_be_scheduled
     assert dag.catchup is False
     assert set(dag.tags) == {"example", "helpcrunch"}
     assert {task.owner for task in dag.tasks} == {"support-operations"}
     assert "helpcrunch_default" in dag.doc_md
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_it_runs_only_on_request_or_once_it_is_switched_on(bag, dag_id):
+    dag = bag.dags[dag_id]
+    assert dag.timetable.can_be_scheduled is (dag_id == NIGHTLY)
+    assert dag.is_paused_upon_creation or dag_id != NIGHTLY
+
+
+def test_the_warehouse_is_filled_once_a_night_by_one_run_at_a_time(bag):
+    dag = bag.dags[NIGHTLY]
+    # The attribute has an underscore before Airflow 3.2.
+    assert "0 2 * * *" in vars(dag.timetable).values() or dag.timetable.expression == "0 2 * * *"
+    assert dag.max_active_runs == 1
+    assert dag.description
+
+
+def test_messages_follow_chats_and_the_report_follows_all(bag):
+    dag = bag.dags[NIGHTLY]
+    upstream = {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}
+    assert upstream.pop("messages") == ["chats"]
+    assert upstream.pop("report") == ["agents", "customers", "departments", "messages"]
+    assert set(upstream) == {"agents", "chats", "customers", "departments"}
+    assert not any(upstream.values())
+
+
+@pytest.mark.parametrize("name", ["agents", "departments", "chats", "customers", "messages"])
+def test_each_export_is_parquet_with_an_asset_and_a_base_path_of_its_own(bag, name):
+    task = bag.dags[NIGHTLY].get_task(name)
+    assert (task.file_format, task.deferrable) == ("parquet", True)
+    assert [asset.uri for asset in task.outlets] == [f"x-helpcrunch://warehouse/{name}"]
+    assert task.base_path == f"{{{{ params.base_path }}}}/warehouse/{name}"
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -84,7 +116,7 @@ def test_the_file_is_that_of_the_day_with_and_without_a_logical_date(bag, dag_ru
 @pytest.mark.parametrize(
     ("base_path", "accepted"), [("s3://bucket", True), ("/data", True), ("/data/", False), ("", False)]
 )
-@pytest.mark.parametrize("dag_id", [TO_FILE, AGENT_LEAVES, OWN_PLAN])
+@pytest.mark.parametrize("dag_id", [TO_FILE, AGENT_LEAVES, NIGHTLY, OWN_PLAN])
 def test_the_form_refuses_a_base_path_that_would_make_an_empty_folder(bag, dag_id, base_path, accepted):
     param = bag.dags[dag_id].params.get_param("base_path")
     assert (param.resolve(base_path, suppress_exception=True) == base_path) is accepted
