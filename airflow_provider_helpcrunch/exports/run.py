@@ -19,6 +19,7 @@ from airflow_provider_helpcrunch.exports.manifest import (
     read_manifest,
 )
 from airflow_provider_helpcrunch.exports.staging import Staging
+from airflow_provider_helpcrunch.privacy import KEY_COLUMNS
 from airflow_provider_helpcrunch.schema import Column, Table
 from airflow_provider_helpcrunch.storage.reading import read_records
 
@@ -153,7 +154,14 @@ class Run:
             yield from read_records(f"{self.base}/{each.path}", table=self.resource.table)
 
     def changed(self, change: str, record: Record, staging: Staging) -> Record:
-        """Return the row of a change."""
+        """
+        Return the row of a change.
+
+        A record that was deleted comes from the export before. If that one had other columns or hashes, only the keys
+        are kept: the rest may be what must not be stored any more.
+        """
+        if change == "deleted" and self.is_incomparable:
+            record = {name: record[name] for name in sorted(KEY_COLUMNS & record.keys())}
         return {"change": change, "seenAt": staging.claim.started_at, **record}
 
     def write(
