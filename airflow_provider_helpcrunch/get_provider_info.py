@@ -92,6 +92,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_helpcrunch.operators.agents",
                     "airflow_provider_helpcrunch.operators.chats",
                     "airflow_provider_helpcrunch.operators.departments",
+                    "airflow_provider_helpcrunch.operators.exports",
                 ],
             }
         ],
