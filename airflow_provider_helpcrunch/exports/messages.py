@@ -173,11 +173,7 @@ class MessagesExport:
         for chat in self._chats():
             number, last = number_from(chat.get("id")), number_from(chat.get("lastMessageId"))
             # A hashed lastMessageId is no number.
-            if (
-                not number
-                or "lastMessageId" not in chat
-                or (last is None and chat["lastMessageId"] is not None)
-            ):
+            if not number or "lastMessageId" not in chat or (last is None and chat["lastMessageId"]):
                 msg = (
                     "The chats need the fields id and lastMessageId: export them with these columns, without hashing "
                     "them."

@@ -442,11 +442,13 @@ class ExportMessagesOperator(HelpCrunchExportOperator):
         )
 
     def _chats(self, manifest: Manifest) -> Iterator[Record]:
-        from airflow_provider_helpcrunch.schema import CHATS
+        from airflow_provider_helpcrunch.schema import Column, Table
         from airflow_provider_helpcrunch.storage import read_records
 
+        # As texts, so that the engine can tell a hash from a number, in CSV too.
+        table = Table("chats", (Column("id", "string"), Column("lastMessageId", "string")))
         for each in manifest.snapshot:
-            yield from read_records(f"{self._chats_base}/{each.path}", table=CHATS)
+            yield from read_records(f"{self._chats_base}/{each.path}", table=table)
 
     def _chats_manifest(self) -> Manifest:
         from airflow_provider_helpcrunch.exports.manifest import HEAD, read_manifest
