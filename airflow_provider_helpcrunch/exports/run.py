@@ -134,7 +134,8 @@ class Run:
             return b""
         if self.is_incomparable:
             self.warn(
-                "Columns, hashes or format differ from the export before, so every record counts as updated."
+                "Columns, hashes, private notes or format differ from the export before, so every record counts as "
+                "updated."
             )
         data = self.base.read_needed(self.before.state.path)
         if hashlib.sha256(data).hexdigest() != self.before.state.sha256:

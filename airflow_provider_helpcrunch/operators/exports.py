@@ -359,7 +359,7 @@ class ExportMessagesOperator(HelpCrunchExportOperator):
         )
 
     Only chats whose ``lastMessageId`` moved since the export before are read: one request for each of them, and one
-    more per 100 messages. A chat must add up to HelpCrunch's total; if it does not, even when it is read whole, the
+    more per 99 messages. A chat must add up to HelpCrunch's total; if it does not, even when it is read whole, the
     result has a warning, and the next run reads it again. Edits of old messages leave no trace: ``full`` finds them.
     Messages that HelpCrunch itself wrote (type ``tech``) are in objects of their own, ``system`` in the manifest.
 
