@@ -97,6 +97,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_helpcrunch.operators.chats",
                     "airflow_provider_helpcrunch.operators.customers",
                     "airflow_provider_helpcrunch.operators.departments",
+                    "airflow_provider_helpcrunch.operators.exports",
                     "airflow_provider_helpcrunch.operators.messages",
                 ],
             }

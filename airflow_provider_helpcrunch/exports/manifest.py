@@ -135,20 +135,23 @@ def directory_of(run: str) -> str:
     return f"runs/run={name}" if name == run else f"runs/run={name}-{sha256(run.encode()).hexdigest()[:6]}"
 
 
-def read_manifest(base: BasePath, resource: str, name: str = HEAD) -> Manifest | None:
+def read_manifest(
+    base: BasePath, resource: str, name: str = HEAD, argument: str = "base_path"
+) -> Manifest | None:
     """
     Return a manifest; ``None`` if there is none.
 
     :param base: the base path of the export
     :param resource: the resource that it must be of
     :param name: the manifest's name. Default: that of the latest export
+    :param argument: the argument that has the base path, for messages
     :raises HelpCrunchConfigurationError: the object is not a manifest, or one of another resource or version
     :raises HelpCrunchStorageError: the object cannot be read
     """
     data = base.read(name)
     if data is None:
         return None
-    advice = f"Choose another base_path, or move {name} away to begin with a first export."
+    advice = f"Choose another {argument}, or move {name} away to begin with a first export."
     try:
         found = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, ValueError, UnicodeDecodeError) as error:

@@ -15,9 +15,11 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left
 from dataclasses import astuple, dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.ids import number_from
 from airflow_provider_helpcrunch.client.pagination import Position
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchNotFoundError
@@ -26,7 +28,7 @@ from airflow_provider_helpcrunch.exports.digests import digester
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from airflow_provider_helpcrunch.client import HelpCrunchClient
+    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.exports.manifest import ExportedObject, Manifest
     from airflow_provider_helpcrunch.exports.run import Run
     from airflow_provider_helpcrunch.exports.staging import Staging
@@ -118,6 +120,7 @@ class MessagesExport:
 
     :param run: the run
     :param chats: yields all chats of the account, with ``id`` and ``lastMessageId``
+    :param page_size: messages per request, 1 to 100 (100)
     :param private_notes: whether to export private notes
     :param full: whether to read every chat, for an edit of an old message cannot be seen otherwise
     :param protect: leaves columns out, or hashes them, before anything is stored. Default: nothing
@@ -128,12 +131,14 @@ class MessagesExport:
         run: Run,
         chats: Callable[[], Iterable[Record]],
         *,
+        page_size: int = LARGEST_PAGE,
         private_notes: bool = False,
         full: bool = False,
         protect: Callable[[Record], Record] = lambda record: record,
     ) -> None:
         self._run = run
         self._chats = chats
+        self._page_size = page_size
         self._private_notes = private_notes
         # Rows of other columns cannot stand beside each other in one file.
         self._is_full = full or run.is_incomparable
@@ -166,10 +171,15 @@ class MessagesExport:
         last_before = {state.chat: state.last for state in before}
         moved: list[tuple[int, int]] = []
         for chat in self._chats():
-            number, last = number_from(chat.get("id")), number_from(chat.get("lastMessageId")) or 0
-            if not number or "lastMessageId" not in chat:
-                msg = "The chats need the fields id and lastMessageId: export them with these columns."
+            number, last = number_from(chat.get("id")), number_from(chat.get("lastMessageId"))
+            # A hashed lastMessageId is no number.
+            if not number or "lastMessageId" not in chat or (last is None and chat["lastMessageId"]):
+                msg = (
+                    "The chats need the fields id and lastMessageId: export them with these columns, without hashing "
+                    "them."
+                )
                 raise HelpCrunchConfigurationError(msg)
+            last = last or 0
             known = last_before.pop(number, None)
             # A chat without messages costs no request. (A private note may hide in it, as HelpCrunch does not say
             # whether notes count as last messages.)
@@ -183,14 +193,15 @@ class MessagesExport:
     ) -> None:
         """Read the chats that are not stored yet."""
         at = staging.claim.cursor or {"chat": 0, "ended": True}
-        reader = _ChatReader(client, staging, self._rows_of)
+        listing = partial(client.iter_messages, page_size=self._page_size)
+        reader = _ChatReader(client, listing, staging, self._rows_of)
         for chat, last in moved[bisect_left(moved, (at["chat"], 0)) :]:
             is_interrupted = chat == at["chat"]
             if is_interrupted and at["ended"]:
                 continue
             known = None if self._is_full else before.of(chat)
             if known is not None and known.last == SHORT:
-                known = None
+                known = None  # it may lack older messages
             reader.read(chat, last, known, at if is_interrupted else None)
 
     def _rows_of(self, chat: int, messages: Iterable[Record]) -> Iterator[Record]:
@@ -237,7 +248,7 @@ class MessagesExport:
             earlier = left.pop(int(row["id"]), None)
             if earlier is None:
                 yield "inserted", row
-            elif self._digest(earlier) != self._digest(row):
+            elif self._run.is_incomparable or self._digest(earlier) != self._digest(row):
                 yield "updated", row
         yield from (("deleted", row) for row in left.values())
 
@@ -281,7 +292,8 @@ class _ChatReader:
     """
     Reads chats one after the other into the staging.
 
-    :param client: the account
+    :param client: the account, for its count of requests
+    :param listing: returns the messages of a chat, newest first
     :param staging: stores each page
     :param rows_of: returns what is staged of messages
     """
@@ -289,10 +301,12 @@ class _ChatReader:
     def __init__(
         self,
         client: HelpCrunchClient,
+        listing: Callable[[int], Listing[Any]],
         staging: Staging,
         rows_of: Callable[[int, Iterable[Record]], Iterable[Record]],
     ) -> None:
         self._client = client
+        self._listing = listing
         self._staging = staging
         self._rows_of = rows_of
         self._requests = staging.claim.requests
@@ -320,7 +334,7 @@ class _ChatReader:
         """
         ids: list[int] = [] if at is None else at["ids"]
         rows: list[Record] = [{"start": chat}] if at is None else []
-        listing, is_met = self._client.iter_messages(chat), False
+        listing, is_met = self._listing(chat), False
         for records in listing.batches(None if at is None else Position(*at["position"]), ids):
             new, is_met = _until(records, known)
             ids = [*ids, *(message["id"] for message in new)]

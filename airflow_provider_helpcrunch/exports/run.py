@@ -19,6 +19,7 @@ from airflow_provider_helpcrunch.exports.manifest import (
     read_manifest,
 )
 from airflow_provider_helpcrunch.exports.staging import Staging
+from airflow_provider_helpcrunch.privacy import KEY_COLUMNS
 from airflow_provider_helpcrunch.schema import Column, Table
 from airflow_provider_helpcrunch.storage.reading import read_records
 
@@ -133,7 +134,8 @@ class Run:
             return b""
         if self.is_incomparable:
             self.warn(
-                "Columns, hashes or format differ from the export before, so every record counts as updated."
+                "Columns, hashes, private notes or format differ from the export before, so every record counts as "
+                "updated."
             )
         data = self.base.read_needed(self.before.state.path)
         if hashlib.sha256(data).hexdigest() != self.before.state.sha256:
@@ -153,7 +155,14 @@ class Run:
             yield from read_records(f"{self.base}/{each.path}", table=self.resource.table)
 
     def changed(self, change: str, record: Record, staging: Staging) -> Record:
-        """Return the row of a change."""
+        """
+        Return the row of a change.
+
+        A record that was deleted comes from the export before. If that one had other columns or hashes, only the keys
+        are kept: the rest may be what must not be stored any more.
+        """
+        if change == "deleted" and self.is_incomparable:
+            record = {name: record[name] for name in sorted(KEY_COLUMNS & record.keys())}
         return {"change": change, "seenAt": staging.claim.started_at, **record}
 
     def write(

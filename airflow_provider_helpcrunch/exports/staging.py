@@ -43,7 +43,8 @@ class Claim(msgspec.Struct, kw_only=True):
     :param token: identifies the worker that is exporting
     :param head: token of the latest finished export when the run began; ``None``: there was none
     :param started_at: when the run began, in UNIX seconds
-    :param alive_at: when a page was stored last, in UNIX seconds; 0.0 after a worker has stopped in order
+    :param alive_at: when a page was stored last, in UNIX seconds; 0.0 after a worker has stopped in order; of a
+        deferred run, when it will go on
     :param parts: name and number of rows of each part
     :param outputs: names of the export's own objects, as far as they are written
     :param cursor: position from which the next worker continues, as plain JSON
@@ -188,14 +189,25 @@ class Staging:
 
         :raises HelpCrunchStorageError: another worker has taken over
         """
-        found = _read_claim(self._base)
-        if found is None or found.token != self.claim.token:
+        if not self._is_owner():
             msg = f"Another worker has taken over the export to {self._base}, so this one stops; nothing of it is lost."
             raise HelpCrunchStorageError(msg)
 
     def release(self) -> None:
-        """Let any other run begin at once; this run can still go on if none has."""
-        self.claim.alive_at = 0.0
+        """Let any other run begin at once; this run can still go on if none has. A claim of another worker stays."""
+        if self._is_owner():
+            self.claim.alive_at = 0.0
+            self._base.write_json(CLAIM, self.claim)
+
+    def hold(self, seconds: float) -> None:
+        """
+        Keep other runs out while no worker is exporting: this run goes on later, and would find its pages deleted.
+
+        :param seconds: seconds until then
+        :raises HelpCrunchStorageError: another worker has taken over
+        """
+        self.check_owner()
+        self.claim.alive_at = self._clock() + seconds
         self._base.write_json(CLAIM, self.claim)
 
     def clear(self) -> None:
@@ -203,6 +215,10 @@ class Staging:
         self._base.delete(CLAIM)
         for name, _ in self.claim.parts:
             self._base.delete(name)
+
+    def _is_owner(self) -> bool:
+        found = _read_claim(self._base)
+        return found is not None and found.token == self.claim.token
 
     def _write_claim(self) -> None:
         self.claim.alive_at = self._clock()

@@ -89,6 +89,10 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
         """Return all records of the resource."""
         raise NotImplementedError
 
+    def choices(self) -> str:
+        """Return what tells rows of this export from those of one with other columns or hashes."""
+        return self._privacy.fingerprint
+
     def engine(self, run: Run) -> ListingExport | MessagesExport:
         """
         Return the engine that makes the export.
@@ -158,7 +162,7 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
 
         patience = float(self._patience() or PATIENCE)
         defers = flag("deferrable", self.deferrable)
-        resource = Resource(self._privacy.table, self._format, self._privacy.fingerprint)
+        resource = Resource(self._privacy.table, self._format, self.choices())
         run = Run(self._base, resource, self._run_key(context))
         engine = self.engine(run)
         with HelpCrunchHook(
@@ -172,14 +176,14 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
                     raise
                 # A page was stored: the wait for the next one begins anew.
                 has_progress = run.staging is not None and run.staging.pages > 0
-                self._defer_until_free(client, 0.0 if has_progress else waited, patience, refusal)
+                self._defer_until_free(client, run, 0.0 if has_progress else waited, patience, refusal)
                 raise
             finally:
                 count_usage(client.usage)
         return self._reported(context, run, manifest)
 
     def _defer_until_free(
-        self, client: HelpCrunchClient, waited: float, patience: float, refusal: HelpCrunchError
+        self, client: HelpCrunchClient, run: Run, waited: float, patience: float, refusal: HelpCrunchError
     ) -> None:
         """Defer until a quarter of the account's limit is free, unless that takes longer than patience allows."""
         from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
@@ -188,6 +192,8 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
         waited += getattr(refusal, "waited", 0.0) + seconds
         if waited > patience:
             return
+        if run.staging is not None:
+            run.staging.hold(seconds)
         self.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
         trigger = BudgetTrigger(time.time() + seconds, {"waited": waited})
         self.defer(trigger=trigger, method_name="execute_complete")
@@ -353,14 +359,14 @@ class ExportMessagesOperator(HelpCrunchExportOperator):
         )
 
     Only chats whose ``lastMessageId`` moved since the export before are read: one request for each of them, and one
-    more per 100 messages. A chat must add up to HelpCrunch's total; if it does not, even when it is read whole, the
+    more per 99 messages. A chat must add up to HelpCrunch's total; if it does not, even when it is read whole, the
     result has a warning, and the next run reads it again. Edits of old messages leave no trace: ``full`` finds them.
     Messages that HelpCrunch itself wrote (type ``tech``) are in objects of their own, ``system`` in the manifest.
 
     All arguments are templated; for the others, result and errors see :class:`HelpCrunchExportOperator`.
 
     :param chats_path: ``base_path`` of an :class:`ExportChatsOperator`, which has run before this task
-    :param private_notes: whether to export private notes (``False``)
+    :param private_notes: whether to export private notes (``False``). After another choice, all chats are read
     :param full: whether to read every chat, moved or not (``False``)
 
     API: https://docs.helpcrunch.com/rest-api-v1/get-messages-v1
@@ -372,6 +378,9 @@ class ExportMessagesOperator(HelpCrunchExportOperator):
         "private_notes",
         "full",
     )
+
+    # Set by check_arguments.
+    _chats_base: BasePath
 
     def __init__(
         self,
@@ -396,44 +405,56 @@ class ExportMessagesOperator(HelpCrunchExportOperator):
         """
         Refuse wrong arguments before anything is sent or written.
 
-        :raises HelpCrunchConfigurationError: an argument is wrong, or there is no export of chats
+        :raises HelpCrunchConfigurationError: an argument is wrong
         """
+        from airflow_provider_helpcrunch.exports.base_path import BasePath
+
         super().check_arguments()
         flag("private_notes", self.private_notes)
         flag("full", self.full)
-        self._chats_manifest()
+        self._chats_base = BasePath(self.chats_path)
+        if str(self._chats_base) == str(self._base):
+            msg = f"base_path and chats_path are both {self._base}: an export needs a directory of its own."
+            raise refused(msg)
+
+    def choices(self) -> str:
+        """Return what tells rows of this export from those of one with other columns or hashes, or without notes."""
+        notes = " with private notes" if flag("private_notes", self.private_notes) else ""
+        return f"{super().choices()}{notes}"
 
     def engine(self, run: Run) -> MessagesExport:
         """
         Return the engine that makes the export.
 
         :param run: the run
+        :raises HelpCrunchConfigurationError: there is no export of chats
         """
         from airflow_provider_helpcrunch.exports.messages import MessagesExport
 
+        chats = self._chats_manifest()
         return MessagesExport(
             run,
-            self._chats,
+            lambda: self._chats(chats),
+            page_size=self._page_size(),
             private_notes=flag("private_notes", self.private_notes),
             full=flag("full", self.full),
             protect=self._privacy.apply,
         )
 
-    def _chats(self) -> Iterator[Record]:
-        from airflow_provider_helpcrunch.schema import CHATS
+    def _chats(self, manifest: Manifest) -> Iterator[Record]:
+        from airflow_provider_helpcrunch.schema import Column, Table
         from airflow_provider_helpcrunch.storage import read_records
 
-        base, manifest = self._chats_manifest()
+        # As texts, so that the engine can tell a hash from a number, in CSV too.
+        table = Table("chats", (Column("id", "string"), Column("lastMessageId", "string")))
         for each in manifest.snapshot:
-            yield from read_records(f"{base}/{each.path}", table=CHATS)
+            yield from read_records(f"{self._chats_base}/{each.path}", table=table)
 
-    def _chats_manifest(self) -> tuple[BasePath, Manifest]:
-        from airflow_provider_helpcrunch.exports.base_path import BasePath
-        from airflow_provider_helpcrunch.exports.manifest import read_manifest
+    def _chats_manifest(self) -> Manifest:
+        from airflow_provider_helpcrunch.exports.manifest import HEAD, read_manifest
 
-        base = BasePath(self.chats_path)
-        manifest = read_manifest(base, "chats")
+        manifest = read_manifest(self._chats_base, "chats", HEAD, "chats_path")
         if manifest is None:
-            msg = f"chats_path {base} has no export: run ExportChatsOperator with this base_path first."
+            msg = f"chats_path {self._chats_base} has no export: run ExportChatsOperator with this base_path first."
             raise refused(msg)
-        return base, manifest
+        return manifest

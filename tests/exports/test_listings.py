@@ -218,6 +218,7 @@ class TestRuns:
             engine.run(client)
         assert exports.head()["token"] == done[0].token
         assert exports.snapshot(done[0]) == truth(account)
+        assert not [name for name in exports.files() if "staging" in name]
 
     @staticmethod
     def killed_in_the_middle(exports: Exports, account: Sandbox) -> None:

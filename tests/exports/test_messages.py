@@ -164,7 +164,10 @@ class TestShortfalls:
         assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
 
 
-@pytest.mark.parametrize("chat", [{"id": 1}, {"lastMessageId": 1}, {"id": "x", "lastMessageId": 1}])
+@pytest.mark.parametrize(
+    "chat",
+    [{"id": 1}, {"lastMessageId": 1}, {"id": "x", "lastMessageId": 1}, {"id": 1, "lastMessageId": "hash"}],
+)
 def test_chats_without_the_fields_are_refused(
     chat: dict[str, Any], messages: Messages, account: Sandbox
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,8 @@ def rendered(operator: Any, native: bool, params: dict[str, Any], **arguments: A
 
 
 @pytest.fixture
-def server(sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def server(sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sandbox:
+    monkeypatch.chdir(tmp_path)
     started = sandbox()
     monkeypatch.setenv("AIRFLOW_CONN_HELPCRUNCH_DEFAULT", started.connection())
     return started

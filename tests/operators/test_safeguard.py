@@ -27,6 +27,8 @@ with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
             operator(
                 task_id=f"{operator.__name__}_{allowed}", allow_nested_operators=allowed, **arguments
             )
+    for allowed in (False, True):
+        dag.get_task(f"ExportChatsOperator_{allowed}") >> dag.get_task(f"ExportMessagesOperator_{allowed}")
 
 if __name__ == "__main__":
     run = dag.test()
@@ -46,6 +48,6 @@ def test_no_operator_calls_execute_from_outside(sandbox: object, tmp_path: Path)
         AGENT=str(other),
     )
     states = [line.split() for line in output.splitlines() if line.startswith("state:")]
-    assert len(states) >= 14, output[-5000:]
+    assert len(states) >= 24, output[-5000:]
     assert {state for _, _, state in states} == {"success"}, output[-5000:]
     assert "cannot be called outside" not in output
