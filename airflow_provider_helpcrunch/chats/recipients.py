@@ -53,6 +53,7 @@ class Recipients:
         self._refused: Counter[int] = Counter()
         self._others_got: Counter[int] = Counter()
         self._suspects: set[int] = set()
+        self._unwanted: set[int] = set()
         self._looked_up: set[int] = set()
         for result in results:
             if result.outcome == "refused":
@@ -122,9 +123,8 @@ class Recipients:
             self._looked_up.add(agent)
             if not is_there:
                 self._drop(agent, "has left the account")
-        for agent, times in list(self._refused.items()):
-            if times > SUSPICIOUS and self._others_got[agent] >= ENOUGH:
-                self._drop(agent, "is refused while others are accepted")
+        for agent in sorted(self._unwanted & self.loads.keys()):
+            self._drop(agent, "is refused while others are accepted")
         return len(self.loads) < loads
 
     def _blame(self, agent: int) -> None:
@@ -133,12 +133,15 @@ class Recipients:
         if not self._refused[agent]:
             self._others_got[agent] = 0
         self._refused[agent] += 1
+        if self._refused[agent] > SUSPICIOUS and self._others_got[agent] >= ENOUGH:
+            self._unwanted.add(agent)
         if self._refused[agent] >= SUSPICIOUS and agent not in self._looked_up:
             self._suspects.add(agent)
 
     def _clear(self, agent: int) -> None:
         del self._refused[agent]
         self._suspects.discard(agent)
+        self._unwanted.discard(agent)
         for other in self._refused:
             self._others_got[other] += 1
 

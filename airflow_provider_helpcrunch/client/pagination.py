@@ -70,7 +70,8 @@ class Listing(Iterator[R], Generic[R]):
         self._recent: collections.deque[dict[int, int]] = collections.deque(maxlen=2 * in_flight)
         self._stride = 1
         self._pages = self._walk()
-        self._rows = (record for page in self._pages for record in page)
+        # A chain has no local variables, where a later traceback could show records.
+        self._rows: Iterator[R] = itertools.chain.from_iterable(self._pages)
 
     @property
     def pages(self) -> int:
@@ -123,7 +124,7 @@ class Listing(Iterator[R], Generic[R]):
 
     def close(self) -> None:
         """End the listing and cancel the pages in flight."""
-        self._rows.close()
+        self._rows = iter(())
         self._pages.close()
 
     def _walk(self) -> Generator[list[R], None, None]:
