@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from airflow_names import OutletEvents
+from airflow_process import run as run_process
 
 from airflow_provider_helpcrunch._airflow import Asset, TaskDeferred
 from airflow_provider_helpcrunch.client import client
@@ -568,3 +569,42 @@ class TestRefusals:
         (lake.path / "chats" / "staging").mkdir(parents=True)
         (lake.path / "chats" / "staging" / "claim.json").write_text(content)
         self.refused(account, lake, "delete it to begin again", lake.task("chats"))
+
+
+TASKS = """
+import os, sys
+from datetime import datetime
+
+sys.path.insert(0, os.environ["TESTS"])
+from airflow_names import DAG
+
+from airflow_provider_helpcrunch._airflow import Asset
+from airflow_provider_helpcrunch.operators.exports import ExportChatsOperator, ExportMessagesOperator
+
+with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+    outlets = [Asset(name="helpcrunch_chats", uri="helpcrunch://chats")]
+    partition = {"outlets": outlets, "partition_key": "{{ dag.dag_id }}-a"}
+    ExportChatsOperator(task_id="chats", base_path="lake/chats", deferrable=True, **partition) >> [
+        ExportMessagesOperator(task_id="messages", base_path="lake/messages", chats_path="lake/chats"),
+        ExportMessagesOperator.partial(task_id="mapped", chats_path="lake/chats", full="{{ True }}").expand(
+            base_path=["lake/a", "lake/b"]
+        ),
+    ]
+
+if __name__ == "__main__":
+    for _ in range(2):
+        for task in dag.test().get_task_instances():
+            print("state:", task.task_id, str(task.state))
+"""
+
+
+def test_as_real_tasks(account: Sandbox, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    connection = account.connection(requests_per_minute=10_000)
+    output = run_process(TASKS, home, AIRFLOW_CONN_HELPCRUNCH_DEFAULT=connection)
+    states = [line.split()[-1] for line in output.splitlines() if line.startswith("state:")]
+    assert states == ["success"] * 8, output[-5000:]
+    for name in ("chats", "messages", "a", "b"):
+        manifest = json.loads((home / "lake" / name / "manifest.json").read_text())
+        assert (manifest["sequence"], manifest["inserted"]) == (2, 0)
