@@ -582,7 +582,7 @@ from airflow_provider_helpcrunch._airflow import Asset
 from airflow_provider_helpcrunch.operators.exports import ExportChatsOperator, ExportMessagesOperator
 
 with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
-    outlets = [Asset(name="helpcrunch_chats", uri="helpcrunch://chats")]
+    outlets = [Asset("helpcrunch://chats")]
     partition = {"outlets": outlets, "partition_key": "{{ dag.dag_id }}-a"}
     ExportChatsOperator(task_id="chats", base_path="lake/chats", deferrable=True, **partition) >> [
         ExportMessagesOperator(task_id="messages", base_path="lake/messages", chats_path="lake/chats"),
