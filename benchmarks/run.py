@@ -15,6 +15,7 @@ from typing import NoReturn
 from figures import (
     budget,
     changes,
+    exports,
     faults,
     first_object,
     imports,
@@ -46,6 +47,7 @@ FIGURES = {
     "faults": faults.measure,
     "slots": slots.measure,
     "changes": changes.measure,
+    "exports": exports.measure,
 }
 
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 def prepare(job: meter.Job) -> Callable[[], None]:
     """Import the operator; its exports are in the folder that both runs share."""
+    limit = int(os.environ.get("BENCH_REQUESTS_PER_MINUTE", "6000"))
     connection = {"conn_type": "helpcrunch", "host": job.url, "password": job.key}
     os.environ["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"] = json.dumps(
-        {**connection, "extra": {"requests_per_minute": 6000, "rate_limit_store": "memory://"}}
+        {**connection, "extra": {"requests_per_minute": limit, "rate_limit_store": "memory://"}}
     )
     from airflow_provider_helpcrunch.operators.exports import ExportChatsOperator
     from airflow_provider_helpcrunch.storage import read_records

@@ -45,12 +45,13 @@ def run(prepare: Callable[[Job], Callable[[], None]]) -> None:
     job = Job(*sys.argv[1:])
     work = prepare(job)
     imported = peak_mb()
-    error = None
+    error, cpu = None, time.process_time()
     try:
         work()
     except BaseException as failure:
         error = f"{type(failure).__name__}: {failure}".replace("\n", " ")[:300]
     report = {"ended": time.monotonic(), "imported_mb": imported, "peak_mb": peak_mb(), "error": error}
+    report["cpu"] = time.process_time() - cpu
     Path(job.report).write_text(json.dumps(report))
 
 

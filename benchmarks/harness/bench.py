@@ -59,6 +59,7 @@ class Run:
     Result of one run of a client.
 
     :param seconds: from the first request's arrival to the closed output
+    :param cpu: seconds of processor time
     :param growth_mb: most memory in RAM, less what it was when all was imported
     :param imported_mb: most memory in RAM when all was imported
     :param error: why it failed; ``None`` when it did not
@@ -68,6 +69,7 @@ class Run:
     """
 
     seconds: float
+    cpu: float
     growth_mb: float
     imported_mb: float
     error: str | None
@@ -200,6 +202,7 @@ def _result(report: dict[str, Any], killed: bool, output: Path, requests: list[d
     started = min((request["at"] for request in requests), default=report["ended"])
     return Run(
         seconds=report["ended"] - started,
+        cpu=report.get("cpu", 0.0),
         growth_mb=report["peak_mb"] - report["imported_mb"],
         imported_mb=report["imported_mb"],
         error=report["error"],
