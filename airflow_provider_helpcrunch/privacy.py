@@ -66,8 +66,10 @@ class Privacy:
 
         :param table: the resource and all its columns
         :param columns: the names of the columns to keep, or the names of those to leave out, each with a ``-`` before
-            it. ``id`` and ``chat`` are always kept. Default: all columns
-        :param hashed: the names of columns whose values are replaced by hashes; see :meth:`apply`. Default: none
+            it. ``id`` and ``chat`` are always kept, and ``statusRaw`` and ``ratingRaw`` are left out with ``status``
+            and ``rating``. Default: all columns
+        :param hashed: the names of columns whose values are replaced by hashes, and so are ``statusRaw`` and
+            ``ratingRaw``; see :meth:`apply`. Default: none
         :param salt: the key of the hashes, a text that only those know who may know the values. It is in no message
         :return: the choice
         :raises HelpCrunchConfigurationError: the choice makes no sense; the message says why
@@ -249,6 +251,8 @@ def _checked(table: Table, columns: Sequence[str] | None, hashed: Sequence[str] 
     for name in names if left_out else ():
         _refuse_key("columns leaves out", name)
     keys = KEY_COLUMNS.intersection(known) if names and not left_out else frozenset()
+    if left_out:
+        keys = _originals(names, known)
     choice = _Choice(bool(names) and not left_out, frozenset(names) | keys, frozenset())
     return choice._replace(hashed=_checked_hashed(table, known, _names("hash", hashed), choice))
 
@@ -269,7 +273,13 @@ def _checked_hashed(
         if not choice.keeps(name):
             msg = f"hash names {name}, which columns leaves out: take it out of hash, or keep it."
             raise HelpCrunchConfigurationError(msg)
-    return frozenset(names)
+    kept = {name for name in _originals(names, known) if choice.keeps(name)}
+    return frozenset(names) | kept
+
+
+def _originals(names: Iterable[str], known: Iterable[str]) -> frozenset[str]:
+    """Return the columns with the same values in HelpCrunch's own spelling, such as ``statusRaw`` of ``status``."""
+    return frozenset(f"{name}Raw" for name in names).intersection(known)
 
 
 def _names(argument: str, value: Any) -> list[str]:

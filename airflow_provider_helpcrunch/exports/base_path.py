@@ -9,7 +9,13 @@ import msgspec
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
 from airflow_provider_helpcrunch.storage.location import locate, refuse_unwritable
-from airflow_provider_helpcrunch.storage.objects import delete_object, read_object, write_object
+from airflow_provider_helpcrunch.storage.objects import (
+    checksum_of,
+    delete_object,
+    read_object,
+    size_of,
+    write_object,
+)
 from airflow_provider_helpcrunch.storage.target import Target
 
 if TYPE_CHECKING:
@@ -75,6 +81,24 @@ class BasePath:
             msg = f"{self._text}/{name} is missing: restore it, or begin with another base_path."
             raise HelpCrunchStorageError(msg)
         return data
+
+    def checksum(self, name: str) -> str | None:
+        """
+        Return the SHA-256 of an object in hexadecimal digits, read in chunks; ``None`` if there is no object.
+
+        :param name: its name
+        :raises HelpCrunchStorageError: the object cannot be read
+        """
+        return checksum_of(self.locate(name))
+
+    def size(self, name: str) -> int | None:
+        """
+        Return the size of an object in bytes; ``None`` if there is no object.
+
+        :param name: its name
+        :raises HelpCrunchStorageError: the storage fails
+        """
+        return size_of(self.locate(name))
 
     def write(self, name: str, data: bytes) -> None:
         """

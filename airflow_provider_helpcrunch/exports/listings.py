@@ -1,10 +1,11 @@
-"""Export of a resource that can be listed: chats, customers, agents, departments and applications."""
+"""Export of a resource that can be listed: chats, customers, agents and departments."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.client.pagination import Position
+from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 from airflow_provider_helpcrunch.exports.digests import Comparison, Digests, digester
 
 if TYPE_CHECKING:
@@ -66,16 +67,17 @@ class ListingExport:
         listing = self._listing(client)
         start = Position(*at["position"]) if at.get("position") else None
         known = [row["id"] for row in staging.rows()] if start else []
-        for records in listing.batches(start, map(int, known)):
-            cursor = {
-                "position": listing.position,
-                "complete": listing.is_complete,
-                "total": listing.total,
-                "warnings": listing.warnings,
-            }
-            staging.add(map(self._protect, records), cursor, before + client.usage.requests)
-        if listing.warnings:  # known only after the last page
-            staging.add([], {**cursor, "warnings": listing.warnings}, before + client.usage.requests)
+        try:
+            for records in listing.batches(start, map(int, known)):
+                cursor = {"position": listing.position}
+                staging.add(map(self._protect, records), cursor, before + client.usage.requests)
+        except HelpCrunchPaginationError:
+            # The pages contradict each other, so none of them can be trusted: a retry begins at the first one.
+            staging.discard()
+            raise
+        # Only now: the listing compares all of its pages with the totals after the last one.
+        end = {"complete": True, "total": listing.total, "warnings": listing.warnings}
+        staging.add([], end, before + client.usage.requests)
 
     def _finish(self, staging: Staging) -> Manifest:
         run = self._run

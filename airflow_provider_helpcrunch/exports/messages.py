@@ -12,18 +12,25 @@ lists, and memory holds one chat's messages.
 
 from __future__ import annotations
 
+import logging
 import struct
+from array import array
 from bisect import bisect_left
 from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.ids import number_from
 from airflow_provider_helpcrunch.client.pagination import Position
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchNotFoundError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
+    HelpCrunchNotFoundError,
+    HelpCrunchPaginationError,
+)
 from airflow_provider_helpcrunch.exports.digests import digester
+from airflow_provider_helpcrunch.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +43,10 @@ if TYPE_CHECKING:
 
 SHORT = -1
 """Stands for the ``lastMessageId`` of a chat whose messages did not add up, so that the next run reads it again."""
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MOST_NAMED = 20
 """Most chats that a warning names."""
@@ -89,6 +100,18 @@ class ChatStates:
         place = bisect_left(self, chat, key=lambda state: state.chat)
         found = self[place] if place < len(self) else None
         return found if found is not None and found.chat == chat else None
+
+
+class Moved(NamedTuple):
+    """
+    Chats to read, in ascending order.
+
+    :param chats: their ids
+    :param lasts: their ``lastMessageId``; 0 for none
+    """
+
+    chats: array[int]
+    lasts: array[int]
 
 
 class Group(NamedTuple):
@@ -158,7 +181,7 @@ class MessagesExport:
         """
         before = ChatStates(self._run.state_before())
         moved, gone = self._compared(before)
-        staging = self._run.claim()
+        staging = self._run.claim(" full" if self._is_full else "")
         try:
             self._read(client, staging, moved, before)
             return self._finish(staging, before, gone)
@@ -166,10 +189,10 @@ class MessagesExport:
             staging.release()
             raise
 
-    def _compared(self, before: ChatStates) -> tuple[list[tuple[int, int]], set[int]]:
+    def _compared(self, before: ChatStates) -> tuple[Moved, set[int]]:
         """Return the chats to read, with their ``lastMessageId``, ascending; and the chats that are gone."""
         last_before = {state.chat: state.last for state in before}
-        moved: list[tuple[int, int]] = []
+        numbers, lasts = array("q"), array("q")
         for chat in self._chats():
             number, last = number_from(chat.get("id")), number_from(chat.get("lastMessageId"))
             # A hashed lastMessageId is no number.
@@ -183,25 +206,27 @@ class MessagesExport:
             known = last_before.pop(number, None)
             # A chat without messages costs no request. (A private note may hide in it, as HelpCrunch does not say
             # whether notes count as last messages.)
-            if self._is_full or (last and known != last):
-                moved.append((number, last))
-        moved.sort()
+            if self._is_full or (known or 0) != last:
+                numbers.append(number)
+                lasts.append(last)
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        # Arrays, as a list of pairs would take five times the memory.
+        moved = Moved(*(array("q", map(column.__getitem__, order)) for column in (numbers, lasts)))
         return moved, set(last_before)
 
-    def _read(
-        self, client: HelpCrunchClient, staging: Staging, moved: list[tuple[int, int]], before: ChatStates
-    ) -> None:
+    def _read(self, client: HelpCrunchClient, staging: Staging, moved: Moved, before: ChatStates) -> None:
         """Read the chats that are not stored yet."""
         at = staging.claim.cursor or {"chat": 0, "ended": True}
         listing = partial(client.iter_messages, page_size=self._page_size)
         reader = _ChatReader(client, listing, staging, self._rows_of)
-        for chat, last in moved[bisect_left(moved, (at["chat"], 0)) :]:
+        for place in range(bisect_left(moved.chats, at["chat"]), len(moved.chats)):
+            chat, last = moved.chats[place], moved.lasts[place]
             is_interrupted = chat == at["chat"]
             if is_interrupted and at["ended"]:
                 continue
             known = None if self._is_full else before.of(chat)
             if known is not None and known.last == SHORT:
-                known = None  # it may lack older messages
+                known = None  # older messages may be missing
             reader.read(chat, last, known, at if is_interrupted else None)
 
     def _rows_of(self, chat: int, messages: Iterable[Record]) -> Iterator[Record]:
@@ -232,34 +257,32 @@ class MessagesExport:
         )
 
     def _changes(self, staging: Staging, gone: set[int], counts: dict[str, int]) -> Iterator[Record]:
-        for old, group in _joined(self._before(tech=False), groups_of(staging), gone):
+        for old, group in _joined(self._before(tech=False), groups_of(staging), gone, []):
             for change, row in self._changes_of(old, group) if group is not None else ():
                 counts[change] += 1
                 yield self._run.changed(change, row, staging)
 
     def _changes_of(self, old: list[Record], group: Group) -> Iterator[tuple[str, Record]]:
         """Return the changes of one chat."""
-        rows = group.of(tech=False)
-        if not group.is_whole:
-            yield from (("inserted", row) for row in rows)
-            return
-        left = {int(row["id"]): row for row in old}
-        for row in rows:
+        left = {_number(row): row for row in old}
+        for row in group.of(tech=False):
             earlier = left.pop(int(row["id"]), None)
             if earlier is None:
                 yield "inserted", row
             elif self._run.is_incomparable or self._digest(earlier) != self._digest(row):
                 yield "updated", row
-        yield from (("deleted", row) for row in left.values())
+        if group.is_whole:
+            yield from (("deleted", row) for row in left.values())
 
     def _merged(self, staging: Staging, gone: set[int], *, tech: bool) -> Iterator[Record]:
         """Yield the messages of the snapshot: those of the export before, with the chats read now."""
-        for old, group in _joined(self._before(tech=tech), groups_of(staging), gone):
+        for old, group in _joined(self._before(tech=tech), groups_of(staging), gone, []):
             if group is None:
                 yield from old
             else:
-                rows = group.of(tech=tech)
-                yield from rows if group.is_whole else sorted([*old, *rows], key=_number)
+                rows = {_number(row): row for row in (() if group.is_whole else old)}
+                rows.update((_number(row), row) for row in group.of(tech=tech))
+                yield from (rows[number] for number in sorted(rows))
 
     def _before(self, *, tech: bool) -> Iterator[tuple[int, list[Record]]]:
         before = self._run.before
@@ -269,13 +292,12 @@ class MessagesExport:
 
     @staticmethod
     def _states(staging: Staging, before: ChatStates, gone: set[int]) -> ChatStates:
-        read = {group.chat: group.state for group in groups_of(staging)}
         states = ChatStates()
-        numbers = sorted({state.chat for state in before} | read.keys())
-        for chat in numbers:
-            state = read[chat] if chat in read else before.of(chat)
-            if state is not None and chat not in gone:
-                states.add(state)
+        known = ((state.chat, state) for state in before)
+        for state, group in _joined(known, groups_of(staging), gone, None):
+            now = state if group is None else group.state
+            if now is not None:
+                states.add(now)
         return states
 
     def _warn_of_shortfalls(self, states: ChatStates) -> None:
@@ -283,8 +305,8 @@ class MessagesExport:
         if short:
             named = ", ".join(map(str, short[:MOST_NAMED])) + (" …" if len(short) > MOST_NAMED else "")
             self._run.warn(
-                f"The messages of {len(short)} chats do not add up to HelpCrunch's total, or lack the chat's latest "
-                f"message; they are read again by the next run: {named}"
+                f"Messages of {counted(len(short), 'chat')} are missing: what HelpCrunch sent does not add up to its "
+                f"total, or lacks the latest message. The next run reads them again: {named}"
             )
 
 
@@ -310,6 +332,8 @@ class _ChatReader:
         self._staging = staging
         self._rows_of = rows_of
         self._requests = staging.claim.requests
+        self._is_server_checked = False
+        self._short: list[Record] = []
 
     def read(self, chat: int, last: int, known: ChatState | None, at: dict[str, Any] | None) -> None:
         """
@@ -323,15 +347,41 @@ class _ChatReader:
         if at is not None and at["whole"]:
             known = None
         try:
-            if not self._attempt(chat, last, known, at) and known is not None:
-                self._attempt(chat, last, None, None)
-        except HelpCrunchNotFoundError:  # deleted since the chats were listed
+            adds_up = self._tried(chat, last, known, at)
+            if not adds_up and (known is not None or at is not None):
+                adds_up = self._tried(chat, last, None, None)
+        except HelpCrunchNotFoundError as error:
+            self._check_gone(chat, error)
             self._stage([{"start": chat}, {"end": chat, "whole": True, "state": None}], chat)
+            return
+        if not adds_up:
+            # What the export before has of the chat stays: a short response deletes nothing.
+            short = astuple(ChatState(chat, SHORT, 0, 0))
+            self._stage([*self._short, {"end": chat, "whole": False, "state": short}], chat)
+
+    def _check_gone(self, chat: int, error: HelpCrunchNotFoundError) -> None:
+        """Check that a chat was deleted since the chats were listed: a server in trouble sends 404, too."""
+        try:
+            self._client.get_chat(chat)
+        except HelpCrunchNotFoundError:
+            if not self._is_server_checked:
+                self._client.search_chats_page([], limit=1)
+                self._is_server_checked = True
+            log.warning("Chat %d was deleted, so its messages are deleted in the export, too.", chat)
+        else:
+            raise error
+
+    def _tried(self, chat: int, last: int, known: ChatState | None, at: dict[str, Any] | None) -> bool:
+        """Read a chat and say whether its messages add up; pages that contradict each other do not."""
+        try:
+            return self._attempt(chat, last, known, at)
+        except HelpCrunchPaginationError as error:
+            log.warning("Chat %d: %s", chat, error)
+            self._short = [{"start": chat}]
+            return False
 
     def _attempt(self, chat: int, last: int, known: ChatState | None, at: dict[str, Any] | None) -> bool:
-        """
-        Read a chat and say whether its messages add up. If not, nothing is kept unless it was read whole.
-        """
+        """Read a chat and say whether its messages add up. If so, its end is stored with them."""
         ids: list[int] = [] if at is None else at["ids"]
         rows: list[Record] = [{"start": chat}] if at is None else []
         listing, is_met = self._listing(chat), False
@@ -346,12 +396,17 @@ class _ChatReader:
                 self._stage(rows, chat, ended=False, **position)
                 rows = []
         listing.close()
-        count = len(ids) + (known.messages if known and is_met else 0)
-        adds_up = (last in ids or not last) and listing.total in (None, count)
-        if adds_up or known is None:
-            state = ChatState(chat, last if adds_up else SHORT, ids[0] if ids else 0, count)
-            self._stage([*rows, {"end": chat, "whole": not is_met, "state": astuple(state)}], chat)
-        return adds_up
+        self._short = rows
+        count, newest = len(ids), ids[0] if ids else 0
+        if known is not None and is_met:
+            count, newest = count + known.messages, newest or known.newest
+        has_latest = not last or last in ids or (is_met and last == newest)
+        # Without a total, only a chat that was read whole is known to be complete.
+        if not has_latest or listing.total not in ((count,) if is_met else (None, count)):
+            return False
+        end = {"end": chat, "whole": not is_met, "state": astuple(ChatState(chat, last, newest, count))}
+        self._stage([*rows, end], chat)
+        return True
 
     def _stage(self, rows: Iterable[Record], chat: int, *, ended: bool = True, **position: Any) -> None:
         requests = self._requests + self._client.usage.requests
@@ -386,24 +441,26 @@ def groups_of(staging: Staging) -> Iterator[Group]:
 
 
 def _joined(
-    before: Iterator[tuple[int, list[Record]]], groups: Iterator[Group], gone: set[int]
-) -> Iterator[tuple[list[Record], Group | None]]:
+    before: Iterator[tuple[int, T]], groups: Iterator[Group], gone: set[int], nothing: T
+) -> Iterator[tuple[T, Group | None]]:
     """
     Merge the export before with the chats read now, both ascending.
 
-    :return: the messages before and the group of each chat; ``None`` for a chat that was not read
+    :param before: chats and what the export before has of them
+    :param groups: the chats read now
+    :param gone: chats that HelpCrunch no longer has, even if an earlier try has read them
+    :param nothing: stands for a chat that the export before has not
+    :return: what the export before has, and the group, of each chat; ``None`` for a chat that was not read
     """
     old, group = next(before, None), next(groups, None)
     while old or group:
         chat = min([*([old[0]] if old else []), *([group.chat] if group else [])])
-        rows, found = [], None
+        had, found = nothing, None
         if old and old[0] == chat:
-            rows, old = old[1], next(before, None)
+            had, old = old[1], next(before, None)
         if group and group.chat == chat:
             found, group = group, next(groups, None)
-        elif chat in gone:
-            found = Group(chat, [], True, None)
-        yield rows, found
+        yield had, Group(chat, [], True, None) if chat in gone else found
 
 
 def _number(row: Record) -> int:

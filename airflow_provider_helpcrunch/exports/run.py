@@ -86,6 +86,7 @@ class Run:
         self.staging: Staging | None = None
         """The claim of this worker, once it has one."""
         self._run = run
+        self._checked: set[str] = set()
         self._clock = clock
         self._directory = directory_of(run)
         self._head = read_manifest(base, resource.table.name)
@@ -99,9 +100,8 @@ class Run:
     def _refuse_done(self, head: Manifest) -> None:
         """Refuse a run that a later one was compared with: its changes would be lost, and so would the past."""
         found = read_manifest(self.base, self.resource.table.name, f"{self._directory}/{HEAD}")
-        if (
-            found is None or found.sequence > head.sequence
-        ):  # a worker that was killed while it published left that one
+        # A worker that was killed while it published has left one that is not in the chain.
+        if found is None or found.sequence > head.sequence:
             return
         msg = (
             f"Run {self._run!r} was exported to {self.base} before, and later exports stand on it. HelpCrunch shows "
@@ -109,19 +109,31 @@ class Run:
         )
         raise HelpCrunchConfigurationError(msg)
 
-    def claim(self) -> Staging:
+    def claim(self, scope: str = "") -> Staging:
         """
         Claim the base path.
 
-        :raises HelpCrunchStorageError: another run is exporting to it
+        :param scope: names what is read beside the settings; what was staged with another scope is not used (``""``)
+        :raises HelpCrunchStorageError: another run is exporting to it, or has published since this one began
         """
-        self.staging = staging = Staging.claimed(
-            self.base, self._run, self.resource.settings, self._head, self._clock
-        )
-        if self._head is not None:
-            # A worker that was killed while it published may have left another copy of it, or none.
-            self.base.write_json(self._head.name, self._head)
+        settings = f"{self.resource.settings}{scope}"
+        self.staging = staging = Staging.claimed(self.base, self._run, settings, self._head, self._clock)
+        try:
+            self._check_head()
+            if self._head is not None:
+                # A worker that was killed while it published may have left another copy of it, or none.
+                self.base.write_json(self._head.name, self._head)
+        except Exception:
+            staging.release()
+            raise
         return staging
+
+    def _check_head(self) -> None:
+        """Refuse to go on if another run has published between the first look at the manifest and the claim."""
+        head = read_manifest(self.base, self.resource.table.name)
+        if (head and head.token) != (self._head and self._head.token):
+            msg = f"Another run has just finished an export to {self.base}: run this task again."
+            raise HelpCrunchStorageError(msg)
 
     @property
     def is_incomparable(self) -> bool:
@@ -134,8 +146,8 @@ class Run:
             return b""
         if self.is_incomparable:
             self.warn(
-                "Columns, hashes, private notes or format differ from the export before, so every record counts as "
-                "updated."
+                "Columns, hashes, private notes or format differ from the export before, so unchanged records count as "
+                "updated, too."
             )
         data = self.base.read_needed(self.before.state.path)
         if hashlib.sha256(data).hexdigest() != self.before.state.sha256:
@@ -150,8 +162,16 @@ class Run:
         return self.read(self.before.snapshot if self.before else ())
 
     def read(self, objects: Iterable[ExportedObject]) -> Iterator[Record]:
-        """Yield the records of objects of the export before, in order."""
+        """
+        Yield the records of objects of the export before, in order.
+
+        :raises HelpCrunchStorageError: an object is missing, or is not what was written
+        """
         for each in objects:
+            if each.path not in self._checked and self.base.checksum(each.path) != each.sha256:
+                msg = f"{self.base}/{each.path} is missing or damaged: restore it, or begin at another base_path."
+                raise HelpCrunchStorageError(msg)
+            self._checked.add(each.path)
             yield from read_records(f"{self.base}/{each.path}", table=self.resource.table)
 
     def changed(self, change: str, record: Record, staging: Staging) -> Record:
@@ -225,16 +245,25 @@ class Run:
             before=self.before,
             **contents,
         )
+        replaced = self._head.objects if self._head is not None and self._head.run == self._run else []
+        for name in (manifest.name, *(each.path for each in replaced)):
+            staging.note_output(name)  # of these, the next worker deletes what is not of the latest export
         # First where it stays, then where readers look: a run is never the latest before it can be found again.
-        staging.note_output(manifest.name)
         self.base.write_json(manifest.name, manifest)
+        self._check_objects(manifest)
         staging.check_owner()
         self.base.write_json(HEAD, manifest)
-        if self._head is not None and self._head.run == self._run:
-            for each in self._head.objects:
-                self.base.delete(each.path)
+        for each in replaced:
+            self.base.delete(each.path)
         staging.clear()
         return manifest
+
+    def _check_objects(self, manifest: Manifest) -> None:
+        """Check that all objects are there: a worker that took over meanwhile deletes those of this one."""
+        for each in manifest.objects:
+            if self.base.size(each.path) != each.bytes:
+                msg = f"{self.base}/{each.path} was deleted or changed before it was published: run this task again."
+                raise HelpCrunchStorageError(msg)
 
     def warn(self, warning: str) -> None:
         """Log a doubt about the result, and keep it for the manifest."""

@@ -34,6 +34,10 @@ LONGEST_SILENCE = 1800.0
 """Seconds without a page after which a run counts as dead. A page may wait for the rate limit for ``patience``."""
 
 
+LONGEST_HOLD = 86_400.0
+"""Longest time in seconds for which a claim may be held ahead, while its run waits for the rate limit."""
+
+
 class Claim(msgspec.Struct, kw_only=True):
     """
     State of a running export.
@@ -79,6 +83,7 @@ class Staging:
         """Pages stored by this worker."""
         self._clock = clock
         self._lines = b""
+        self._number = len(claim.parts)
 
     @classmethod
     def claimed(
@@ -106,16 +111,16 @@ class Staging:
             settings=settings,
             token=secrets.token_hex(4),
             head=latest,
-            started_at=int(clock()),
+            # Later than the export before, even if the clock was set back: by it, changes are put in order.
+            started_at=max(int(clock()), 0 if head is None else head.started_at + 1),
             alive_at=clock(),
             parts=[],
             outputs=[],
         )
         litter: list[str] = []
         if found is not None:
-            if (
-                found.token != latest
-            ):  # a worker that was killed just after it published has left a claim, too
+            # A worker that was killed just after it published has left a claim, too.
+            if found.token != latest:
                 _refuse_if_alive(base, found, run, clock())
             published = set() if head is None else {head.name, *(each.path for each in head.objects)}
             litter = [name for name in found.outputs if name not in published]
@@ -154,7 +159,9 @@ class Staging:
         self.check_owner()
         lines = [msgspec.json.encode(row) for row in rows]
         if not self._lines:
-            name = f"staging/{self.claim.token}-{len(self.claim.parts):06}.jsonl"
+            # Never a name of before: what was discarded may still be on its way to its end.
+            self._number += 1
+            name = f"staging/{self.claim.token}-{self._number:06}.jsonl"
             self.claim.parts.append((name, 0))
             self._write_claim()  # before the part, so that no part is left that no claim knows
         name, count = self.claim.parts[-1]
@@ -167,6 +174,19 @@ class Staging:
         if len(self._lines) >= PART_BYTES:
             self._lines = b""
 
+    def discard(self) -> None:
+        """
+        Forget the rows stored so far, and begin again.
+
+        :raises HelpCrunchStorageError: another worker has taken over, or the storage fails
+        """
+        self.check_owner()
+        litter = [name for name, _ in self.claim.parts]
+        self.claim.parts, self.claim.cursor, self._lines = [], None, b""
+        self._write_claim()
+        for name in litter:
+            self._base.delete(name)
+
     def rows(self) -> Iterator[Record]:
         """
         Yield all rows stored so far, in order.
@@ -177,11 +197,15 @@ class Staging:
             if not count:
                 continue  # claimed, and perhaps never written
             # A part may have more rows than the claim: those of a page whose worker was killed before it counted them.
-            lines = self._base.read_needed(name).splitlines()[:count]
-            if len(lines) < count:
-                msg = f"{self._base}/{name} is cut off; delete {self._base}/{CLAIM} to begin this run again."
+            lines = (self._base.read(name) or b"").splitlines()[:count]
+            try:
+                rows = [msgspec.json.decode(line) for line in lines]
+            except msgspec.DecodeError:
+                rows = []
+            if len(rows) < count:
+                msg = f"{self._base}/{name} is missing or damaged: delete {self._base}/{CLAIM} to begin this run again."
                 raise HelpCrunchStorageError(msg)
-            yield from map(msgspec.json.decode, lines)
+            yield from rows
 
     def check_owner(self) -> None:
         """
@@ -190,7 +214,7 @@ class Staging:
         :raises HelpCrunchStorageError: another worker has taken over
         """
         if not self._is_owner():
-            msg = f"Another worker has taken over the export to {self._base}, so this one stops; nothing of it is lost."
+            msg = f"Another worker has taken over the export to {self._base}, so this one stops."
             raise HelpCrunchStorageError(msg)
 
     def release(self) -> None:
@@ -212,9 +236,10 @@ class Staging:
 
     def clear(self) -> None:
         """Delete everything: the export is published."""
-        self._base.delete(CLAIM)
+        # The claim last: if this worker is killed now, the next one finds what is left.
         for name, _ in self.claim.parts:
             self._base.delete(name)
+        self._base.delete(CLAIM)
 
     def _is_owner(self) -> bool:
         found = _read_claim(self._base)
@@ -237,10 +262,11 @@ def _read_claim(base: BasePath) -> Claim | None:
 
 def _refuse_if_alive(base: BasePath, claim: Claim, run: str, now: float) -> None:
     silence = now - claim.alive_at
-    if claim.run != run and silence < LONGEST_SILENCE:
+    # A time further ahead than any deferral is from a clock that was wrong.
+    if claim.run != run and -LONGEST_HOLD <= silence < LONGEST_SILENCE:
         msg = (
-            f"Run {claim.run!r} is exporting to {base}, and stored a page {max(silence, 0):.0f} s ago. Two runs cannot "
-            f"export to one base_path at a time: run this task again when the other is done (max_active_runs=1), or "
-            f"after {LONGEST_SILENCE / 60:.0f} minutes without a page."
+            f"Run {claim.run!r} is exporting to {base}. Two runs cannot export to one base_path at a time: run this "
+            f"task again when the other is done (max_active_runs=1), or when it has been silent for "
+            f"{LONGEST_SILENCE / 60:.0f} minutes."
         )
         raise HelpCrunchStorageError(msg)

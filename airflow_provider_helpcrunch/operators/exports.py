@@ -41,7 +41,7 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
     :param file_format: format of the objects: ``jsonl``, ``json`` or ``csv``, each also with ``.gz`` or ``.zst``, or
         ``parquet`` (``jsonl.gz``)
     :param page_size: records per request, 1 to 100 (100)
-    :param run_key: name of the run, the same in all of its tries. Default: Airflow's run id
+    :param run_key: name of the run, the same in all of its tries. Default: the ids of run, DAG and task
     :param partition_key: partition of the outlet assets' events, such as ``{{ ds }}``, on Airflow 3.3 and newer.
         Default: none
     :param deferrable: give the worker slot back while the account's rate limit is used up (Airflow's
@@ -250,11 +250,15 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
                 event.add_partitions(str(self.partition_key))
 
     def _run_key(self, context: Context) -> str:
-        key = self.run_key if self.run_key is not None else context.get("run_id")
-        if key is None:
+        if self.run_key is not None:
+            return str(self.run_key)
+        run_id = context.get("run_id")
+        if run_id is None:
             msg = "run_key is needed where the task has no run id: give the run a name, the same in all of its tries."
             raise refused(msg)
-        return str(key)
+        # Two DAGs may have the same run ids, and must not take each other's runs for their own.
+        dag = f"{self.dag.dag_id}." if self.has_dag() else ""  # type: ignore[no-untyped-call]
+        return f"{run_id} {dag}{self.task_id}"
 
     def _page_size(self) -> int:
         return whole_number("page_size", self.page_size, low=1, high=100)

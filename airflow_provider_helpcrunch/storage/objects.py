@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,26 @@ from airflow_provider_helpcrunch.storage.publishing import publish
 from airflow_provider_helpcrunch.storage.spool import Spool, temporary_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_helpcrunch.storage.location import Location
+
+_CHUNK = 2**20
+
+
+@contextlib.contextmanager
+def _reading(location: Location) -> Iterator[None]:
+    try:
+        # The filesystem may have cached an older object.
+        if location.remote is not None:
+            location.remote.fs.invalidate_cache()
+        yield
+    except FileNotFoundError:
+        raise
+    # Every filesystem library has an exception tree of its own.
+    except Exception as exc:
+        msg = f"{location.text!r} cannot be read: {type(exc).__name__}: {exc}"
+        raise HelpCrunchStorageError(msg) from exc
 
 
 def read_object(location: Location) -> bytes | None:
@@ -23,18 +43,48 @@ def read_object(location: Location) -> bytes | None:
     :raises HelpCrunchStorageError: the object cannot be read
     """
     try:
-        if location.remote is None:
+        with _reading(location):
+            if location.remote is not None:
+                return bytes(location.remote.fs.cat_file(location.remote.path))
             with open(location.local, "rb") as file:
                 return file.read()
-        # The filesystem may have cached an older object.
-        location.remote.fs.invalidate_cache()
-        return bytes(location.remote.fs.cat_file(location.remote.path))
     except FileNotFoundError:
         return None
-    # Every filesystem library has an exception tree of its own.
-    except Exception as exc:
-        msg = f"{location.text!r} cannot be read: {type(exc).__name__}: {exc}"
-        raise HelpCrunchStorageError(msg) from exc
+
+
+def size_of(location: Location) -> int | None:
+    """
+    Return the size of an object in bytes; ``None`` if there is none.
+
+    :param location: its location
+    :raises HelpCrunchStorageError: the storage fails
+    """
+    try:
+        with _reading(location):
+            if location.remote is None:
+                return os.path.getsize(location.local)
+            return int(location.remote.fs.info(location.remote.path)["size"])
+    except FileNotFoundError:
+        return None
+
+
+def checksum_of(location: Location) -> str | None:
+    """
+    Return the SHA-256 of an object in hexadecimal digits, read in chunks; ``None`` if there is none.
+
+    :param location: its location
+    :raises HelpCrunchStorageError: the object cannot be read
+    """
+    checksum = hashlib.sha256()
+    try:
+        with _reading(location):
+            remote = location.remote
+            with open(location.local, "rb") if remote is None else remote.fs.open(remote.path, "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    checksum.update(chunk)
+    except FileNotFoundError:
+        return None
+    return checksum.hexdigest()
 
 
 def write_object(location: Location, data: bytes) -> None:

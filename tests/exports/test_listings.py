@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from exporting import Exports, apply, client_of, truth
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchConfigurationError,
+    HelpCrunchPaginationError,
     HelpCrunchRateLimitError,
     HelpCrunchStorageError,
 )
@@ -73,7 +75,7 @@ class TestContents:
         exports.run(account, "day 0")
         exports.resource = Resource(CHATS, "jsonl", "other columns")
         manifest = exports.run(account, "day 1")
-        assert "every record counts as updated" in manifest.warnings[0]
+        assert "unchanged records count as updated" in manifest.warnings[0]
 
     @pytest.mark.parametrize("records", [1, 99, 100, 101, 450])
     def test_costs_one_request_a_page(self, records: int, exports: Exports) -> None:
@@ -155,8 +157,54 @@ class TestCrashes:
         manifest = exports.run(account, "day 0")
         assert exports.snapshot(manifest).keys() == truth(account).keys()
 
+    @pytest.mark.parametrize("seed", range(6))
+    def test_a_listing_that_was_refused_is_not_published_by_its_retry(
+        self, seed: int, exports: Exports
+    ) -> None:
+        """A page came from another order, so the pages do not hold all chats: the next try begins again."""
+        account = Sandbox(agents=4, chats=95, seed=seed, rate_limit=10**6)
+        account.add_fault(Fault("shuffle", path="/v1/chats", nth=3))
+        for _ in range(3):
+            with contextlib.suppress(HelpCrunchPaginationError):
+                manifest = exports.run(account, "day 0")
+                break
+        assert exports.snapshot(manifest) == truth(account)
+
+    def test_a_damaged_page_is_refused_with_the_way_out(self, exports: Exports, account: Sandbox) -> None:
+        with pytest.raises(HelpCrunchRateLimitError):
+            exports.engine("day 0").run(client_of(account, 4))
+        part = next(name for name in exports.files() if name.endswith(".jsonl"))
+        (exports.base / part).write_bytes(b'{"id": 1')
+        with pytest.raises(
+            HelpCrunchStorageError, match="damaged: delete .*claim.json to begin this run again"
+        ):
+            exports.run(account, "day 0")
+        (exports.base / "staging" / "claim.json").unlink()
+        assert exports.snapshot(exports.run(account, "day 0")) == truth(account)
+
 
 class TestRuns:
+    def test_another_one_that_publishes_in_between(self, exports: Exports, account: Sandbox) -> None:
+        engine = exports.engine("day 0")
+        exports.run(account, "meanwhile")
+        with pytest.raises(HelpCrunchStorageError, match="has just finished an export"):
+            engine.run(client_of(account))
+        assert exports.run(account, "day 0").sequence == 2
+
+    @pytest.mark.parametrize("ahead", [40, 86_400 * 30])
+    def test_a_clock_that_was_wrong(self, ahead: float, exports: Exports, account: Sandbox) -> None:
+        exports.now += ahead
+        with pytest.raises(Killed):
+            self.killed_in_the_middle(exports, account)
+        exports.now -= ahead
+        if ahead > 86_400:
+            first = exports.run(account, "day 1")
+            exports.now -= 500
+            assert exports.run(account, "day 2").started_at > first.started_at
+        else:
+            with pytest.raises(HelpCrunchStorageError, match="is exporting to"):
+                exports.run(account, "day 1")
+
     def test_the_latest_may_be_run_again(self, exports: Exports, account: Sandbox) -> None:
         exports.run(account, "day 0")
         account.update_chat(account.chats[0]["id"], assignee=1002)
@@ -184,7 +232,7 @@ class TestRuns:
     def test_two_at_once_are_refused(self, exports: Exports, account: Sandbox) -> None:
         with pytest.raises(Killed):
             self.killed_in_the_middle(exports, account)
-        with pytest.raises(HelpCrunchStorageError, match="stored a page 0 s ago.*max_active_runs=1"):
+        with pytest.raises(HelpCrunchStorageError, match="is exporting to .*max_active_runs=1"):
             exports.run(account, "day 1")
         manifest = exports.run(account, "day 0")
         assert exports.snapshot(manifest) == truth(account)

@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from exporting import client_of
 
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchRateLimitError
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchConfigurationError,
+    HelpCrunchNotFoundError,
+    HelpCrunchRateLimitError,
+    HelpCrunchStorageError,
+)
 from airflow_provider_helpcrunch.exports.base_path import BasePath
 from airflow_provider_helpcrunch.exports.manifest import Manifest
 from airflow_provider_helpcrunch.exports.messages import MessagesExport
 from airflow_provider_helpcrunch.exports.run import Resource, Run
-from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.schema import MESSAGES
 from airflow_provider_helpcrunch.storage import read_records
 
@@ -31,11 +36,25 @@ class Messages:
         self.account = account
         self.file_format = file_format
 
-    def run(self, run: str, requests: int = 5_000, lying: int = 0, **options: Any) -> Manifest:
-        """Run an export; HelpCrunch says of the chat ``lying`` that it has a later message than it sends."""
-        chats = client_of(self.account).list_chats()
+    def run(
+        self,
+        run: str,
+        requests: int = 5_000,
+        lying: int = 0,
+        nameless: int = 0,
+        chats: list[Any] | None = None,
+        **options: Any,
+    ) -> Manifest:
+        """
+        Run an export.
+
+        HelpCrunch says of the chat ``lying`` that it has a later message than it sends, and of ``nameless`` none.
+        """
+        chats = client_of(self.account).list_chats() if chats is None else chats
         for chat in chats:
             chat["lastMessageId"] = (chat["lastMessageId"] or 0) + 10**9 * (chat["id"] == lying) or None
+            if chat["id"] == nameless:
+                chat["lastMessageId"] = None
         started = Run(self.base, Resource(MESSAGES, self.file_format), run)
         engine = MessagesExport(started, lambda: chats, **options)
         return engine.run(client_of(self.account, requests))
@@ -148,7 +167,7 @@ class TestShortfalls:
     ) -> None:
         chat = next(chat["id"] for chat in account.chats if chat["lastMessageId"])
         manifest = messages.run("day 0", lying=chat)
-        assert f"read again by the next run: {chat}" in manifest.warnings[-1]
+        assert f"The next run reads them again: {chat}" in manifest.warnings[-1]
         assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
         place = len(account.journal)
         manifest = messages.run("day 1")
@@ -175,3 +194,81 @@ def test_chats_without_the_fields_are_refused(
     with pytest.raises(HelpCrunchConfigurationError, match="need the fields id and lastMessageId"):
         engine.run(client_of(account))
     assert len(account.journal) == 0
+
+
+class TestHostileAccounts:
+    """Whatever HelpCrunch sends, nothing is deleted or left out without a word."""
+
+    @staticmethod
+    def chat_of(account: Sandbox) -> int:
+        """Return a chat that has messages."""
+        return next(chat["id"] for chat in account.chats if chat["lastMessageId"])
+
+    def test_404_for_messages_of_a_chat_that_exists(self, messages: Messages, account: Sandbox) -> None:
+        messages.run("day 0")
+        account.add_fault(Fault("status", status=404, path="*/messages", times=0))
+        with pytest.raises(HelpCrunchNotFoundError):
+            messages.run("day 1", full=True)
+        account.clear_faults()
+        assert messages.run("day 1", full=True).deleted == 0
+
+    def test_a_chat_that_is_gone_between_two_tries(self, messages: Messages, account: Sandbox) -> None:
+        messages.run("day 0")
+        with pytest.raises(HelpCrunchRateLimitError):
+            messages.run("day 1", 5, full=True)
+        first = min(chat["id"] for chat in account.chats)
+        client_of(account).delete_customer(account.chat(first)["customer"]["id"])
+        assert first not in {chat["id"] for chat in account.chats}
+        manifest = messages.run("day 1", full=True)
+        assert first not in {row["chat"] for row in messages.rows(manifest.snapshot)}
+        assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
+
+    def test_a_short_reading_deletes_nothing(self, messages: Messages, account: Sandbox) -> None:
+        chat = self.chat_of(account)
+        before = {row["id"] for row in messages.rows(messages.run("day 0").snapshot)}
+        client_of(account).send_message(chat, "one more", agent=1002)
+        account.add_fault(Fault("empty_page", path=f"/v1/chats/{chat}/messages", times=0))
+        manifest = messages.run("day 1")
+        assert manifest.deleted == 0
+        assert before <= {row["id"] for row in messages.rows(manifest.snapshot)}
+        assert f"reads them again: {chat}" in manifest.warnings[-1]
+        account.clear_faults()
+        manifest = messages.run("day 2")
+        assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
+        assert manifest.warnings == []
+
+    def test_a_last_message_that_is_no_longer_named(self, messages: Messages, account: Sandbox) -> None:
+        messages.run("day 0")
+        place = len(account.journal)
+        chat = self.chat_of(account)
+        messages.run("day 1", nameless=chat)
+        assert messages.read_since(place) == [f"/v1/chats/{chat}/messages"]
+
+    def test_a_message_between_the_list_of_chats_and_the_reading(
+        self, messages: Messages, account: Sandbox
+    ) -> None:
+        chat = self.chat_of(account)
+        chats = client_of(account).list_chats()
+        client_of(account).send_message(chat, "meanwhile", agent=1002)
+        messages.run("day 0", chats=chats)
+        place = len(account.journal)
+        manifest = messages.run("day 1")
+        assert messages.read_since(place) == [f"/v1/chats/{chat}/messages"]
+        assert (manifest.inserted, manifest.deleted, manifest.warnings) == (0, 0, [])
+
+    def test_a_retry_that_asks_for_everything(self, messages: Messages, account: Sandbox) -> None:
+        messages.run("day 0", private_notes=True)
+        edited = {each.id for each in account.night(message_edits=5)}
+        for chat in [chat["id"] for chat in account.chats if chat["lastMessageId"]][:2]:
+            client_of(account).send_message(chat, "one more", agent=1002)
+        with pytest.raises(HelpCrunchRateLimitError):
+            messages.run("day 1", 1, private_notes=True)
+        manifest = messages.run("day 1", private_notes=True, full=True)
+        assert edited <= {row["id"] for row in messages.rows(manifest.changes)}
+
+    def test_a_damaged_snapshot(self, messages: Messages, account: Sandbox) -> None:
+        path = Path(str(messages.base)) / messages.run("day 0").snapshot[0].path
+        path.write_bytes(path.read_bytes().partition(b"\n")[2])
+        client_of(account).send_message(self.chat_of(account), "one more", agent=1002)
+        with pytest.raises(HelpCrunchStorageError, match="is missing or damaged: restore it"):
+            messages.run("day 1")

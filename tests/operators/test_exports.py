@@ -113,7 +113,7 @@ class TestResults:
         expected = len(account.truth(resource))
         assert counts(result) == (expected, expected, 0, 0, 0)
         assert result["path"] == f"{lake.path / resource}/manifest.json"
-        assert (result["run"], result["warnings"]) == ("day 0", [])
+        assert (result["run"], result["warnings"]) == (f"day 0 {resource}", [])
         assert result["requests"] == len(account.journal)
         assert {row["id"] for row in rows(result["snapshot"])} == {
             row["id"] for row in account.truth(resource)
@@ -122,7 +122,7 @@ class TestResults:
         assert {receipt["format"] for receipt in files} == {"jsonl.gz"}
         assert result["bytes"] == sum(Path(receipt["path"]).stat().st_size for receipt in files)
         assert json.loads(json.dumps(result)) == result
-        assert json.loads(Path(result["path"]).read_text())["run"] == "day 0"
+        assert json.loads(Path(result["path"]).read_text())["run"] == result["run"]
 
     def test_the_second_run_finds_changes(self, account: Sandbox, lake: Lake) -> None:
         lake.run("chats")
@@ -185,7 +185,7 @@ class TestResults:
         lake.run("messages", private_notes=True)
         result = lake.run("messages", "day 1")
         assert not [row for row in rows(result["snapshot"]) if row["private"]]
-        assert "every record counts as updated" in result["warnings"][0]
+        assert "unchanged records count as updated" in result["warnings"][0]
         assert result["updated"] == result["records"]
 
     def test_outlets_get_the_result_and_their_partition(self, account: Sandbox, lake: Lake) -> None:
@@ -309,7 +309,7 @@ class TestDeferral:
         refused: list[str] = []
 
         def waiting() -> None:
-            with pytest.raises(HelpCrunchStorageError, match="Run 'day 0' is exporting") as caught:
+            with pytest.raises(HelpCrunchStorageError, match="Run 'day 0 .*' is exporting") as caught:
                 lake.run("chats", "day 1")
             refused.append(str(caught.value))
 
@@ -561,7 +561,7 @@ class TestRefusals:
             patch.setattr(BasePath, "write", dying)
             with pytest.raises(Killed):
                 lake.run("chats", page_size=5)
-        self.refused(account, lake, "Run 'day 0' is exporting to .*max_active_runs=1", lake.task("chats"))
+        self.refused(account, lake, "Run 'day 0 .*' is exporting to .*max_active_runs=1", lake.task("chats"))
         assert lake.run("chats")["records"] == 30
 
     @pytest.mark.parametrize("content", ["{}", "not JSON", ""])

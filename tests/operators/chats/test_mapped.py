@@ -48,7 +48,8 @@ def test_two_processes_share_the_budget(account: StartAccount, tmp_path: Path) -
     """The limit is what both need together, so one request too many would be answered 429."""
     chats = 60
     needed = 2 * (chats + 2 + 1)
-    server = account(rate_limit=needed, window=60.0)
+    # Slow enough that neither is done before the other has begun, even on a busy machine.
+    server = account(rate_limit=needed, window=60.0, latency=0.02)
     for leaver in LEAVERS:
         server.insert_chats(chats, assignee=leaver)
     with contextlib.ExitStack() as stack:
