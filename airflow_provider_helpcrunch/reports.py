@@ -210,7 +210,29 @@ def _rows(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> st
     source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
     there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
     lacking = {column: kind for column, kind in COLUMNS[view].items() if column not in there}
-    return f"SELECT {', '.join(['*', *_nulls(lacking)])} FROM {source}"  # noqa: S608 - a view takes no parameters
+    whole = [
+        completed
+        for column, kind in COLUMNS[view].items()
+        if column in there and (completed := _completed(connection, source, column, kind))
+    ]
+    everything = f"* REPLACE ({', '.join(whole)})" if whole else "*"
+    return f"SELECT {', '.join([everything, *_nulls(lacking)])} FROM {source}"  # noqa: S608 - a view takes no parameters
+
+
+def _completed(connection: DuckDBPyConnection, source: str, column: str, kind: str) -> str | None:
+    """Return an object with null for the parts that were left out of the export; ``None`` if it lacks none."""
+    wanted = re.findall(r"(\w+) (\w+)", kind.removeprefix("STRUCT")) if kind.startswith("STRUCT") else []
+    if not wanted:
+        return None
+    found = connection.execute(f'SELECT unnest("{column}") FROM {source} LIMIT 0')  # noqa: S608
+    parts = {each[0] for each in found.description or ()}
+    if parts.issuperset(name for name, _ in wanted):
+        return None
+    values = [
+        f'"{name}" := "{column}"."{name}"' if name in parts else f'"{name}" := NULL::{kind}'
+        for name, kind in wanted
+    ]
+    return f'CASE WHEN "{column}" IS NOT NULL THEN struct_pack({", ".join(values)}) END AS "{column}"'
 
 
 def _nothing(view: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_helpcrunch import reports
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.exports.run import Resource
+from airflow_provider_helpcrunch.privacy import Privacy
 from airflow_provider_helpcrunch.schema import AGENTS, CHATS, CUSTOMERS, DEPARTMENTS, MESSAGES, Table
 from airflow_provider_helpcrunch.storage import Target
 
@@ -508,6 +509,37 @@ class TestFiles:
             "[2024-05-01 09:00:05 UTC] Agent: (no text)",
         ]
         assert picked(reports.report(connection, "first_response"), "first_response_seconds") == [(5.0,)]
+
+    @pytest.mark.parametrize("name", reports.names())
+    def test_parts_that_were_left_out_are_null(self, name: str, connection: Any, tmp_path: Path) -> None:
+        """The columns are those of the example of a nightly warehouse, and fewer."""
+        choices = {
+            "chats": [
+                "-lastMessageText",
+                "-customer.name",
+                "-customer.email",
+                "-customer.userId",
+                "-assignee.name",
+            ],
+            "messages": ["-text", "-agent.name", "-agent.email", "-agent.role"],
+            "customers": ["firstSeen", "company"],
+        }
+        records = {
+            "chats": [chat(1, assignee=agent(2), department=department(7)), chat(2)],
+            "messages": [asked(1, 0), replied(2, 5)],
+            "customers": [{"id": 101, "name": "somebody"}],
+        }
+        paths = {}
+        for view, columns in choices.items():
+            privacy = Privacy.of(TABLES[view], columns)
+            target = Target.resolve(str(tmp_path / f"{view}.parquet"), privacy.table)
+            paths[view] = [target.write(map(privacy.apply, records[view]))["path"]]
+        reports.views(connection, **paths)
+        rows = reports.report(connection, name)
+        expected = {"first_response": 1, "transcripts": 2, "chats_per_agent": 2}
+        assert len(rows) >= expected.get(name, 0)
+        assert "somebody" not in str(rows)
+        assert "agent 2" not in str(rows)
 
     def test_times_do_not_depend_on_the_time_zone_of_the_connection(self, run: Run, connection: Any) -> None:
         connection.execute("SET TimeZone = 'Asia/Kathmandu'")
