@@ -223,6 +223,17 @@ class TestHostileAccounts:
         assert first not in {row["chat"] for row in messages.rows(manifest.snapshot)}
         assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
 
+    def test_a_chat_that_is_gone_since_the_chats_were_listed(
+        self, messages: Messages, account: Sandbox
+    ) -> None:
+        messages.run("day 0")
+        chats = client_of(account).list_chats()
+        chat = self.chat_of(account)
+        client_of(account).delete_customer(account.chat(chat)["customer"]["id"])
+        manifest = messages.run("day 1", chats=chats, full=True)
+        assert chat not in {row["chat"] for row in messages.rows(manifest.snapshot)}
+        assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
+
     def test_a_short_reading_deletes_nothing(self, messages: Messages, account: Sandbox) -> None:
         chat = self.chat_of(account)
         before = {row["id"] for row in messages.rows(messages.run("day 0").snapshot)}
