@@ -35,7 +35,7 @@ def measure(bench: Bench) -> Section:
             EXPORT, sandbox, patience=1200.0, BENCH_STATE=str(kept), BENCH_REQUESTS_PER_MINUTE=str(LIMIT)
         )
     runs = {
-        "requests loop": loop,
+        LOOP.name: loop,
         "first export": first,
         "second export": second,
         "first, within the limit": limited,
@@ -49,7 +49,7 @@ def measure(bench: Bench) -> Section:
         method=(
             f"{CHATS:,} chats exported as JSON Lines by ExportChatsOperator, against a loop that writes them to a file "
             "and keeps nothing. The first export writes each chat twice, as snapshot and as inserted; the second one "
-            "finds no change. Memory as above; processor time of the client, as a multiple of the loop's. With the "
+            "finds no change. Memory as below; processor time of the client, as a multiple of the loop's. With the "
             f"limit of {LIMIT} requests a minute, the floor is the moment at which the last request may be sent."
         ),
         columns=("run", "requests", "× processor time of the loop", "memory, MiB", "× floor of the limit"),
