@@ -36,12 +36,9 @@ class PlanRun:
     :param plan: the plan
     :param checkpoint: progress so far, kept up to date; failures of earlier tries are tried again
     :param check: whether each chat is read first, and changes already in place are skipped (``False``)
-    :param look_up: whether the agents and departments in the plan are looked up first (``True``)
     """
 
-    def __init__(
-        self, plan: Plan, checkpoint: Checkpoint, *, check: bool = False, look_up: bool = True
-    ) -> None:
+    def __init__(self, plan: Plan, checkpoint: Checkpoint, *, check: bool = False) -> None:
         self.names: dict[int, str] = {}
         """Names of the agents in the plan, by id."""
         self.error: HelpCrunchError | None = None
@@ -49,7 +46,6 @@ class PlanRun:
         self._plan = plan
         self._at = checkpoint
         self._check = check
-        self._look_up = look_up
         self._faults = 0
         self._made_before = {
             (result.id, result.field)
@@ -61,8 +57,7 @@ class PlanRun:
     def requests_left(self) -> int:
         """Estimate of the requests still needed, at least one."""
         changes = sum(map(self._is_left, self._plan.changes))
-        needs_look_up = self._look_up and not self._at.looked_up
-        return 1 + changes * (2 if self._check else 1) + (10 if needs_look_up else 0)
+        return 1 + changes * (2 if self._check else 1) + (0 if self._at.looked_up else 10)
 
     def run(self, client: HelpCrunchClient) -> Iterator[Result]:
         """
@@ -75,7 +70,7 @@ class PlanRun:
         :raises HelpCrunchRateLimitError: no request is allowed; a change since the latest result is in doubt
         :raises HelpCrunchError: the key was refused, or three changes in a row failed
         """
-        if self._look_up and not self._at.looked_up:
+        if not self._at.looked_up:
             self._refuse_unknown(client)
             self._at.looked_up = True
         yield from self._settle(client)
@@ -90,7 +85,7 @@ class PlanRun:
             if self._faults >= MOST_FAULTS and self.error is not None:
                 raise self.error
         yield from self._settle(client)
-        if self._look_up and not self.names:
+        if not self.names:
             self.names = names_of(client, self._plan.ids("assignee"))
 
     def summary(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Before(msgspec.Struct, frozen=True):
     state: ExportedObject
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """
     Contents of a finished export.
 

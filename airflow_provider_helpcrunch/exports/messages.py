@@ -266,7 +266,7 @@ class MessagesExport:
         """Return the changes of one chat."""
         left = {_number(row): row for row in old}
         for row in group.of(tech=False):
-            earlier = left.pop(int(row["id"]), None)
+            earlier = left.pop(_number(row), None)
             if earlier is None:
                 yield "inserted", row
             elif self._run.is_incomparable or self._digest(earlier) != self._digest(row):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import flag, refused, whole_number
 from airflow_provider_helpcrunch.operators.base import HelpCrunchRecordsOperator
+from airflow_provider_helpcrunch.operators.deferral import BRIEF, PATIENCE, seconds_until_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.exports.messages import MessagesExport
     from airflow_provider_helpcrunch.exports.run import Run
     from airflow_provider_helpcrunch.schema import Record, Table
-
-PATIENCE = 600
-BRIEF = 5.0
-"""Longest time in seconds that a request of a deferrable task waits for its permit before the task defers."""
-
-FEWEST = 10
-"""Smallest number of free permits with which a deferred task goes on."""
 
 
 class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
@@ -188,7 +182,7 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
         """Defer until a quarter of the account's limit is free, unless that takes longer than patience allows."""
         from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
 
-        seconds = max(client.budget_wait(max(client.requests_per_minute // 4, FEWEST)), 1.0)
+        seconds = seconds_until_free(client)
         waited += getattr(refusal, "waited", 0.0) + seconds
         if waited > patience:
             return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from in_process import client_of
 
 from airflow_provider_helpcrunch.assignment import round_robin
 from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint, columns, from_columns
@@ -14,7 +15,6 @@ from airflow_provider_helpcrunch.chats.plan import Change, Plan
 from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 from airflow_provider_helpcrunch.chats.reassignment import Reassignment, ReassignmentRun
 from airflow_provider_helpcrunch.chats.results import Report, Result, Results
-from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchConnectionError,
@@ -22,8 +22,6 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
     HelpCrunchRefusedError,
 )
-from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
-from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 LEAVER, TARGETS = 1001, (1002, 1003)
@@ -40,17 +38,6 @@ def account() -> Sandbox:
     return sandbox
 
 
-def client_of(account: Sandbox, requests: int = 1000) -> HelpCrunchClient:
-    """Return a client that may send so many requests, and refuses more at once."""
-    return HelpCrunchClient(
-        account.key,
-        base_url="http://127.0.0.1/v1",
-        budget=RateLimiter(MemoryStore(requests, 3600.0), requests, 3600.0),
-        retry=RetryPolicy(patience=0.01, first_pause=0.001, longest_pause=0.002),
-        http_adapter=account.adapter(),
-    )
-
-
 def reassignment(checkpoint: Checkpoint, **work: Any) -> ReassignmentRun:
     given: Work = {"sources": (LEAVER,), "recipients": TARGETS, "department": None, "statuses": None}
     given |= {"strategy": "round_robin", "most": None, "dry_run": False, **work}
@@ -59,7 +46,7 @@ def reassignment(checkpoint: Checkpoint, **work: Any) -> ReassignmentRun:
 
 def plan(account: Sandbox, checkpoint: Checkpoint, **how: Any) -> PlanRun:
     changes = [Change(chat["id"], "assignee", TARGETS[0]) for chat in account.chats]
-    return PlanRun(Plan(changes), checkpoint, look_up=False, **how)
+    return PlanRun(Plan(changes), checkpoint, **how)
 
 
 def outcomes(checkpoint: Checkpoint) -> dict[int, str]:
@@ -90,7 +77,7 @@ class TestNoPermitForTheRetry:
             return plan(account, checkpoint, check=engine == "checked plan")
 
         # The requests before the first change, and that change.
-        permits = {"reassignment": 3, "plan": 1, "checked plan": 2}[engine]
+        permits = {"reassignment": 3, "plan": 2, "checked plan": 3}[engine]
         checkpoint = Checkpoint()
         account.add_fault(Fault("close", path=ASSIGNEE))
         with pytest.raises(HelpCrunchRateLimitError):

@@ -8,29 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from in_process import client_of
+
+from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.exports.base_path import BasePath
 from airflow_provider_helpcrunch.exports.listings import ListingExport
 from airflow_provider_helpcrunch.exports.manifest import Manifest
 from airflow_provider_helpcrunch.exports.run import Resource, Run
-from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
-from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.schema import CHATS
 from airflow_provider_helpcrunch.storage import read_records
 
 Rows = dict[int, dict[str, Any]]
-
-
-def client_of(account: Sandbox, requests: int = 5_000) -> HelpCrunchClient:
-    """Return a client that may send so many requests, and refuses more at once."""
-    return HelpCrunchClient(
-        account.key,
-        base_url="http://127.0.0.1/v1",
-        budget=RateLimiter(MemoryStore(requests, 3600.0), requests, 3600.0),
-        retry=RetryPolicy(patience=0.01, first_pause=0.001, longest_pause=0.002),
-        http_adapter=account.adapter(),
-    )
 
 
 class Exports:

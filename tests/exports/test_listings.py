@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exporting import Exports, apply, client_of, truth
+from exporting import Exports, apply, truth
+from in_process import Killed, client_of
 
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
@@ -22,10 +23,6 @@ from airflow_provider_helpcrunch.exports.run import Resource, Run
 from airflow_provider_helpcrunch.exports.staging import LONGEST_SILENCE
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.schema import CHATS
-
-
-class Killed(BaseException):
-    """The worker dies here. Nothing of the code under test catches it."""
 
 
 class TestContents:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exporting import client_of
+from in_process import client_of
 
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exporting import apply, client_of
+from exporting import apply
+from in_process import Killed, client_of
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.exports.base_path import BasePath
@@ -22,10 +23,6 @@ from airflow_provider_helpcrunch.storage import read_records
 
 RESPELLED = {"status", "rating"}
 """Fields of a chat that the client gives one spelling; the original is beside them."""
-
-
-class Killed(BaseException):
-    """The worker dies here. Nothing of the code under test catches it."""
 
 
 class Warehouse:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
 from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES, HelpCrunchOperator
+from airflow_provider_helpcrunch.operators.deferral import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.storage import Target
 
 ON_ERROR = ("fail_at_end", "fail_fast", "report")
-PATIENCE = 600
 
 
 class ChatBulkOperator(HelpCrunchOperator):

@@ -15,6 +15,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+from airflow_provider_helpcrunch.operators.deferral import BRIEF, seconds_until_free
 from airflow_provider_helpcrunch.operators.progress import count_usage
 from airflow_provider_helpcrunch.plurals import counted
 
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
     from airflow_provider_helpcrunch.chats.results import Result
     from airflow_provider_helpcrunch.client import HelpCrunchClient
-
-BRIEF = 5.0
-"""Longest time in seconds that a request waits for its permit. Before a longer wait the engine stops, and afterwards it
-reads the chats again, because a person may have changed them meanwhile."""
-
-FEWEST = 10
-"""Smallest number of free permits with which work is resumed."""
 
 LOG_EVERY = 10.0
 """Seconds between two log lines on progress."""
@@ -200,15 +194,10 @@ class Runner:
     def _pause(
         self, client: HelpCrunchClient, refusal: HelpCrunchRateLimitError | HelpCrunchBudgetStoreError
     ) -> float:
-        """
-        Return the seconds until a quarter of the account's limit is free, or fewer permits if the engine needs fewer.
-
-        Starting a task for fewer permits would not pay; more become free while these are used.
-        """
+        """Return the seconds until the engine can go on, or raise the refusal if patience does not allow as many."""
         at = self.checkpoint
         at.waited += getattr(refusal, "waited", 0.0)
-        permits = min(self.engine.requests_left, max(client.requests_per_minute // 4, FEWEST))
-        seconds = max(client.budget_wait(permits), 1.0)
+        seconds = seconds_until_free(client, self.engine.requests_left)
         if at.waited + seconds <= self._patience:
             at.waited += seconds
             return seconds
