@@ -175,6 +175,8 @@ CHANGES = Table(
         Column("after_name", "string"),
         Column("outcome", "string"),
         Column("error", "string"),
+        Column("status", "string"),
+        Column("department", "string"),
     ),
 )
 """The columns of a report on changed chats."""

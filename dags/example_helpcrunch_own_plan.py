@@ -8,9 +8,9 @@ it. Your task returns a plan, a list such as `[{"id": 4410021, "assignee": 1002,
 The rule here: in one department, the chats of customers who have waited more than some days for an answer go to the
 supervisers in turn, and become *opened*. Change `decide` to make the rule yours.
 
-As written, a run only logs its plan; switch *Dry run* off to carry it out. Each chat is read once more before it is
-changed (`check=True`), and changes that are already in place are skipped. That is one request for each chat, and one
-for each change.
+As written, a run only logs its plan; switch *Dry run* off to carry it out. Each chat is read once more right before it
+is changed, and left alone if its assignee or status is no longer what it was (`before`). That is one request for each
+chat, and one for each change.
 
 **Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. If tasks run on more
 than one machine, all of them must be able to reach `base_path`: use, for example, `s3://my_aws@my-bucket/helpcrunch`,
@@ -66,7 +66,10 @@ def decide(
     waiting = [chat for chat in chats if has_waited(chat)]
     chosen = distribute(waiting, dict.fromkeys(leads, 0), round_robin)
     plan = [
-        {"id": chat["id"], "assignee": lead, "status": "opened"}
+        {
+            **{"id": chat["id"], "assignee": lead, "status": "opened"},
+            "before": {"assignee": chat["assignee"] and chat["assignee"]["id"], "status": chat["status"]},
+        }
         for chat, lead in zip(waiting, chosen, strict=True)
     ]
     log.info("%d of %d chats have waited:\n%s", len(plan), len(chats), "\n".join(map(str, plan)))
@@ -136,7 +139,6 @@ def example_helpcrunch_own_plan() -> None:
         task_id="update",
         helpcrunch_conn_id="helpcrunch_default",
         plan=plan,
-        check=True,
         report_path="{{ params.base_path }}/own-plan/" + moment + "-{{ ti.try_number }}.csv",
     )
     # [END howto_operator_update_chats]

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.chats.checkpoint import SourceCheckpoint
+from airflow_provider_helpcrunch.chats.conditions import state_of
 from airflow_provider_helpcrunch.chats.failures import MOST_FAULTS, REFUSALS, attempted, failed
 from airflow_provider_helpcrunch.chats.results import DONE, Result
 from airflow_provider_helpcrunch.chats.source_pages import SourcePages
@@ -202,7 +203,7 @@ class Drain:
 
     def _move(self, client: HelpCrunchClient, number: int, chat: Record) -> Result:
         agent = self._recipients.choose(chat)
-        result = Result(number, "assignee", self._selection.source, agent, "changed")
+        result = Result(number, "assignee", self._selection.source, agent, "changed", **state_of(chat))
         if self._dry_run:
             return self._recorded(result._replace(outcome="planned"))
         error = attempted(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.chats.checkpoint import from_steps, steps
-from airflow_provider_helpcrunch.chats.results import Result
-from airflow_provider_helpcrunch.client.ids import check_id, id_in
+from airflow_provider_helpcrunch.chats.conditions import Conditions
+from airflow_provider_helpcrunch.chats.results import UNKNOWN, Result
+from airflow_provider_helpcrunch.client.ids import check_id
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
-from airflow_provider_helpcrunch.unix_time import parse_timestamp
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FIELDS = ("department", "assignee", "snoozed_until", "status")
 """Fields that a plan can change, in the order of the changes: the rules of a new department may assign the chat, so the
 assignee comes after it, and closing comes last."""
+
+_PACKED = ("before", "outcome", "error", "status", "department")
+"""Fields of a result that its place in the plan does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +58,6 @@ class Change:
             case _:
                 client.snooze_chat(self.chat, self.value)
 
-    def value_in(self, chat: Mapping[str, Any]) -> Any:
-        """
-        Return the chat's current value of the field, comparable with ``value``.
-
-        :param chat: the chat, as HelpCrunch sent it
-        :raises HelpCrunchResponseError: the field is unreadable
-        """
-        if self.field == "snoozed_until":
-            found, raw = parse_timestamp(chat.get("snoozedUntil")), chat.get("snoozedUntil", "missing")
-            if found is None and raw not in (None, ""):
-                msg = f"HelpCrunch sent the chat {self.chat} without a readable snoozedUntil."
-                raise HelpCrunchResponseError(msg)
-            return None if found is None else int(found.timestamp())
-        if self.field == "status":
-            return status_of(chat.get("status"))
-        return id_in(chat, self.field)
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -79,9 +65,12 @@ class Plan:
     All changes, in order. Make it with :meth:`read`.
 
     :param changes: the changes, those of one chat next to each other
+    :param conditions: what must still be so of a chat when its turn comes, by the chat's id.
+        Default: nothing
     """
 
     changes: tuple[Change, ...]
+    conditions: Mapping[int, Conditions] = field(default_factory=dict)
 
     @classmethod
     def read(cls, entries: Iterable[Any]) -> Plan:
@@ -89,14 +78,21 @@ class Plan:
         Check a plan and return it.
 
         :param entries: dictionaries with ``id`` and at least one of ``assignee`` (an agent's id or ``None``),
-            ``department`` (an id), ``status`` and ``snoozed_until`` (a time or ``None``)
+            ``department`` (an id), ``status`` and ``snoozed_until`` (a time or ``None``), and ``before``
+            (:meth:`.Conditions.read`; default: no conditions); or the rows of a dry run's result or report, whose
+            conditions are what the chat had when it was read
         :raises HelpCrunchConfigurationError: an entry is wrong; the message names it and the reason
         """
         changes: list[Change] = []
+        conditions: dict[int, Conditions] = {}
         seen: set[int] = set()
         for number, entry in enumerate(entries, start=1):
             try:
-                chat, found = _changes_of(entry)
+                if (written := _without_row(entry)) is None:
+                    continue
+                chat, found = _changes_of(written)
+                if (before := Conditions.read(written.get("before"))).values:
+                    conditions[chat] = before
             except HelpCrunchConfigurationError as error:
                 msg = f"Entry {number} of the plan: {error} Nothing was changed."
                 raise HelpCrunchConfigurationError(msg) from None
@@ -105,7 +101,7 @@ class Plan:
                 raise HelpCrunchConfigurationError(msg)
             seen.add(chat)
             changes += found
-        return cls(tuple(changes))
+        return cls(tuple(changes), conditions)
 
     @property
     def dry_run(self) -> bool:
@@ -115,7 +111,9 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Short hash of the plan: equal only for equal plans."""
-        written = json.dumps([[change.chat, change.field, change.value] for change in self.changes])
+        changes = [[change.chat, change.field, change.value] for change in self.changes]
+        conditions = [[chat, dict(before.values)] for chat, before in self.conditions.items()]
+        written = json.dumps([changes, conditions])
         return hashlib.sha256(written.encode()).hexdigest()[:12]
 
     def columns(self, results: Sequence[Result]) -> list[list[Any]]:
@@ -127,9 +125,7 @@ class Plan:
         places = {(change.chat, change.field): place for place, change in enumerate(self.changes)}
         return [
             steps(places[result.id, result.field] for result in results),
-            [result.before for result in results],
-            [result.outcome for result in results],
-            [result.error for result in results],
+            *([getattr(result, name) for result in results] for name in _PACKED),
         ]
 
     def from_columns(self, written: Sequence[Sequence[Any]]) -> list[Result]:
@@ -141,8 +137,13 @@ class Plan:
         places, *others = written
         changes = (self.changes[place] for place in from_steps(places))
         return [
-            Result(change.chat, change.field, before, change.value, outcome, error)
-            for change, before, outcome, error in zip(changes, *others, strict=True)
+            Result(
+                id=change.chat,
+                field=change.field,
+                after=change.value,
+                **dict(zip(_PACKED, values, strict=True)),
+            )
+            for change, *values in zip(changes, *others, strict=True)
         ]
 
     def ids(self, field: str) -> set[int]:
@@ -153,15 +154,43 @@ class Plan:
         """
         return {change.value for change in self.changes if change.field == field and change.value is not None}
 
+    def ids_before(self) -> set[int]:
+        """Return all agents whose chats the plan changes, as far as its conditions name them."""
+        return {agent for each in self.conditions.values() if (agent := each.values.get("assignee"))}
 
-def _changes_of(entry: Any) -> tuple[int, list[Change]]:
+
+def _without_row(entry: Any) -> Mapping[str, Any] | None:
+    """
+    Return an entry as a user would write it, also where it is a row of a dry run.
+
+    :return: the entry; ``None`` for a row about a chat that the dry run left where it is
+    """
     if not isinstance(entry, Mapping):
         msg = f'it must be an object such as {{"id": 1, "assignee": 2}}, not {entry!r}.'
         raise HelpCrunchConfigurationError(msg)
+    if "outcome" not in entry:
+        return entry
+    if entry["outcome"] == "left":
+        return None
+    if entry["outcome"] != "planned" or entry.get("field") != "assignee":
+        msg = (
+            f"it is the result of a change (outcome {entry['outcome']}), and only a dry run's planned "
+            "reassignments can be a plan; take the result or the report of a dry run."
+        )
+        raise HelpCrunchConfigurationError(msg)
+    found = {"assignee": entry.get("before"), **{name: entry[name] for name in _ROW_ONLY if name in entry}}
+    before = {name: value for name, value in found.items() if value != UNKNOWN}
+    return {"id": entry.get("id"), "assignee": entry.get("after"), "before": before}
+
+
+_ROW_ONLY = ("status", "department")
+
+
+def _changes_of(entry: Mapping[str, Any]) -> tuple[int, list[Change]]:
     if unknown := sorted(
-        str(name) or "a column without a name" for name in entry if name not in ("id", *FIELDS)
+        str(name) or "a column without a name" for name in entry if name not in ("id", "before", *FIELDS)
     ):
-        msg = f"it has {', '.join(unknown)}; a plan knows id, {', '.join(FIELDS)}."
+        msg = f"it has {', '.join(unknown)}; a plan knows id, {', '.join(FIELDS)} and before."
         raise HelpCrunchConfigurationError(msg)
     chat = check_id("id", entry.get("id"))
     changes = [Change(chat, field, _checked(field, entry[field])) for field in FIELDS if field in entry]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.chats.conditions import state_of, value_in
 from airflow_provider_helpcrunch.chats.failures import (
     FAULTS,
     MOST_FAULTS,
@@ -33,10 +34,16 @@ class PlanRun:
     """
     Makes the changes of a plan that are not made yet. After a rate limit error :meth:`run` may be called again.
 
+    A chat with conditions is read right before it is changed, and left alone where one no longer holds. Between that
+    reading and the change lies one gap that nobody can close: HelpCrunch has no conditional request.
+
     :param plan: the plan
     :param checkpoint: progress so far, kept up to date; failures of earlier tries are tried again
-    :param check: whether each chat is read first, and changes already in place are skipped (``False``)
+    :param check: whether chats without conditions are read first too, and changes already in place are not made again
+        (``False``)
     """
+
+    skipped_because = "no longer as planned"
 
     def __init__(self, plan: Plan, checkpoint: Checkpoint, *, check: bool = False) -> None:
         self.names: dict[int, str] = {}
@@ -50,14 +57,15 @@ class PlanRun:
         self._made_before = {
             (result.id, result.field)
             for result in checkpoint.results.standing()
-            if result.outcome in ("changed", "unchanged")
+            if result.outcome in ("changed", "unchanged", "skipped")
         }
 
     @property
     def requests_left(self) -> int:
         """Estimate of the requests still needed, at least one."""
-        changes = sum(map(self._is_left, self._plan.changes))
-        return 1 + changes * (2 if self._check else 1) + (0 if self._at.looked_up else 10)
+        left = [change.chat for change in self._plan.changes if self._is_left(change)]
+        reads = sum(map(self._is_read_first, set(left)))
+        return 1 + len(left) + reads + (0 if self._at.looked_up else 10)
 
     def run(self, client: HelpCrunchClient) -> Iterator[Result]:
         """
@@ -74,10 +82,9 @@ class PlanRun:
             self._refuse_unknown(client)
             self._at.looked_up = True
         yield from self._settle(client)
-        for chat, changes in groupby(self._plan.changes, key=lambda change: change.chat):
-            left = [change for change in changes if self._is_left(change)]
+        for _, changes in groupby(self._plan.changes, key=lambda change: change.chat):
             met_fault = False
-            for result in self._results_of(client, chat, left) if left else ():
+            for result in self._results_of(client, list(changes)):
                 self._at.results.add(result)
                 met_fault |= result.outcome == "failed"
                 yield result
@@ -85,21 +92,17 @@ class PlanRun:
             if self._faults >= MOST_FAULTS and self.error is not None:
                 raise self.error
         yield from self._settle(client)
-        if not self.names:
-            self.names = names_of(client, self._plan.ids("assignee"))
+        if not self._plan.ids("assignee") <= self.names.keys():
+            self.names |= names_of(client, self._plan.ids("assignee") | self._plan.ids_before())
 
     def summary(self) -> dict[str, Any]:
         """Return entries that the result has beside the counts: none."""
         return {}
 
     def _settle(self, client: HelpCrunchClient) -> Iterator[Result]:
-        planned = {(change.chat, change.field): change for change in self._plan.changes}
-
-        def shows(result: Result, chat: Mapping[str, Any]) -> bool:
-            change = planned[result.id, result.field]
-            return bool(change.value_in(chat) == change.value)
-
-        for result in settled(client, self._at, shows):
+        for result in settled(
+            client, self._at, lambda change, chat: value_in(chat, change.field) == change.after
+        ):
             self._at.results.add(result)
             yield result
 
@@ -107,28 +110,48 @@ class PlanRun:
         key = change.chat, change.field
         return key not in self._made_before and self._at.results.of_this_try(*key) is None
 
-    def _results_of(self, client: HelpCrunchClient, chat: int, changes: list[Change]) -> Iterator[Result]:
-        found = None
-        if self._check:
+    def _is_read_first(self, chat: int) -> bool:
+        return self._check or chat in self._plan.conditions
+
+    def _results_of(self, client: HelpCrunchClient, changes: list[Change]) -> Iterator[Result]:
+        """Make the changes of one chat that are left to make."""
+        if not (left := [change for change in changes if self._is_left(change)]):
+            return
+        chat, found, broken = changes[0].chat, None, None
+        if self._is_read_first(chat):
             try:
                 found = client.get_chat(chat)
+                broken = self._broken_condition(found, changes)
             except (*REFUSALS, *FAULTS) as error:
-                for change in changes:
+                for change in left:
                     yield self._failed(Result(chat, change.field, UNKNOWN, change.value, "failed"), error)
                 return
-        for change in changes:
-            yield self._result_of(client, change, found)
+        for change in left:
+            yield self._result_of(client, change, found, broken)
 
-    def _result_of(self, client: HelpCrunchClient, change: Change, found: Mapping[str, Any] | None) -> Result:
+    def _broken_condition(self, found: Mapping[str, Any], changes: list[Change]) -> str | None:
+        """Return why a chat is no longer as planned; ``None`` if it is, or if nothing must still be so."""
+        if (conditions := self._plan.conditions.get(changes[0].chat)) is None:
+            return None
+        return conditions.broken_by(found, {change.field: change.value for change in changes}, self.names)
+
+    def _result_of(
+        self, client: HelpCrunchClient, change: Change, found: Mapping[str, Any] | None, broken: str | None
+    ) -> Result:
         result = Result(change.chat, change.field, UNKNOWN, change.value, "unchanged")
         if found is None:
             return self._made(client, change, result)
         try:
-            before = change.value_in(found)
+            before = value_in(found, change.field)
         except HelpCrunchResponseError as error:
             return self._failed(result, error)
-        result = result._replace(before=before)
-        return result if before == change.value else self._made(client, change, result)
+        result = result._replace(before=before, **state_of(found))
+        if before == change.value:
+            return result
+        if broken is not None:
+            self.names |= names_in(filter(None, [found.get("assignee")]))
+            return result._replace(outcome="skipped", error=broken)
+        return self._made(client, change, result)
 
     def _made(self, client: HelpCrunchClient, change: Change, result: Result) -> Result:
         error = attempted(
@@ -136,7 +159,7 @@ class PlanRun:
             self._at,
             result._replace(outcome="changed"),
             lambda: change.make(client),
-            lambda chat: change.value_in(chat) == change.value,
+            lambda chat: value_in(chat, change.field) == change.value,
         )
         return result._replace(outcome="changed") if error is None else self._failed(result, error)
 
@@ -157,4 +180,5 @@ class PlanRun:
                 )
                 raise HelpCrunchConfigurationError(msg)
             if field == "assignee":
-                self.names = {agent: found[agent] for agent in wanted}
+                meant = wanted | self._plan.ids_before()
+                self.names = {agent: name for agent, name in found.items() if agent in meant}

@@ -80,6 +80,8 @@ class ReassignmentRun:
     :param page_size: chats per page, 1 to 100 (100)
     """
 
+    skipped_because = "in a status that is not moved"
+
     def __init__(
         self,
         reassignment: Reassignment,

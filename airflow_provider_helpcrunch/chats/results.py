@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-Outcome: TypeAlias = Literal["changed", "planned", "unchanged", "refused", "failed"]
+Outcome: TypeAlias = Literal["changed", "planned", "unchanged", "skipped", "refused", "failed"]
 
 DONE: tuple[Outcome, ...] = ("changed", "planned")
 FAILURES: tuple[Outcome, ...] = ("refused", "failed")
@@ -20,7 +20,6 @@ _IN_WORDS = {
     "unchanged": "unchanged (already as planned)",
     "refused": "refused by HelpCrunch",
     "failed": "failed (no usable response)",
-    "skipped": "skipped (in a status that is not moved)",
 }
 """Words for the counts in a log line, where the name alone is not clear."""
 
@@ -37,9 +36,11 @@ class Result(NamedTuple):
     :param before: the value before: of an assignee or department the id, ``None`` for none, and ``?`` if the chat was
         not read
     :param after: the requested value
-    :param outcome: ``changed``, ``planned`` (a dry run), ``unchanged`` (already as planned), ``refused`` (HelpCrunch
-        sent 400 or 404) or ``failed`` (no usable response)
-    :param error: reason for ``refused`` or ``failed``; else ``None``
+    :param outcome: ``changed``, ``planned`` (a dry run), ``unchanged`` (already as planned), ``skipped`` (a condition
+        of the plan no longer holds), ``refused`` (HelpCrunch sent 400 or 404) or ``failed`` (no usable response)
+    :param error: reason for ``skipped``, ``refused`` or ``failed``; else ``None``
+    :param status: the chat's status before; ``?`` if the chat was not read
+    :param department: id of the chat's department before, ``None`` for none; ``?`` if the chat was not read
     """
 
     id: int
@@ -48,6 +49,8 @@ class Result(NamedTuple):
     after: Any
     outcome: Outcome
     error: str | None = None
+    status: Any = UNKNOWN
+    department: Any = UNKNOWN
 
 
 class Results:
@@ -179,7 +182,7 @@ class Report:
     def counts(self) -> dict[str, int]:
         """Return the number of changes by outcome, including outcomes with none."""
         found = Counter(result.outcome for result in self)
-        words: tuple[Outcome, ...] = (*DONE, "unchanged", *FAILURES)
+        words: tuple[Outcome, ...] = (*DONE, "unchanged", "skipped", *FAILURES)
         return {word: found[word] for word in words}
 
     def failures(self) -> list[Result]:
@@ -202,23 +205,27 @@ class Report:
 
     def table(self, names: Mapping[int, str]) -> str:
         """
-        Return the changes as a table for a person, failures first, cut at 1,000 lines.
+        Return the changes as a table for a person, cut at 1,000 lines: failures first, then skipped changes.
 
         :param names: names of agents, by id
         """
-        ordered = sorted(self, key=lambda result: result.outcome not in FAILURES)
+        ordered = sorted(
+            self, key=lambda result: (result.outcome not in FAILURES, result.outcome != "skipped")
+        )
         lines = [_line(result, names) for result in ordered[:MOST_LINES]]
         more = len(self) - len(lines)
         return "\n".join([*_aligned([_HEAD, *lines]), *([f"… and {more:,} more"] if more > 0 else [])])
 
 
-def in_words(counts: Mapping[str, int]) -> str:
+def in_words(counts: Mapping[str, int], skipped: str) -> str:
     """
     Return the counts of a report as one line of text, without zeros.
 
     :param counts: number of changes by outcome
+    :param skipped: why chats are skipped
     """
-    shown = (f"{count:,} {_IN_WORDS.get(word, word)}" for word, count in counts.items() if count)
+    words = {**_IN_WORDS, "skipped": f"skipped ({skipped})"}
+    shown = (f"{count:,} {words.get(word, word)}" for word, count in counts.items() if count)
     return ", ".join(shown) or "Nothing to do"
 
 

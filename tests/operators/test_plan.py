@@ -23,6 +23,17 @@ StartSandbox = Callable[..., Sandbox]
 
 CHAT = 4410001
 GOOD = {"id": CHAT + 1, "assignee": 1002}
+PLANNED = {
+    **{
+        "id": CHAT + 2,
+        "field": "assignee",
+        "before": 1001,
+        "after": 1002,
+        "outcome": "planned",
+        "error": None,
+    },
+    **{"status": "opened", "department": None},
+}
 PLANS = Table(
     "plan",
     (
@@ -53,7 +64,7 @@ def written(server: Sandbox) -> list[tuple[str, Any]]:
 
 
 WRONG_PLANS: list[tuple[Any, str]] = [
-    (None, "plan must be a list of changes, its JSON text, or a file; not NoneType"),
+    (None, "plan must be a list of changes, its JSON text, the result of a dry run, or a file; not NoneType"),
     (7, "not int"),
     (True, "not bool"),
     (b"[]", "not bytes"),
@@ -112,6 +123,23 @@ WRONG_ENTRIES: list[tuple[Any, str]] = [
     ({"id": CHAT, "snoozed_until": "None"}, "snoozed_until must be a time"),
     ({"id": CHAT, "snoozed_until": ""}, "snoozed_until must be a time"),
     ({"id": CHAT, "snoozed_until": True}, "snoozed_until must be a time"),
+    ({**GOOD, "before": "opened"}, "before must be an object such as"),
+    ({**GOOD, "before": [1001]}, "before must be an object such as"),
+    ({**GOOD, "before": {"asignee": 1001}}, "before has asignee; it knows assignee, status, department"),
+    ({**GOOD, "before": {"snoozed_until": None}}, "before has snoozed_until"),
+    ({**GOOD, "before": {"assignee": "Ada"}}, "before.assignee must be a HelpCrunch id"),
+    ({**GOOD, "before": {"assignee": ""}}, "before.assignee must be a HelpCrunch id"),
+    ({**GOOD, "before": {"department": "nobody"}}, "before.department must be a HelpCrunch id"),
+    ({**GOOD, "before": {"status": "done"}}, "'done' is not a status of a chat"),
+    ({**GOOD, "before": {"status": None}}, "None is not a status of a chat"),
+    ({"id": CHAT, "before": {"assignee": 1001}}, "nothing to change"),
+    ({**PLANNED, "outcome": "changed"}, "it is the result of a change (outcome changed)"),
+    ({**PLANNED, "outcome": "skipped"}, "it is the result of a change (outcome skipped)"),
+    ({**PLANNED, "outcome": None}, "it is the result of a change (outcome None)"),
+    ({**PLANNED, "field": "status"}, "only a dry run's planned reassignments can be a plan"),
+    ({**PLANNED, "id": None}, "id must be a HelpCrunch id"),
+    ({**PLANNED, "after": ""}, "assignee must be a HelpCrunch id"),
+    ({**PLANNED, "status": "done"}, "'done' is not a status of a chat"),
 ]
 
 

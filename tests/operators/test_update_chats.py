@@ -86,7 +86,7 @@ class TestResult:
         }
         assert result["chats"][0] == {
             **{"id": CHAT, "field": "assignee", "before": "?", "after": 1003},
-            **{"outcome": "changed", "error": None},
+            **{"outcome": "changed", "error": None, "status": "?", "department": "?"},
         }
         assert result["requests"] == len(server.journal) == 4  # one of them is the list of agents
         assert json.loads(json.dumps(result)) == result
@@ -481,6 +481,8 @@ class TestOneChat:
                 "after": None,
                 "outcome": "changed",
                 "error": None,
+                "status": "?",
+                "department": "?",
             }
         ]
         assert server.chat(CHAT)["assignee"] is None

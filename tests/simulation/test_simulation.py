@@ -23,6 +23,7 @@ import world
 from scenarios import LEAVER, SCENARIOS, TARGETS
 
 from airflow_provider_helpcrunch.chats import reassignment
+from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 from airflow_provider_helpcrunch.chats.results import Results
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
@@ -177,6 +178,10 @@ class TestPlantedBugs:
         monkeypatch.setattr(reassignment, "settled", forgets)
         done = self.first_failure("reassign", "does not say so", runs=1200)
         assert done.kind == "silent"
+
+    def test_a_plan_whose_conditions_are_not_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(PlanRun, "_broken_condition", lambda *_: None)
+        assert self.first_failure("approval", "was changed although").kind == "silent"
 
     def test_one_move_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def reach(results: Results, most: int | None, in_doubt: int = 0) -> bool:

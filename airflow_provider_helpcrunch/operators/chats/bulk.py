@@ -98,9 +98,9 @@ class ChatBulkOperator(HelpCrunchOperator):
         Do the work.
 
         :param context: the context of the task, from Airflow
-        :return: how many changes were ``changed``, ``planned``, ``unchanged``, ``refused`` and ``failed``; ``chats``, a
-            dictionary for each change (``None`` where they are larger than ``max_xcom_bytes``); ``requests``, how many
-            were sent; and with ``report_path`` ``report``, the receipt of the file
+        :return: how many changes were ``changed``, ``planned``, ``unchanged``, ``skipped``, ``refused`` and ``failed``;
+            ``chats``, a dictionary for each change (``None`` where they are larger than ``max_xcom_bytes``);
+            ``requests``, how many were sent; and with ``report_path`` ``report``, the receipt of the file
         :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was written
         :raises HelpCrunchPartialError: some changes failed, and all others were made (``fail_at_end``)
         :raises HelpCrunchError: the work stopped; the log and the report list the changes made before
@@ -213,7 +213,9 @@ class ChatBulkOperator(HelpCrunchOperator):
         report, names = Report(runner.checkpoint.results.standing()), runner.engine.names
         counts, requests = {**report.counts(), **runner.engine.summary()}, runner.checkpoint.requests
         table = f"\n{report.table(names)}" if len(report) else ""
-        self.log.info("%s; %s%s", in_words(counts), counted(requests, "request"), table)
+        self.log.info(
+            "%s; %s%s", in_words(counts, runner.engine.skipped_because), counted(requests, "request"), table
+        )
         result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
         if (target := self._report_target) is not None:
             receipt = {**target.write(report.rows(names))}

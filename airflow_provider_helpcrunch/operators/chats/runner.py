@@ -53,6 +53,8 @@ class Engine(Protocol):
 
     names: dict[int, str]
     error: HelpCrunchError | None
+    skipped_because: str
+    """Why chats are skipped, for the log."""
 
     @property
     def requests_left(self) -> int:

@@ -26,19 +26,30 @@ class UpdateChatsOperator(ChatBulkOperator):
 
         UpdateChatsOperator(task_id="apply", plan=[{"id": 4410021, "assignee": 1002, "status": "pending"}])
         UpdateChatsOperator(task_id="apply", plan=decide(search.output))
+        UpdateChatsOperator(task_id="apply", plan=dry_run.output)  # of ReassignChatsOperator(dry_run=True)
 
     The whole plan is checked before anything is sent, and its agents and departments are looked up before anything is
     changed. On Airflow 3.3 and newer a retry continues after the last confirmed change, even if the worker was killed.
     On older versions it starts over, which is harmless: every change is idempotent.
 
+    An entry may say in ``before`` what must still be so of its chat: ``{"assignee": 1001, "status": "opened",
+    "department": 12}``, or any of these. The chat is then read right before it is changed. Where something is not so,
+    the chat is left alone: it is listed as ``skipped``, with the reason and its present state, and does not fail the
+    task. A dry run's result and its report are such plans: their conditions are the assignee, status and department
+    that the chat had. This costs at most two requests per chat.
+
+    An entry without ``before`` is applied whatever has happened to its chat since the plan was made: a chat that a
+    person has taken or closed in the meantime is changed nevertheless.
+
     All arguments but ``deferrable`` are templated.
 
     :param plan: dictionaries with ``id`` and the new values: ``assignee`` (an agent's id, ``None`` or ``nobody``),
         ``department`` (an id), ``status`` (``new``, ``opened``, ``pending``, ``on hold``, ``no communication`` or
-        ``closed``, in any spelling) and ``snoozed_until`` (a time, or ``None`` for not snoozed). A list, its JSON text,
-        or the path or receipt of a file in any of our formats. In CSV and Parquet an empty cell means no change
-    :param check: read every chat first, and skip changes that are already in place; one more request per chat
-        (``False``)
+        ``closed``, in any spelling) and ``snoozed_until`` (a time, or ``None`` for not snoozed); and with ``before``,
+        the conditions (default: none). A list, its JSON text, the result of a dry run, or the path or receipt of a file
+        in any of our formats, such as a dry run's report. In CSV and Parquet an empty cell means no change
+    :param check: read chats without conditions first too, and do not make changes that are already in place again; one
+        more request for each of these chats (``False``)
     :param report_path: file for a record of each change, as ``output_path`` of the list operators. Default: none
     :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
     :param on_error: reaction to a change that fails: ``fail_at_end`` (make all others, then fail; the default),
@@ -160,12 +171,29 @@ class UpdateChatAssigneeOperator(HelpCrunchOperator):
 def _entries(plan: Any) -> list[Any]:
     if isinstance(plan, str) and plan.lstrip().startswith(("[", "{")):
         plan = from_json("plan", plan)
+    if isinstance(plan, dict) and "chats" in plan:
+        plan = _of_result(plan)
     if isinstance(plan, str) or hasattr(plan, "open") or (isinstance(plan, dict) and "path" in plan):
         return _from_file(plan)
     if isinstance(plan, (dict, bytes)) or not hasattr(plan, "__iter__"):
-        msg = f"plan must be a list of changes, its JSON text, or a file; not {type(plan).__name__}."
+        msg = (
+            "plan must be a list of changes, its JSON text, the result of a dry run, or a file; not "
+            f"{type(plan).__name__}."
+        )
         raise refused(msg)
     return list(plan)
+
+
+def _of_result(result: dict[str, Any]) -> Any:
+    """Return the changes in an operator's result, or the receipt of its report where they are too many for XCom."""
+    changes = result["chats"] if result["chats"] is not None else result.get("report")
+    if changes is None:
+        msg = (
+            "plan is a result without its list of changes, as they were too many for XCom. Set report_path on the "
+            "task that made it; the plan is then read from its report."
+        )
+        raise refused(msg)
+    return changes
 
 
 def _from_file(source: Any) -> list[dict[str, Any]]:
@@ -174,10 +202,24 @@ def _from_file(source: Any) -> list[dict[str, Any]]:
 
     entries = list(read_records(source))
     path, name = (source["path"], source.get("format")) if isinstance(source, dict) else (str(source), None)
-    # A table has a cell for every column in every row, so an empty one cannot mean null; in JSON null is deliberate.
     if choose_format(path, name).kind in ("csv", "parquet"):
-        entries = [{name: value for name, value in entry.items() if value is not None} for entry in entries]
+        entries = [_from_cells(entry) for entry in entries]
         # Spreadsheets append rows that have only separators.
         while entries and not entries[-1]:
             entries.pop()
     return entries
+
+
+def _from_cells(row: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return the entry in a row of a table.
+
+    A table has a cell for every column in every row, so an empty one cannot mean null; in JSON null is deliberate. In a
+    report it does mean null: nobody, or no department.
+    """
+    if row.get("outcome") is not None:
+        return row
+    entry = {name: value for name, value in row.items() if value is not None}
+    if isinstance(entry.get("before"), str):
+        entry["before"] = from_json("before", entry["before"])
+    return entry

@@ -56,7 +56,7 @@ class TestWhoGetsWhat:
         assert result["changed"] == len(result["chats"]) == 10
         assert result["chats"][1] == {
             **{"id": before[1], "field": "assignee", "before": LEAVER, "after": 1002},
-            **{"outcome": "changed", "error": None},
+            **{"outcome": "changed", "error": None, "status": "opened", "department": None},
         }
         assert json.loads(json.dumps(result)) == result
 

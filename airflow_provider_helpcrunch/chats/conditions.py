@@ -1,0 +1,123 @@
+"""Conditions on a chat: what must still be so when the turn of a planned change comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_helpcrunch.assignment import is_nobody
+from airflow_provider_helpcrunch.chats.results import UNKNOWN
+from airflow_provider_helpcrunch.client.ids import check_id, id_in
+from airflow_provider_helpcrunch.client.vocabulary import known_status, status_of
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.unix_time import parse_timestamp
+
+FIELDS = ("assignee", "status", "department")
+"""Fields of a chat that a condition can name."""
+
+
+def value_in(chat: Mapping[str, Any], field: str) -> Any:
+    """
+    Return a chat's current value of a field, in the form in which plans have it.
+
+    :param chat: the chat, as HelpCrunch sent it
+    :param field: ``department``, ``assignee``, ``status`` or ``snoozed_until``
+    :return: an id, ``None`` for nobody or no department, a status, UNIX seconds or ``None`` for not snoozed
+    :raises HelpCrunchResponseError: the field is unreadable
+    """
+    if field == "status":
+        return status_of(chat.get("status"))
+    if field != "snoozed_until":
+        return id_in(chat, field)
+    found, raw = parse_timestamp(chat.get("snoozedUntil")), chat.get("snoozedUntil", "missing")
+    if found is None and raw not in (None, ""):
+        msg = f"HelpCrunch sent the chat {chat.get('id')} without a readable snoozedUntil."
+        raise HelpCrunchResponseError(msg)
+    return None if found is None else int(found.timestamp())
+
+
+def state_of(chat: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what a result says about the state of a chat: conditions for the change that it plans.
+
+    :param chat: the chat, as HelpCrunch sent it
+    :return: ``status``, and ``department`` (an id, ``None`` for none, :data:`UNKNOWN` if it is unreadable)
+    """
+    try:
+        department: Any = id_in(chat, "department")
+    except HelpCrunchResponseError:
+        department = UNKNOWN
+    return {"status": status_of(chat.get("status")), "department": department}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """
+    Values that a chat must still have. Make them with :meth:`read`.
+
+    :param values: the values by field
+    """
+
+    values: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, before: Any) -> Conditions:
+        """
+        Check the conditions of a plan's entry and return them.
+
+        :param before: a dictionary with any of ``assignee`` (an id, or ``None`` for nobody), ``status`` and
+            ``department`` (an id, or ``None`` for none); ``None`` for no conditions
+        :raises HelpCrunchConfigurationError: something in it is wrong
+        """
+        if before is None:
+            return cls({})
+        if not isinstance(before, Mapping):
+            msg = f'before must be an object such as {{"assignee": 1, "status": "opened"}}, not {before!r}.'
+            raise HelpCrunchConfigurationError(msg)
+        if unknown := sorted(str(name) for name in before if name not in FIELDS):
+            msg = f"before has {', '.join(unknown)}; it knows {', '.join(FIELDS)}."
+            raise HelpCrunchConfigurationError(msg)
+        return cls({field: _checked(field, before[field]) for field in FIELDS if field in before})
+
+    def broken_by(
+        self, chat: Mapping[str, Any], planned: Mapping[str, Any], names: Mapping[int, str]
+    ) -> str | None:
+        """
+        Return why a chat is no longer as planned.
+
+        :param chat: the chat, as HelpCrunch sent it
+        :param planned: the values that the plan gives the chat, by field. A field that has its planned value already
+            breaks no condition: an earlier try of the task may have changed it
+        :param names: names of agents by id, as far as they are known
+        :return: a sentence that says what the chat has now; ``None`` if all conditions hold
+        :raises HelpCrunchResponseError: a field is unreadable
+        """
+        reasons = []
+        for field, value in self.values.items():
+            now = value_in(chat, field)
+            if now != value and not (field in planned and now == planned[field]):
+                reasons.append(_difference(field, chat, now, value, names))
+        return "; ".join(reasons) or None
+
+
+def _checked(field: str, value: Any) -> Any:
+    if field == "status":
+        return known_status(value)
+    is_none = is_nobody(value) if field == "assignee" else value is None
+    return None if is_none else check_id(f"before.{field}", value)
+
+
+def _difference(field: str, chat: Mapping[str, Any], now: Any, value: Any, names: Mapping[int, str]) -> str:
+    if field == "status":
+        return f"its status is {now} now, not {value}"
+    present = _named(now, (chat.get(field) or {}).get("name"))
+    if field == "assignee":
+        return f"it is assigned to {present or 'nobody'} now, not to {_named(value, names.get(value)) or 'nobody'}"
+    return f"it is in {present or 'no department'} now, not in {value or 'no department'}"
+
+
+def _named(number: int | None, name: str | None) -> str | None:
+    if number is None:
+        return None
+    return f"{name} ({number})" if name else str(number)
