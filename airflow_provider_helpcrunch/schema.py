@@ -177,6 +177,7 @@ CHANGES = Table(
         Column("error", "string"),
         Column("status", "string"),
         Column("department", "string"),
+        Column("department_name", "string"),
     ),
 )
 """The columns of a report on changed chats."""

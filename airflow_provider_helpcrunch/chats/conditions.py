@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.chats.results import UNKNOWN
-from airflow_provider_helpcrunch.client.ids import check_id, id_in
+from airflow_provider_helpcrunch.client.ids import check_id, id_in, id_of
 from airflow_provider_helpcrunch.client.vocabulary import known_status, status_of
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
@@ -49,6 +49,18 @@ def state_of(chat: Mapping[str, Any]) -> dict[str, Any]:
     except HelpCrunchResponseError:
         department = UNKNOWN
     return {"status": status_of(chat.get("status")), "department": department}
+
+
+def names_in_chat(chat: Mapping[str, Any], field: str) -> dict[int, str]:
+    """
+    Return the name of a chat's assignee or department, by id; empty if it has none.
+
+    :param chat: the chat, as HelpCrunch sent it
+    :param field: ``assignee`` or ``department``
+    """
+    found = chat.get(field)
+    number = id_of(found)
+    return {number: str(found.get("name") or "")} if number and isinstance(found, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +123,7 @@ def _checked(field: str, value: Any) -> Any:
 def _difference(field: str, chat: Mapping[str, Any], now: Any, value: Any, names: Mapping[int, str]) -> str:
     if field == "status":
         return f"its status is {now} now, not {value}"
-    present = _named(now, (chat.get(field) or {}).get("name"))
+    present = _named(now, names_in_chat(chat, field).get(now))
     if field == "assignee":
         return f"it is assigned to {present or 'nobody'} now, not to {_named(value, names.get(value)) or 'nobody'}"
     return f"it is in {present or 'no department'} now, not in {value or 'no department'}"

@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.chats.checkpoint import SourceCheckpoint
-from airflow_provider_helpcrunch.chats.conditions import state_of
+from airflow_provider_helpcrunch.chats.conditions import names_in_chat, state_of
 from airflow_provider_helpcrunch.chats.failures import MOST_FAULTS, REFUSALS, attempted, failed
 from airflow_provider_helpcrunch.chats.results import DONE, Result
 from airflow_provider_helpcrunch.chats.source_pages import SourcePages
@@ -71,6 +71,8 @@ class Drain:
         """Most chats that are left to move, by HelpCrunch's total."""
         self.error: HelpCrunchError | None = None
         """Error of the latest chat that was refused or failed."""
+        self.departments: dict[int, str] = {}
+        """Names of the departments of the chats that were read, by id."""
         self._selection = selection
         self._recipients = recipients
         self._checkpoint = checkpoint
@@ -203,6 +205,7 @@ class Drain:
 
     def _move(self, client: HelpCrunchClient, number: int, chat: Record) -> Result:
         agent = self._recipients.choose(chat)
+        self.departments |= names_in_chat(chat, "department")
         result = Result(number, "assignee", self._selection.source, agent, "changed", **state_of(chat))
         if self._dry_run:
             return self._recorded(result._replace(outcome="planned"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.chats.conditions import state_of, value_in
+from airflow_provider_helpcrunch.chats.conditions import names_in_chat, state_of, value_in
 from airflow_provider_helpcrunch.chats.failures import (
     FAULTS,
     MOST_FAULTS,
@@ -48,6 +48,8 @@ class PlanRun:
     def __init__(self, plan: Plan, checkpoint: Checkpoint, *, check: bool = False) -> None:
         self.names: dict[int, str] = {}
         """Names of the agents in the plan, by id."""
+        self.departments: dict[int, str] = {}
+        """Names of the departments of the chats that were read, by id."""
         self.error: HelpCrunchError | None = None
         """Error of the latest change that was refused or failed."""
         self._plan = plan
@@ -146,10 +148,11 @@ class PlanRun:
         except HelpCrunchResponseError as error:
             return self._failed(result, error)
         result = result._replace(before=before, **state_of(found))
+        self.departments |= names_in_chat(found, "department")
         if before == change.value:
             return result
         if broken is not None:
-            self.names |= names_in(filter(None, [found.get("assignee")]))
+            self.names |= names_in_chat(found, "assignee")
             return result._replace(outcome="skipped", error=broken)
         return self._made(client, change, result)
 

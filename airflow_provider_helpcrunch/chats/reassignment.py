@@ -93,6 +93,8 @@ class ReassignmentRun:
     ) -> None:
         self.names: dict[int, str] = {}
         """Names of sources and recipients, by id."""
+        self.departments: dict[int, str] = {}
+        """Names of the departments of the chats that were read, by id."""
         self.error: HelpCrunchError | None = None
         """Error of the latest chat that was refused or failed."""
         self._work = reassignment
@@ -132,6 +134,7 @@ class ReassignmentRun:
             self._drain = self._drain_of(source, recipients)
             for result in self._drain.run(client):
                 self.error = self._drain.error
+                self.departments |= self._drain.departments
                 yield result
             yield from self._settle(client)
             self._leave(source)

@@ -189,11 +189,12 @@ class Report:
         """Return the changes that were refused or failed."""
         return [result for result in self if result.outcome in FAILURES]
 
-    def rows(self, names: Mapping[int, str]) -> Iterator[dict[str, Any]]:
+    def rows(self, names: Mapping[int, str], departments: Mapping[int, str]) -> Iterator[dict[str, Any]]:
         """
         Yield a record for each change, for the report file.
 
         :param names: names of agents, by id
+        :param departments: names of departments, by id
         """
         for result in self:
             assignee = result.field == "assignee"
@@ -201,6 +202,7 @@ class Report:
                 **result._asdict(),
                 "before_name": names.get(result.before) if assignee else None,
                 "after_name": names.get(result.after) if assignee else None,
+                "department_name": departments.get(result.department),
             }
 
     def table(self, names: Mapping[int, str]) -> str:

@@ -8,6 +8,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import airflow
 import pytest
 from airflow.models import DagBag
 
@@ -21,7 +22,14 @@ TO_XCOM = "example_helpcrunch_agents_to_xcom"
 MORNING_SHIFT = "example_helpcrunch_morning_shift"
 NIGHTLY = "example_helpcrunch_nightly_warehouse"
 OWN_PLAN = "example_helpcrunch_own_plan"
-DAG_IDS = [AGENT_LEAVES, TO_FILE, TO_XCOM, MORNING_SHIFT, NIGHTLY, OWN_PLAN]
+APPROVAL = "example_helpcrunch_approval"
+CAN_ASK = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
+"""Whether Airflow can wait for a person's answer."""
+DAG_IDS = [
+    *(AGENT_LEAVES, TO_FILE, TO_XCOM),
+    *([APPROVAL] if CAN_ASK else []),
+    *(MORNING_SHIFT, NIGHTLY, OWN_PLAN),
+]
 CHANGE_CHATS = [AGENT_LEAVES, MORNING_SHIFT, OWN_PLAN]
 
 
@@ -116,7 +124,7 @@ def test_the_file_is_that_of_the_day_with_and_without_a_logical_date(bag, dag_ru
 @pytest.mark.parametrize(
     ("base_path", "accepted"), [("s3://bucket", True), ("/data", True), ("/data/", False), ("", False)]
 )
-@pytest.mark.parametrize("dag_id", [TO_FILE, AGENT_LEAVES, NIGHTLY, OWN_PLAN])
+@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (TO_XCOM, MORNING_SHIFT)])
 def test_the_form_refuses_a_base_path_that_would_make_an_empty_folder(bag, dag_id, base_path, accepted):
     param = bag.dags[dag_id].params.get_param("base_path")
     assert (param.resolve(base_path, suppress_exception=True) == base_path) is accepted
@@ -166,6 +174,48 @@ def test_the_form_of_an_agent_who_leaves_refuses_what_makes_no_sense(bag, name, 
     else:
         with pytest.raises(Exception, match="Failed validating"):
             param.resolve(value)
+
+
+@pytest.mark.skipif(not CAN_ASK, reason="Airflow asks a person since 3.1")
+class TestApproval:
+    def test_nothing_is_changed_before_the_answer_and_silence_is_a_no(self, bag):
+        dag = bag.dags[APPROVAL]
+        approve = dag.get_task("approve")
+        assert dag.get_task("plan").is_dry_run is True
+        assert dag.get_task("apply").upstream_task_ids == {"plan", "approve"}
+        assert approve.defaults == ["Reject"]
+        assert approve.response_timeout == timedelta(hours=4)
+
+    @pytest.mark.parametrize(
+        ("given", "users"), [(None, None), ("", None), (" ", None), ("ann, bob", ["ann", "bob"])]
+    )
+    def test_who_may_answer(self, dags_folder, monkeypatch, given, users):
+        if given is not None:
+            monkeypatch.setenv("HELPCRUNCH_APPROVERS", given)
+        bag = DagBag(str(dags_folder / f"{APPROVAL}.py"))
+        assert bag.import_errors == {}
+        found = bag.dags[APPROVAL].get_task("approve").assigned_users
+        assert (found and [user["id"] for user in found]) == users
+
+    @pytest.mark.parametrize(
+        ("name", "value", "accepted"),
+        [
+            *(
+                ("from_agents", text, True)
+                for text in ("1001", "1001, 1002", "unassigned", "unassigned, 1001")
+            ),
+            *(("from_agents", text, False) for text in ("", "Ada", "1001,", "1001 1002", 1001, None)),
+            *(("to_agents", text, True) for text in ("1002", " 1002 ,1003 ")),
+            *(("to_agents", text, False) for text in ("", "unassigned", "Ada", "1002;1003", None)),
+        ],
+    )
+    def test_the_form(self, bag, name, value, accepted):
+        param = copy.deepcopy(bag.dags[APPROVAL].params.get_param(name))
+        if accepted:
+            assert param.resolve(value) == value
+        else:
+            with pytest.raises(Exception, match="Failed validating"):
+                param.resolve(value)
 
 
 def test_nobody_leaves_by_default(bag):

@@ -218,7 +218,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         )
         result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
         if (target := self._report_target) is not None:
-            receipt = {**target.write(report.rows(names))}
+            receipt = {**target.write(report.rows(names, runner.engine.departments))}
             result["report"] = receipt
             self.attach_receipt(context, receipt)
         return result

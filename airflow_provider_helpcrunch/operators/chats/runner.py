@@ -52,6 +52,9 @@ class Engine(Protocol):
     """Changes chats, and can be interrupted between any two changes: all of its progress is in its checkpoint."""
 
     names: dict[int, str]
+    """Names of agents, by id."""
+    departments: dict[int, str]
+    """Names of the departments of the chats that were read since the last deferral, by id."""
     error: HelpCrunchError | None
     skipped_because: str
     """Why chats are skipped, for the log."""

@@ -1,0 +1,144 @@
+"""The approval example on a real Airflow, with its scheduler and API server: a yes, a no, and no answer in time."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import airflow
+import pytest
+
+from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.storage import read_records
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 1), reason="Airflow asks a person since 3.1"
+    ),
+]
+
+ROOT = Path(__file__).parents[2]
+DAG_ID = "example_helpcrunch_approval"
+YES, NO, SILENCE = "1001", "1002", "1003"
+TARGETS, COLLEAGUE = "1005, 1006", 1007
+PATIENCE = 180
+
+
+class Airflow:
+    """A running Airflow, by its public API."""
+
+    def __init__(self, port: int, password: str) -> None:
+        self._url = f"http://127.0.0.1:{port}"
+        self._token = ""
+        user = {"username": "admin", "password": password}
+        self._token = self.call("POST", "/auth/token", user)["access_token"]
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
+
+    def trigger(self, sources: str, base_path: Path) -> str:
+        conf = {"from_agents": sources, "to_agents": TARGETS, "base_path": str(base_path)}
+        run = self.call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", {"conf": conf, "logical_date": None})
+        return str(run["dag_run_id"])
+
+    def states(self, run: str) -> dict[str, str | None]:
+        tasks = self.call("GET", f"/api/v2/dags/{DAG_ID}/dagRuns/{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks}
+
+    def wait(self, run: str, task: str, *states: str) -> dict[str, str | None]:
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.states(run)).get(task) not in states:
+            assert time.monotonic() < deadline, found
+            assert "failed" not in found.values(), found
+            time.sleep(1)
+        return found
+
+    def question(self, run: str) -> dict[str, Any]:
+        return dict(self.call("GET", f"/api/v2/dags/{DAG_ID}/dagRuns/{run}/hitlDetails")["hitl_details"][0])
+
+    def answer(self, run: str, option: str) -> None:
+        path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
+        self.call("PATCH", path, {"chosen_options": [option], "params_input": {}})
+
+
+@pytest.fixture(scope="module")
+def scripts() -> Any:
+    """Return the module that starts Airflow for ``make airflow``."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        yield importlib.import_module("airflow_ui")
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+
+
+@pytest.fixture(scope="module")
+def account(scripts: Any) -> Any:
+    with Sandbox(agents=8, chats=0, rate_limit=None, key=scripts.SANDBOX_KEY) as sandbox:
+        for agent in (1001, 1002, 1003):
+            sandbox.insert_chats(4, assignee=agent)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def running(scripts: Any, account: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    home, dags = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("dags")
+    (home / "tmp").mkdir()
+    source = (ROOT / "dags" / f"{DAG_ID}.py").read_text()
+    # Three runs at once, and a person who does not answer is waited for only that long.
+    for shown, quick in (
+        ("timedelta(hours=4)", "timedelta(seconds=45)"),
+        ("max_active_runs=1", "max_active_runs=3"),
+    ):
+        assert source.count(shown) == 1
+        source = source.replace(shown, quick)
+    (dags / f"{DAG_ID}.py").write_text(source)
+    port = scripts.free_port()
+    environment = scripts.environment(home, port) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
+    with scripts.Processes(home, environment, cwd=home, patience=PATIENCE) as processes:
+        password = scripts.start_airflow(processes, port, account.url)
+        yield Airflow(port, password)
+
+
+def test_a_yes_a_no_and_no_answer(account: Sandbox, running: Airflow, tmp_path: Path) -> None:
+    before = {chat["id"]: chat for chat in account.chats}
+    runs = {sources: running.trigger(sources, tmp_path / sources) for sources in (YES, NO, SILENCE)}
+    for run in runs.values():
+        running.wait(run, "approve", "awaiting_input", "deferred", "success")
+    assert account.writes() == []
+
+    question = running.question(runs[YES])
+    names = {agent["id"]: agent["name"] for agent in account.agents}
+    assert question["subject"] == "Reassign 4 HelpCrunch chats?"
+    assert f"| {names[1001]} | {names[1005]} |" in question["body"]
+    rows = list(read_records(str(next((tmp_path / YES).rglob("plan.csv")))))
+    planned = {int(row["id"]): int(row["after"]) for row in rows}
+    taken, closed, *left = sorted(planned)
+    account.update_chat(taken, assignee=COLLEAGUE)
+    account.update_chat(closed, status="closed")
+    running.answer(runs[YES], "Approve")
+    running.answer(runs[NO], "Reject")
+
+    assert set(running.wait(runs[YES], "summary", "success").values()) == {"success"}
+    assert {write.body["id"]: write.body["assignee"] for write in account.writes()} == {
+        chat: planned[chat] for chat in left
+    }
+    assert account.chat(taken)["assignee"]["id"] == COLLEAGUE
+    assert account.chat(closed)["assignee"]["id"] == 1001
+    applied = list(read_records(str(next((tmp_path / YES).rglob("applied-1.csv")))))
+    assert {int(row["id"]) for row in applied if row["outcome"] == "skipped"} == {taken, closed}
+
+    for run in (runs[NO], runs[SILENCE]):
+        states = running.wait(run, "summary", "skipped")
+        assert (states["approve"], states["apply"]) == ("success", "skipped")
+    untouched = [chat for chat, record in before.items() if record["assignee"]["id"] in (1002, 1003)]
+    assert [account.chat(chat) for chat in untouched] == [before[chat] for chat in untouched]
