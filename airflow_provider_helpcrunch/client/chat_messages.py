@@ -1,4 +1,4 @@
-"""Walk over the messages of many chats, one chat after the other."""
+"""Messages of many chats, one chat after the other, and what to do where HelpCrunch does not find one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchNotFoundError
 from airflow_provider_helpcrunch.plurals import counted
 
 if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.client.client import HelpCrunchClient
     from airflow_provider_helpcrunch.client.models import Message
     from airflow_provider_helpcrunch.client.pagination import Listing
 
@@ -20,18 +21,39 @@ MOST_NAMED = 20
 """Chats that a warning names, and warnings of single chats that are kept."""
 
 
+def confirm_deleted(client: HelpCrunchClient, chat: int, error: HelpCrunchNotFoundError) -> None:
+    """
+    Confirm that a chat whose messages were not found was deleted: a server in trouble answers 404, too. Two requests.
+
+    The chat itself must not be found either, and after that a search must still be answered.
+
+    :param client: the account
+    :param chat: id of the chat
+    :param error: the error of the request for its messages
+    :raises HelpCrunchNotFoundError: ``error`` if the chat exists; or nothing at all is found
+    :raises HelpCrunchError: a request failed, even after retries
+
+    API: https://docs.helpcrunch.com/rest-api-v1/get-chat-v1
+    """
+    try:
+        client.get_chat(chat)
+    except HelpCrunchNotFoundError:
+        client.search_chats_page(limit=1)
+    else:
+        raise error
+
+
 class ChatMessages(Iterator["Message"]):
     """
     The messages of some chats, each exactly once, chat by chat in the order given; can be read once.
 
     Holds one page and the ids of one chat's messages; oldest first, the messages of one chat. A chat that HelpCrunch
     does not find was deleted since its id was noted: it is counted, and the others are read. If it goes while it is
-    read, what was read of it stays. A wrong address, or a server in trouble, answers 404 too, so ``check`` must work
-    at the first of several chats in a row that are not found.
+    read, what was read of it stays.
 
     :param chats: ids of the chats, each once
     :param listing_of: returns the messages of a chat, newest first
-    :param check: sends a request that HelpCrunch answers with 404 only if nothing at all is found
+    :param confirm: confirms that a chat that was not found was deleted, or raises, as :func:`confirm_deleted` does
     :param oldest_first: each chat's oldest message first (``False``)
     :param private_notes: private notes too (``False``)
     :param tech: HelpCrunch's own rows too, such as ``chat_status_changed`` (``False``)
@@ -42,7 +64,7 @@ class ChatMessages(Iterator["Message"]):
         self,
         chats: Sequence[int],
         listing_of: Callable[[int], Listing[Message]],
-        check: Callable[[], Any],
+        confirm: Callable[[int, HelpCrunchNotFoundError], None],
         *,
         oldest_first: bool = False,
         private_notes: bool = False,
@@ -65,13 +87,12 @@ class ChatMessages(Iterator["Message"]):
         """Chats that were not found."""
         self._chats = chats
         self._listing_of = listing_of
-        self._check = check
+        self._confirm = confirm
         self._oldest_first = oldest_first
         self._private_notes = private_notes
         self._tech = tech
         self._must_exist = must_exist
         self._missing: list[int] = []
-        self._is_checked = False
         self._doubts = 0
         self._rows = self._walk()
 
@@ -105,10 +126,10 @@ class ChatMessages(Iterator["Message"]):
                 if self._is_wanted(message):
                     self.records += 1
                     yield message
-            self._is_checked = False
-        except HelpCrunchNotFoundError:
+        except HelpCrunchNotFoundError as error:
             if self._must_exist:
                 raise
+            self._confirm(chat, error)
             self._note_missing(chat)
         finally:
             self.pages = pages + listing.pages
@@ -117,9 +138,6 @@ class ChatMessages(Iterator["Message"]):
         return (self._private_notes or not message["private"]) and (self._tech or not message["tech"])
 
     def _note_missing(self, chat: int) -> None:
-        if not self._is_checked:
-            self._check()
-            self._is_checked = True
         self.missing += 1
         if self.missing <= MOST_NAMED:
             self._missing.append(chat)

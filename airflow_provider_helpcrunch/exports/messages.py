@@ -21,6 +21,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from airflow_provider_helpcrunch.client.chat_messages import confirm_deleted
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.ids import number_from
 from airflow_provider_helpcrunch.client.pagination import Position
@@ -314,7 +315,7 @@ class _ChatReader:
     """
     Reads chats one after the other into the staging.
 
-    :param client: the account, for its count of requests
+    :param client: the account
     :param listing: returns the messages of a chat, newest first
     :param staging: stores each page
     :param rows_of: returns what is staged of messages
@@ -332,7 +333,6 @@ class _ChatReader:
         self._staging = staging
         self._rows_of = rows_of
         self._requests = staging.claim.requests
-        self._is_server_checked = False
         self._short: list[Record] = []
 
     def read(self, chat: int, last: int, known: ChatState | None, at: dict[str, Any] | None) -> None:
@@ -351,25 +351,14 @@ class _ChatReader:
             if not adds_up and (known is not None or at is not None):
                 adds_up = self._tried(chat, last, None, None)
         except HelpCrunchNotFoundError as error:
-            self._check_gone(chat, error)
+            confirm_deleted(self._client, chat, error)
+            log.warning("Chat %d was deleted, so its messages are deleted in the export, too.", chat)
             self._stage([{"start": chat}, {"end": chat, "whole": True, "state": None}], chat)
             return
         if not adds_up:
             # What the export before has of the chat stays: a short response deletes nothing.
             short = astuple(ChatState(chat, SHORT, 0, 0))
             self._stage([*self._short, {"end": chat, "whole": False, "state": short}], chat)
-
-    def _check_gone(self, chat: int, error: HelpCrunchNotFoundError) -> None:
-        """Check that a chat was deleted since the chats were listed: a server in trouble sends 404, too."""
-        try:
-            self._client.get_chat(chat)
-        except HelpCrunchNotFoundError:
-            if not self._is_server_checked:
-                self._client.search_chats_page([], limit=1)
-                self._is_server_checked = True
-            log.warning("Chat %d was deleted, so its messages are deleted in the export, too.", chat)
-        else:
-            raise error
 
     def _tried(self, chat: int, last: int, known: ChatState | None, at: dict[str, Any] | None) -> bool:
         """Read a chat and say whether its messages add up; pages that contradict each other do not."""

@@ -212,6 +212,22 @@ class TestHostileAccounts:
         account.clear_faults()
         assert messages.run("day 1", full=True).deleted == 0
 
+    def test_404_for_everything_after_a_chat_that_is_gone(self, messages: Messages, account: Sandbox) -> None:
+        messages.run("day 0")
+        chats = client_of(account).list_chats()
+        chat = self.chat_of(account)
+        client_of(account).delete_customer(account.chat(chat)["customer"]["id"])
+        sent = len(account.journal)
+        Messages(Path(f"{messages.base}-other"), account).run("day 1", chats=chats)
+        paths = [entry.path for entry in list(account.journal)[sent:]]
+        confirmed = paths.index("/v1/chats/search") + 1
+        account.add_fault(Fault("status", status=404, nth=confirmed + 1, times=0))
+        with pytest.raises(HelpCrunchNotFoundError):
+            messages.run("day 1", chats=chats, full=True)
+        account.clear_faults()
+        manifest = messages.run("day 1", chats=chats, full=True)
+        assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
+
     def test_a_chat_that_is_gone_between_two_tries(self, messages: Messages, account: Sandbox) -> None:
         messages.run("day 0")
         with pytest.raises(HelpCrunchRateLimitError):

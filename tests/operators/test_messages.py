@@ -213,20 +213,31 @@ class TestFaults:
         server.add_fault(Fault("status", status=404, times=0))
         with pytest.raises(HelpCrunchNotFoundError, match="check the API URL"):
             messages(ids(server.chats))
-        assert [request.path for request in server.journal][1:] == ["/v1/chats"]
+        chat = server.chats[0]["id"]
+        asked = [request.path for request in server.journal]
+        assert list(dict.fromkeys(asked)) == [
+            f"/v1/chats/{chat}/messages",
+            f"/v1/chats/{chat}",
+            "/v1/chats/search",
+        ]
+
+    def test_404_for_messages_of_a_chat_that_exists(self, server: Sandbox) -> None:
+        server.add_fault(Fault("status", status=404, path="*/messages", nth=3, times=0))
+        with pytest.raises(HelpCrunchNotFoundError):
+            messages(ids(server.chats))
 
     def test_a_server_that_begins_to_answer_404_to_everything(self, server: Sandbox) -> None:
         server.add_fault(Fault("status", status=404, nth=6, times=0))
         with pytest.raises(HelpCrunchNotFoundError, match="check the API URL"):
             messages(ids(server.chats))
-        assert server.journal[-1].path == "/v1/chats"
+        assert server.journal[-1].path == "/v1/chats/search"
 
-    def test_chats_in_a_row_that_are_gone_are_checked_once(self, server: Sandbox) -> None:
+    def test_of_each_chat_that_is_gone_it_makes_sure(self, server: Sandbox) -> None:
         chats = [chat["id"] for chat in server.chats if server.messages(chat["id"])][:3]
         given = [chats[0], GONE, GONE + 1, GONE + 2, *chats[1:], GONE + 3]
         assert ids(messages(given)) == wanted(server, chats, "private", "tech")
         paths = [request.path for request in server.journal]
-        assert (len(paths), paths.count("/v1/chats")) == (len(given) + 2, 2)
+        assert (len(paths), paths.count("/v1/chats/search")) == (len(given) + 2 * 4, 4)
 
     def test_all_chats_may_be_gone(self, server: Sandbox) -> None:
         assert messages([GONE]) == []
@@ -370,7 +381,7 @@ def gone() -> HelpCrunchNotFoundError:
 
 
 def walk_over(chats: Any, listing_of: Callable[[int], Any], **arguments: Any) -> ChatMessages:
-    return ChatMessages(chats, listing_of, lambda: None, **arguments)
+    return ChatMessages(chats, listing_of, lambda *_: None, **arguments)
 
 
 class TestWalk:
