@@ -23,7 +23,7 @@ class ListingExport:
     Engine that exports a resource that can be listed.
 
     After a rate limit error, or a killed worker, another engine with the same run goes on: at most one page is read
-    again.
+    again. The claim to the base path is left to the run.
 
     :param run: the run
     :param listing: returns all records of the resource
@@ -52,12 +52,8 @@ class ListingExport:
         :raises HelpCrunchError: the listing failed; the export before is untouched
         """
         staging = self._run.claim()
-        try:
-            self._read(client, staging)
-            return self._finish(staging)
-        except Exception:
-            staging.release()
-            raise
+        self._read(client, staging)
+        return self._finish(staging)
 
     def _read(self, client: HelpCrunchClient, staging: Staging) -> None:
         """Read the pages that are not stored yet."""

@@ -140,7 +140,7 @@ class MessagesExport:
     Engine that exports the messages of chats.
 
     After a rate limit error, or a killed worker, another engine with the same run goes on: at most one page is read
-    again.
+    again. The claim to the base path is left to the run.
 
     :param run: the run
     :param chats: yields all chats of the account, with ``id`` and ``lastMessageId``
@@ -183,12 +183,8 @@ class MessagesExport:
         before = ChatStates(self._run.state_before())
         moved, gone = self._compared(before)
         staging = self._run.claim(" full" if self._is_full else "")
-        try:
-            self._read(client, staging, moved, before)
-            return self._finish(staging, before, gone)
-        except Exception:
-            staging.release()
-            raise
+        self._read(client, staging, moved, before)
+        return self._finish(staging, before, gone)
 
     def _compared(self, before: ChatStates) -> tuple[Moved, set[int]]:
         """Return the chats to read, with their ``lastMessageId``, ascending; and the chats that are gone."""

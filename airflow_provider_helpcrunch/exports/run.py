@@ -25,6 +25,7 @@ from airflow_provider_helpcrunch.storage.reading import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Self
 
     from airflow_provider_helpcrunch.exports.base_path import BasePath
     from airflow_provider_helpcrunch.schema import Record
@@ -68,6 +69,9 @@ class Run:
     """
     One run of an export.
 
+    As a context manager, it gives its claim up if an error ends the block: then any other run may begin at once. Where
+    the run is to go on, its claim stays: if the task defers, or its worker is killed (neither is an ``Exception``).
+
     :param base: the base path
     :param resource: the resource
     :param run: name of the run, equal in all of its tries
@@ -97,6 +101,15 @@ class Run:
             self._refuse_done(self._head)
             self.before = self._head.as_before()
 
+    def __enter__(self) -> Self:
+        """Return the run itself."""
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Give the claim up after an error."""
+        if isinstance(error, Exception) and self.staging is not None:
+            self.staging.release()
+
     def _refuse_done(self, head: Manifest) -> None:
         """Refuse a run that a later one was compared with: its changes would be lost, and so would the past."""
         found = read_manifest(self.base, self.resource.table.name, f"{self._directory}/{HEAD}")
@@ -117,16 +130,12 @@ class Run:
         :raises HelpCrunchStorageError: another run is exporting to it, or has published since this one began
         """
         settings = f"{self.resource.settings}{scope}"
-        self.staging = staging = Staging.claimed(self.base, self._run, settings, self._head, self._clock)
-        try:
-            self._check_head()
-            if self._head is not None:
-                # A worker that was killed while it published may have left another copy of it, or none.
-                self.base.write_json(self._head.name, self._head)
-        except Exception:
-            staging.release()
-            raise
-        return staging
+        self.staging = Staging.claimed(self.base, self._run, settings, self._head, self._clock)
+        self._check_head()
+        if self._head is not None:
+            # A worker that was killed while it published may have left another copy of it, or none.
+            self.base.write_json(self._head.name, self._head)
+        return self.staging
 
     def _check_head(self) -> None:
         """Refuse to go on if another run has published between the first look at the manifest and the claim."""

@@ -159,9 +159,8 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
         resource = Resource(self._privacy.table, self._format, self.choices())
         run = Run(self._base, resource, self._run_key(context))
         engine = self.engine(run)
-        with HelpCrunchHook(
-            self.helpcrunch_conn_id, patience=min(BRIEF, patience) if defers else patience
-        ) as hook:
+        brief = min(BRIEF, patience) if defers else patience
+        with run, HelpCrunchHook(self.helpcrunch_conn_id, patience=brief) as hook:
             client = hook.client
             try:
                 manifest = engine.run(client)

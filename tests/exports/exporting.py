@@ -35,12 +35,17 @@ class Exports:
         self.resource = Resource(CHATS, file_format)
         self.now = 1_800_000_000.0
 
-    def engine(self, run: str, page_size: int = 10) -> ListingExport:
-        started = Run(BasePath(str(self.base)), self.resource, run, lambda: self.now)
+    def started(self, run: str) -> Run:
+        return Run(BasePath(str(self.base)), self.resource, run, lambda: self.now)
+
+    def engine(self, run: str | Run, page_size: int = 10) -> ListingExport:
+        started = run if isinstance(run, Run) else self.started(run)
         return ListingExport(started, lambda client: client.iter_chats(page_size=page_size))
 
-    def run(self, account: Sandbox, run: str, **options: Any) -> Manifest:
-        return self.engine(run, **options).run(client_of(account))
+    def run(self, account: Sandbox, run: str, page_size: int = 10, requests: int = 5_000) -> Manifest:
+        """Export as a task does, with so many requests."""
+        with self.started(run) as started:
+            return self.engine(started, page_size).run(client_of(account, requests))
 
     def snapshot(self, manifest: Manifest) -> Rows:
         """Return the records of a snapshot by id, after holding its objects against the manifest."""

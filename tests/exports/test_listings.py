@@ -133,7 +133,7 @@ class TestCrashes:
         for permits in range(1, needed):
             before = len(account.journal)
             with pytest.raises(HelpCrunchRateLimitError):
-                exports.engine(f"run {permits}").run(client_of(account, permits))
+                exports.run(account, f"run {permits}", requests=permits)
             exports.run(account, f"run {permits}")
             assert len(account.journal) - before <= needed + 1
 
@@ -149,7 +149,7 @@ class TestCrashes:
 
     def test_chats_that_come_and_go_between_the_tries(self, exports: Exports, account: Sandbox) -> None:
         with pytest.raises(HelpCrunchRateLimitError):
-            exports.engine("day 0").run(client_of(account, 4))
+            exports.run(account, "day 0", requests=4)
         account.insert_chats(30, assignee=1001)
         manifest = exports.run(account, "day 0")
         assert exports.snapshot(manifest).keys() == truth(account).keys()
@@ -169,7 +169,7 @@ class TestCrashes:
 
     def test_a_damaged_page_is_refused_with_the_way_out(self, exports: Exports, account: Sandbox) -> None:
         with pytest.raises(HelpCrunchRateLimitError):
-            exports.engine("day 0").run(client_of(account, 4))
+            exports.run(account, "day 0", requests=4)
         part = next(name for name in exports.files() if name.endswith(".jsonl"))
         (exports.base / part).write_bytes(b'{"id": 1')
         with pytest.raises(
@@ -244,7 +244,7 @@ class TestRuns:
 
     def test_one_that_failed_gives_way_at_once(self, exports: Exports, account: Sandbox) -> None:
         with pytest.raises(HelpCrunchRateLimitError):
-            exports.engine("day 0").run(client_of(account, 4))
+            exports.run(account, "day 0", requests=4)
         assert exports.run(account, "day 1").run == "day 1"
 
     def test_a_worker_that_comes_back_stops(self, exports: Exports, account: Sandbox) -> None:

@@ -55,9 +55,9 @@ class Messages:
             chat["lastMessageId"] = (chat["lastMessageId"] or 0) + 10**9 * (chat["id"] == lying) or None
             if chat["id"] == nameless:
                 chat["lastMessageId"] = None
-        started = Run(self.base, Resource(MESSAGES, self.file_format), run)
-        engine = MessagesExport(started, lambda: chats, **options)
-        return engine.run(client_of(self.account, requests))
+        with Run(self.base, Resource(MESSAGES, self.file_format), run) as started:
+            engine = MessagesExport(started, lambda: chats, **options)
+            return engine.run(client_of(self.account, requests))
 
     def rows(self, objects: list[Any]) -> list[dict[str, Any]]:
         return [row for each in objects for row in read_records(f"{self.base}/{each.path}", table=MESSAGES)]

@@ -42,9 +42,11 @@ class Warehouse:
         self.moved: set[int] = set()
         """Chats whose ``lastMessageId`` has changed since the export of the messages before."""
 
-    def engine(self, name: str, run: str, **options: Any) -> ListingExport | MessagesExport:
+    def started(self, name: str, run: str) -> Run:
         tables = {"chats": CHATS, "customers": CUSTOMERS, "messages": MESSAGES}
-        started = Run(self.bases[name], Resource(tables[name], "jsonl"), run, lambda: self.now)
+        return Run(self.bases[name], Resource(tables[name], "jsonl"), run, lambda: self.now)
+
+    def engine(self, name: str, started: Run, **options: Any) -> ListingExport | MessagesExport:
         if name == "chats":
             return ListingExport(started, lambda client: client.iter_chats(page_size=20))
         if name == "customers":
@@ -68,7 +70,8 @@ class Warehouse:
 
     def export(self, name: str, run: str, **options: Any) -> Manifest:
         self.now += 60
-        return self.engine(name, run, **options).run(client_of(self.account))
+        with self.started(name, run) as started:
+            return self.engine(name, started, **options).run(client_of(self.account))
 
     def check(self, name: str, manifest: Manifest, *, edits_are_seen: bool = False) -> None:
         """Hold a snapshot against the account, and the changes so far against the snapshot."""

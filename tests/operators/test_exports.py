@@ -24,6 +24,8 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchStorageError,
 )
 from airflow_provider_helpcrunch.exports.base_path import BasePath
+from airflow_provider_helpcrunch.exports.run import Resource, Run
+from airflow_provider_helpcrunch.exports.staging import CLAIM
 from airflow_provider_helpcrunch.operators import exports, progress
 from airflow_provider_helpcrunch.operators.exports import (
     ExportAgentsOperator,
@@ -34,6 +36,7 @@ from airflow_provider_helpcrunch.operators.exports import (
 )
 from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.schema import CHATS
 from airflow_provider_helpcrunch.storage import read_records
 
 Result = dict[str, Any]
@@ -315,6 +318,34 @@ class TestDeferral:
 
         assert deferrals.run("day 0", waiting)["records"] == 160
         assert refused
+
+    @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "in its slot"])
+    def test_at_no_moment_can_another_run_begin(
+        self,
+        *,
+        deferrable: bool,
+        limit: Callable[[int], Sandbox],
+        lake: Lake,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Not while the first one reads, not while it waits for the limit, not in between."""
+        limited = limit(100)
+        honest, claims = BasePath.write, []
+
+        def write(base: BasePath, name: str, data: bytes) -> None:
+            honest(base, name, data)
+            if name == CLAIM:
+                with pytest.raises(HelpCrunchStorageError, match="Run 'day 0 .*' is exporting"):
+                    Run(base, Resource(CHATS, "jsonl.gz"), "day 1").claim()
+                claims.append(json.loads(data))
+
+        monkeypatch.setattr(BasePath, "write", write)
+        deferrals = Deferrals(lambda: lake.task("chats", page_size=10, deferrable=deferrable))
+        assert deferrals.run("day 0")["records"] == len(limited.chats)
+        assert len({claim["token"] for claim in claims}) == len(deferrals.all) + 1
+        assert bool(deferrals.all) is deferrable
+        # At least one for each page, and one for each deferral.
+        assert len(claims) >= 11 + len(deferrals.all)
 
     def test_when_patience_is_used_up_it_fails_and_lets_others_begin(
         self, limited: Sandbox, lake: Lake

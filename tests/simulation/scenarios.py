@@ -360,8 +360,10 @@ def exported(world: World, base: str, run: str, table: Any, chats: str = "") -> 
     for tries_left in (4, 3, 2, 1, 0):
         world.crash_at = world.sent + world.chance.randint(1, 20) if deaths else None
         try:
-            started = Run(BasePath(base), Resource(table, "jsonl"), run, world.scheduler.time)
-            with world.client() as client:
+            with (
+                Run(BasePath(base), Resource(table, "jsonl"), run, world.scheduler.time) as started,
+                world.client() as client,
+            ):
                 if not chats:
                     return ListingExport(started, lambda client: client.iter_chats(page_size=9)).run(client)
                 before = read_manifest(BasePath(chats), "chats")
