@@ -1,6 +1,14 @@
-"""Numbers with their nouns, for sentences."""
+"""Numbers with their nouns, and lists of which only the beginning is named, for sentences."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_NAMED = 20
+"""Most items that a sentence names."""
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -12,3 +20,13 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     :param plural: the noun in the plural. Default: with an s
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def named(items: Sequence[object]) -> str:
+    """
+    Return items with commas between them, such as ``1, 2, 3``; after the first :data:`MOST_NAMED`, ``and 5 more``.
+
+    :param items: the items
+    """
+    more = len(items) - MOST_NAMED
+    return ", ".join(map(str, items[:MOST_NAMED])) + (f" and {more:,} more" if more > 0 else "")

@@ -17,6 +17,7 @@ from airflow_provider_helpcrunch.chats.selection import Selection
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,9 +200,8 @@ class ReassignmentRun:
         missing = [agent for agent in self._at.unknown if agent in done]
         if not missing or self._allow_unknown:
             return
-        rest = "" if len(missing) <= 20 else f" and {len(missing) - 20} more"
         msg = (
-            f"from_agents names {', '.join(map(str, missing[:20]))}{rest}, but the account has no such agent, and "
+            f"from_agents names {named(missing)}, but the account has no such agent, and "
             "nothing assigned to them was found. Correct the id; or, where an agent who has left may have no chats "
             "any more, set allow_unknown_agents=True. Chats of the other agents are not affected."
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchNotFoundError
-from airflow_provider_helpcrunch.plurals import counted
+from airflow_provider_helpcrunch.plurals import counted, named
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client.client import HelpCrunchClient
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 20
-"""Chats that a warning names, and warnings of single chats that are kept."""
+MOST_DOUBTS = 20
+"""Most warnings of single chats that are kept."""
 
 
 def confirm_deleted(client: HelpCrunchClient, chat: int, error: HelpCrunchNotFoundError) -> None:
@@ -48,7 +48,7 @@ class ChatMessages(Iterator["Message"]):
     The messages of some chats, each exactly once, chat by chat in the order given; can be read once.
 
     Holds one page and the ids of one chat's messages; oldest first, the messages of one chat. A chat that HelpCrunch
-    does not find was deleted since its id was noted: it is counted, and the others are read. If it goes while it is
+    does not find was deleted since its id was noted: it is noted, and the others are read. If it goes while it is
     read, what was read of it stays.
 
     :param chats: ids of the chats, each once
@@ -83,7 +83,7 @@ class ChatMessages(Iterator["Message"]):
         """Doubts about the result: chats that were not found, totals that contradict the end of a chat's list."""
         self.chats_read = 0
         """Chats done so far, with those that were not found."""
-        self.missing = 0
+        self.missing: list[int] = []
         """Chats that were not found."""
         self._chats = chats
         self._listing_of = listing_of
@@ -92,7 +92,6 @@ class ChatMessages(Iterator["Message"]):
         self._private_notes = private_notes
         self._tech = tech
         self._must_exist = must_exist
-        self._missing: list[int] = []
         self._doubts = 0
         self._rows = self._walk()
 
@@ -130,33 +129,27 @@ class ChatMessages(Iterator["Message"]):
             if self._must_exist:
                 raise
             self._confirm(chat, error)
-            self._note_missing(chat)
+            self.missing.append(chat)
         finally:
             self.pages = pages + listing.pages
 
     def _is_wanted(self, message: Any) -> bool:
         return (self._private_notes or not message["private"]) and (self._tech or not message["tech"])
 
-    def _note_missing(self, chat: int) -> None:
-        self.missing += 1
-        if self.missing <= MOST_NAMED:
-            self._missing.append(chat)
-
     def _note_doubts(self, chat: int, warnings: list[str]) -> None:
         for warning in warnings:
             self._doubts += 1
-            if self._doubts <= MOST_NAMED:
+            if self._doubts <= MOST_DOUBTS:
                 self.warnings.append(f"Chat {chat}: {warning}")
 
     def _warn(self) -> None:
-        if self._doubts > MOST_NAMED:
-            self.warnings.append(f"{self._doubts - MOST_NAMED:,} more such warnings are in the log.")
+        if self._doubts > MOST_DOUBTS:
+            self.warnings.append(f"{self._doubts - MOST_DOUBTS:,} more such warnings are in the log.")
         if not self.missing:
             return
-        more = f" and {self.missing - MOST_NAMED:,} more" if self.missing > MOST_NAMED else ""
         warning = (
-            f"HelpCrunch did not find {self.missing:,} of {counted(len(self._chats), 'chat')}, so the result lacks "
-            f"their messages: {', '.join(map(str, self._missing))}{more}."
+            f"HelpCrunch did not find {len(self.missing):,} of {counted(len(self._chats), 'chat')}, so the result "
+            f"lacks their messages: {named(self.missing)}."
         )
         log.warning("%s", warning)
         self.warnings.append(warning)

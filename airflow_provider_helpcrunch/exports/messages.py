@@ -31,7 +31,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchPaginationError,
 )
 from airflow_provider_helpcrunch.exports.digests import digester
-from airflow_provider_helpcrunch.plurals import counted
+from airflow_provider_helpcrunch.plurals import counted, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,9 +48,6 @@ SHORT = -1
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MOST_NAMED = 20
-"""Most chats that a warning names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +297,9 @@ class MessagesExport:
     def _warn_of_shortfalls(self, states: ChatStates) -> None:
         short = [state.chat for state in states if state.last == SHORT]
         if short:
-            named = ", ".join(map(str, short[:MOST_NAMED])) + (" …" if len(short) > MOST_NAMED else "")
             self._run.warn(
                 f"Messages of {counted(len(short), 'chat')} are missing: what HelpCrunch sent does not add up to its "
-                f"total, or lacks the latest message. The next run reads them again: {named}"
+                f"total, or lacks the latest message. The next run reads them again: {named(short)}"
             )
 
 

@@ -14,7 +14,7 @@ import pytest
 from airflow_names import DAG
 
 from airflow_provider_helpcrunch._airflow import ObjectStoragePath
-from airflow_provider_helpcrunch.client.chat_messages import MOST_NAMED, ChatMessages
+from airflow_provider_helpcrunch.client.chat_messages import MOST_DOUBTS, ChatMessages
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchConfigurationError,
@@ -26,6 +26,7 @@ from airflow_provider_helpcrunch.exceptions import (
 from airflow_provider_helpcrunch.operators.chat_ids import ChatIds
 from airflow_provider_helpcrunch.operators.chats import ListChatsOperator
 from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator
+from airflow_provider_helpcrunch.plurals import MOST_NAMED
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.schema import CHATS, MESSAGES
 from airflow_provider_helpcrunch.storage import Target, read_records
@@ -424,13 +425,13 @@ class TestWalk:
             "HelpCrunch did not find 30 of 30 chats, so the result lacks their messages: 1, 2, "
         )
         assert warning.endswith(f", {MOST_NAMED} and 10 more.")
-        assert (walk.missing, walk.chats_read, walk.place) == (30, 30, "30 of 30 chats")
+        assert (len(walk.missing), walk.chats_read, walk.place) == (30, 30, "30 of 30 chats")
 
     def test_doubts_about_chats_are_kept_up_to_a_number(self) -> None:
         walk = walk_over(range(1, 31), lambda chat: Chat(chat, 2, doubt=True))
         assert len(list(walk)) == 60
         assert walk.warnings[0] == "Chat 1: HelpCrunch reports 5 records, but the list ends after 4."
-        assert walk.warnings[MOST_NAMED:] == ["10 more such warnings are in the log."]
+        assert walk.warnings[MOST_DOUBTS:] == ["10 more such warnings are in the log."]
 
     def test_closing_it_closes_the_chat(self) -> None:
         opened: list[Chat] = []
@@ -449,4 +450,4 @@ class TestWalk:
         walk = walk_over([1, 2], lambda chat: Chat(chat, 0, error=HelpCrunchError("no")))
         with pytest.raises(HelpCrunchError, match="no"):
             list(walk)
-        assert walk.missing == 0
+        assert walk.missing == []
