@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -28,21 +28,28 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 Change: TypeAlias = Literal["inserted", "updated", "unchanged"]
 
 
-def digester(table: Table, file_format: str) -> Callable[[Record], bytes]:
+def row_maker(table: Table, file_format: str) -> Callable[[Record], Record]:
     """
-    Return the function that digests a record.
+    Return the function that makes of a record the row that a file holds.
 
     :param table: the columns of the file
     :param file_format: the file's format: JSON and JSONL have all fields, CSV and Parquet those of the table
     """
     if file_format.startswith("json"):
-        return lambda record: _digest(record)
+        return lambda record: record
     rows = Rows(table)
-    return lambda record: _digest(next(rows.of([record])))
+    return lambda record: next(rows.of([record]))
 
 
-def _digest(row: Any) -> bytes:
-    return hashlib.blake2b(_encode(row), digest_size=SIZE).digest()
+def digester(table: Table, file_format: str) -> Callable[[Record], bytes]:
+    """
+    Return the function that digests a record.
+
+    :param table: the columns of the file
+    :param file_format: the file's format
+    """
+    row_of = row_maker(table, file_format)
+    return lambda record: hashlib.blake2b(_encode(row_of(record)), digest_size=SIZE).digest()
 
 
 class Digests:

@@ -30,7 +30,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchNotFoundError,
     HelpCrunchPaginationError,
 )
-from airflow_provider_helpcrunch.exports.digests import digester
+from airflow_provider_helpcrunch.exports.digests import row_maker
 from airflow_provider_helpcrunch.plurals import counted, named
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class MessagesExport:
         # Rows of other columns cannot stand beside each other in one file.
         self._is_full = full or run.is_incomparable
         self._protect = protect
-        self._digest = digester(run.resource.table, run.resource.file_format)
+        self._row_of = row_maker(run.resource.table, run.resource.file_format)
 
     def run(self, client: HelpCrunchClient) -> Manifest:
         """
@@ -263,7 +263,7 @@ class MessagesExport:
             earlier = left.pop(_number(row), None)
             if earlier is None:
                 yield "inserted", row
-            elif self._run.is_incomparable or self._digest(earlier) != self._digest(row):
+            elif self._run.is_incomparable or self._row_of(earlier) != self._row_of(row):
                 yield "updated", row
         if group.is_whole:
             yield from (("deleted", row) for row in left.values())
