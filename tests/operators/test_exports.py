@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hmac
 import json
 import logging
 import re
@@ -16,6 +17,7 @@ import pytest
 from airflow_names import OutletEvents
 from airflow_process import run as run_process
 
+from airflow_provider_helpcrunch import reports
 from airflow_provider_helpcrunch._airflow import Asset, TaskDeferred
 from airflow_provider_helpcrunch.client import client
 from airflow_provider_helpcrunch.exceptions import (
@@ -478,6 +480,29 @@ class TestPrivacy:
             lake.run(resource)
         found = {name.split("/")[0] for name, content in lake.files().items() if CANARY.encode() in content}
         assert found == set(PERSONAL)
+
+    def test_a_report_by_agent_of_hashed_names(self, account: Sandbox, lake: Lake) -> None:
+        """The ids stay, and a name has the same hash in every export."""
+        pytest.importorskip("duckdb")
+        hashed = {"agents": "name email", "chats": "assignee.name assignee.email", "messages": "agent.name"}
+
+        def rows_of(lake: Lake, choices: dict[str, Any]) -> list[Result]:
+            for resource in hashed:
+                lake.run(resource, file_format="parquet", **choices.get(resource, {}))
+            with reports.connect() as connection:
+                files = {name: reports.snapshot_files(str(lake.path / name)) for name in hashed}
+                reports.views(connection, **files)
+                return reports.report(connection, "chats_per_agent")
+
+        plain = rows_of(Lake(lake.path / "plain"), {})
+        choices = {name: {"hash": columns.split(), "hash_salt": SALT} for name, columns in hashed.items()}
+        found = rows_of(Lake(lake.path / "hashed"), choices)
+        names = [row["agent_name"] for row in plain]
+        assert [row["agent_name"] for row in found] == [
+            name and hmac.digest(SALT.encode(), name.encode(), "sha256").hex() for name in names
+        ]
+        assert [{**row, "agent_name": ""} for row in found] == [{**row, "agent_name": ""} for row in plain]
+        assert len([name for name in names if name]) == 4
 
     @staticmethod
     def assert_absent(lake: Lake) -> None:
