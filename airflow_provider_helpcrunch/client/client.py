@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         Message,
         Organization,
     )
+    from airflow_provider_helpcrunch.client.response import Response
     from airflow_provider_helpcrunch.client.timestamps import Moment
     from airflow_provider_helpcrunch.schema import Record
 
@@ -216,6 +217,15 @@ class HelpCrunchClient:
         :param requests: how many (1); more than the account's limit count as the limit
         """
         return self._transport.budget_wait(requests)
+
+    def on_response(self, observer: Callable[[Response], None]) -> None:
+        """
+        Call a function with every complete HTTP response from now on, as it came, before it is parsed.
+
+        :param observer: takes the response, with ``method``, ``path``, ``status``, ``headers`` and ``body``; called in
+            the thread of the request
+        """
+        self._transport.on_response(observer)
 
     # Any endpoint
 

@@ -113,6 +113,7 @@ class Transport:
         self._usage = Usage()
         self._counting = threading.Lock()
         self._calls: set[threading.Event] = set()
+        self._observers: list[Callable[[Response], None]] = []
         self._closed = False
         self._watchdog = Watchdog(min(0.5, read_timeout / 4))
         self._session = requests.Session()
@@ -146,6 +147,10 @@ class Transport:
     def limit(self) -> int:
         """Requests that the rate limiter allows in a window."""
         return self._limiter.limit
+
+    def on_response(self, observer: Callable[[Response], None]) -> None:
+        """Call a function with every complete response from now on, before it is parsed."""
+        self._observers.append(observer)
 
     def budget_wait(self, requests: int) -> float:
         """Return the seconds until this many permits are free, if nobody else acquires them."""
@@ -190,7 +195,7 @@ class Transport:
                 self._count(repeated=attempts.sent > 1)
                 try:
                     response = self._send(attempts, cancelled, method, path, params=params, json=json)
-                    return response.parsed(parse, plain=plain)
+                    return self._observed(response).parsed(parse, plain=plain)
                 except HelpCrunchRateLimitError as refusal:
                     # Now, not when the retry waits: other threads and processes must stop before they are refused too.
                     self._limiter.pause(attempts.refused(refusal))
@@ -210,6 +215,11 @@ class Transport:
             raise
         finally:
             self._calls.discard(cancelled)
+
+    def _observed(self, response: Response) -> Response:
+        for observer in self._observers:
+            observer(response)
+        return response
 
     def _check_open(self, method: str, path: str) -> None:
         if self._closed:

@@ -161,3 +161,12 @@ def test_errors_are_typed_and_hide_the_key(sandbox: Start, client: Connect) -> N
         connected.request("POST", "/messages", json={"text": account.key})
     assert account.key not in repr(refusal.value)
     assert isinstance(refusal.value, HelpCrunchError)
+
+
+def test_an_observer_sees_every_response_as_it_came(sandbox: Start, client: Connect) -> None:
+    account = sandbox(agents=3, faults=[Fault("status", status=503, body="html", retry_after="7")])
+    connected = client(account)
+    seen: list[tuple[str, int, str | None]] = []
+    connected.on_response(lambda got: seen.append((got.path, got.status, got.headers.get("Retry-After"))))
+    assert connected.list_agents() == account.agents
+    assert seen == [("/agents", 503, "7"), ("/agents", 200, None)]
