@@ -69,6 +69,14 @@ _EXTRA_FIELDS: dict[str, Any] = {
         ),
         "schema": {"type": ["number", "null"], "minimum": 0, "exclusiveMinimum": 0, "maximum": 3600},
     },
+    "inbox_domain": {
+        "label": "Inbox domain",
+        "description": (
+            "The first part of your inbox's address, such as shop for https://shop.helpcrunch.com/inbox, for links to "
+            "chats. Empty: tasks that change many chats ask HelpCrunch, those about one chat have no link."
+        ),
+        "schema": {"type": ["string", "null"], "examples": ["shop", "shop.helpcrunch.com"]},
+    },
 }
 
 

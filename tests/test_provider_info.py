@@ -34,6 +34,7 @@ EXTRAS = [
     "rate_limit_on_failure",
     "connect_timeout",
     "read_timeout",
+    "inbox_domain",
 ]
 AIRFLOW_VERSION = tuple(map(int, airflow.__version__.split(".")[:2]))
 AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
@@ -145,7 +146,7 @@ class TestForm:
         assert told == {name: field["label"] for name, field in CONNECTION_TYPE["conn-fields"].items()}
         assert [field.field_class.__name__ for field in widgets.values()] == [
             "IntegerField",
-            *["StringField"] * 5,
+            *["StringField"] * 6,
         ]
 
     def test_without_the_fab_provider_the_labels_stay_and_extra_can_be_filled_in(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from airflow_provider_helpcrunch.client.addresses import inbox_host
 from airflow_provider_helpcrunch.client.call import (
     check_body,
     check_method,
@@ -138,6 +139,8 @@ class HelpCrunchClient:
         whole response itself. Default: the client's own connections
     :param budget: a rate limiter of your own instead of ``requests_per_minute`` and ``rate_limit_store``. Default:
         none
+    :param inbox_domain: the account's place in HelpCrunch's user interface, ``shop`` or ``shop.helpcrunch.com``, for
+        the addresses of chats. Default: as ``GET /organization`` says, where it is asked
     :raises HelpCrunchConfigurationError: an argument is wrong; nothing was sent
 
     API: https://docs.helpcrunch.com/rest-api-v1/api-setup-v1
@@ -156,10 +159,19 @@ class HelpCrunchClient:
         retry: RetryPolicy | None = None,
         budget: RateLimiter | None = None,
         http_adapter: BaseAdapter | None = None,
+        inbox_domain: str | None = None,
     ) -> None:
         api_key = ApiKey(api_key)
         check_api_key(api_key)
         self.base_url = check_base_url(base_url)
+        if inbox_domain is not None and inbox_host(inbox_domain) is None:
+            msg = (
+                "inbox_domain must be the first part of your inbox's address, such as shop, or shop.helpcrunch.com; "
+                f"not {str(inbox_domain)[:50]!r}."
+            )
+            raise HelpCrunchConfigurationError(msg)
+        self.inbox_domain = inbox_domain
+        """The account's place in HelpCrunch's user interface, as given; ``None``: not given."""
         for name, seconds in (("connect_timeout", connect_timeout), ("read_timeout", read_timeout)):
             if not 0 < seconds <= 3600:
                 msg = f"{name} must be a number of seconds above 0 and at most 3600, not {seconds}."

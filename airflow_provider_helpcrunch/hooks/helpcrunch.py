@@ -41,6 +41,7 @@ EXTRAS: dict[str, tuple[type, str]] = {
     "rate_limit_on_failure": (str, "wait or fail"),
     "connect_timeout": (float, "a number of seconds"),
     "read_timeout": (float, "a number of seconds"),
+    "inbox_domain": (str, "shop or shop.helpcrunch.com"),
 }
 """The only extras that a connection may set: people who edit connections must not control anything else."""
 
@@ -60,7 +61,7 @@ class HelpCrunchHook(BaseHook):
 
     :param helpcrunch_conn_id: the Airflow connection (``helpcrunch_default``): the API key is its password, its host
         overrides the API URL, and its extras are ``requests_per_minute``, ``rate_limit_store``,
-        ``rate_limit_conn_id``, ``rate_limit_on_failure``, ``connect_timeout`` and ``read_timeout``
+        ``rate_limit_conn_id``, ``rate_limit_on_failure``, ``connect_timeout``, ``read_timeout`` and ``inbox_domain``
     :param patience: longest time in seconds that one call may wait for the account's rate limit and for 429s (600)
     """
 

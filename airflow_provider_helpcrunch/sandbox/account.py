@@ -69,7 +69,7 @@ class Account:
         self.happenings: list[Happening] = []
         self.organization: Record = {
             "id": 1 + digest(seed, "organization", 0) % 100_000,
-            "domain": "shop.example",
+            "domain": settings.domain,
             "teamOnline": True,
             "chatEnabled": True,
         }

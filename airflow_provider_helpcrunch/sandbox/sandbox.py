@@ -47,6 +47,7 @@ class Sandbox(AccountView, JournalView):
     :param chats: how many chats it starts with
     :param messages: how many messages a chat has on average; one chat in a hundred has 20 times as many
     :param canary: a string for every field with a person's data: of customers, agents, messages and chats
+    :param domain: ``domain`` of the organization: ``shop`` names an inbox at helpcrunch.com, the default none
     :param key: the API key; anything else is answered 401
     :param port: the port, 0 for a free one
     :param seed: the same seed and the same ``now`` give the same account
@@ -94,6 +95,7 @@ class Sandbox(AccountView, JournalView):
         chats: int = 300,
         messages: int = 8,
         canary: str = "",
+        domain: str = "shop.example",
         key: str = "sandbox-key",
         port: int = 0,
         seed: int = 1,
@@ -127,6 +129,7 @@ class Sandbox(AccountView, JournalView):
             chats=chats,
             messages=messages,
             canary=canary,
+            domain=domain,
             key=key,
             port=port,
             seed=seed,

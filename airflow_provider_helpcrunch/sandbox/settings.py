@@ -109,6 +109,12 @@ class Settings:
             note="none",
         ),
     )
+    domain: str = field(
+        default="shop.example",
+        metadata=_about(
+            "TEXT", "`domain` of the organization: `shop` names an inbox at helpcrunch.com, the default none"
+        ),
+    )
     key: str = field(default="sandbox-key", metadata=_about("KEY", "API key; anything else is answered 401"))
     seed: int = field(
         default=1, metadata=_about("N", "the same seed and the same `--now` give the same account", int)
