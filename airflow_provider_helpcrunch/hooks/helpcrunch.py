@@ -82,7 +82,7 @@ class HelpCrunchHook(BaseHook):
 
         :raises HelpCrunchConfigurationError: the connection is incomplete or wrong; nothing was sent
         """
-        return self._client_of(self._retry)
+        return self.client_with(self._retry)
 
     def get_conn(self) -> HelpCrunchClient:
         """Return :attr:`client`."""
@@ -109,7 +109,7 @@ class HelpCrunchHook(BaseHook):
         """
         try:
             policy = RetryPolicy(max_attempts=1, patience=TEST_PATIENCE)
-            with self._client_of(policy) as client:
+            with self.client_with(policy) as client:
                 organization = client.get_organization()
         except HelpCrunchError as error:
             return False, f"{error} {_advice_for(error)}".rstrip()
@@ -130,7 +130,13 @@ class HelpCrunchHook(BaseHook):
         """Return the form's own fields, for Airflow older than 3.2."""
         return connection_form.get_connection_form_widgets()
 
-    def _client_of(self, retry: RetryPolicy) -> HelpCrunchClient:
+    def client_with(self, retry: RetryPolicy) -> HelpCrunchClient:
+        """
+        Return another client of the connection, with its own policy for retries; close it yourself.
+
+        :param retry: how often and how long a failed request is retried
+        :raises HelpCrunchConfigurationError: the connection is incomplete or wrong; nothing was sent
+        """
         place = f"Connection {self.helpcrunch_conn_id!r}"
         try:
             return _connect(place, *_fields_of(self.get_connection(self.helpcrunch_conn_id)), retry)
