@@ -21,6 +21,5 @@ def client_of(account: Sandbox, requests: int = 5_000, **arguments: Any) -> Help
         account.key,
         base_url="http://127.0.0.1/v1",
         budget=RateLimiter(MemoryStore(requests, 3600.0), requests, 3600.0),
-        http_adapter=account.adapter(),
-        **{"retry": retry, **arguments},
+        **{"retry": retry, "http_adapter": account.adapter(), **arguments},
     )

@@ -85,16 +85,16 @@ class Interview:
             organization=self._get("/organization"),
             newest=newest,
             oldest=oldest,
-            last=self._get("/chats", **OLDEST_FIRST, offset=max((oldest.total or 0) - 1, 1), limit=2),
-            beyond=self._get("/chats", **OLDEST_FIRST, offset=BEHIND_ALL, limit=2),
+            last=self._get("/chats", **OLDEST_FIRST, offset=max((oldest.total or 0) - 1, 1), **self._two()),
+            beyond=self._get("/chats", **OLDEST_FIRST, offset=BEHIND_ALL, **self._two()),
             above=self._get("/chats", limit=LARGEST_PAGE + 1),
             closed=self._search_status("closed", before),
             numbered=self._search_status("5", before),
             before=before,
             nothing=self._search("chats", ("chats.createdAt", "<", 0)),
-            updated=self._search("chats", ("chats.updatedAt", ">=", 0), limit=2),
+            updated=self._search("chats", ("chats.updatedAt", ">=", 0), page=self._two()),
             customers=self._get("/customers", sort="customers.firstSeen", order="asc", **self._page()),
-            found_customers=self._search("customers", ("customers.id", ">", 0), limit=2),
+            found_customers=self._search("customers", ("customers.id", ">", 0), page=self._two()),
             messages=self._messages(newest, oldest),
             missing=self._get(f"/chats/{NO_CHAT}"),
             headers=frozenset(self._headers),
@@ -104,6 +104,9 @@ class Interview:
 
     def _page(self) -> dict[str, int]:
         return {} if self._limit is None else {"limit": self._limit}
+
+    def _two(self) -> dict[str, int]:
+        return {} if self._limit is None else {"limit": 2}
 
     def _first_page(self) -> Reply:
         """Ask for agents; where HelpCrunch refuses pages of 100, once more without naming a limit."""
@@ -117,12 +120,14 @@ class Interview:
     def _get(self, path: str, **params: str | int) -> Reply:
         return self._ask("GET", path, params=params)
 
-    def _search(self, resource: str, *conditions: tuple[str, str, Any], limit: int | None = None) -> Reply:
+    def _search(
+        self, resource: str, *conditions: tuple[str, str, Any], page: dict[str, int] | None = None
+    ) -> Reply:
         body: dict[str, Any] = {
             "filter": [dict(zip(("field", "operator", "value"), each, strict=True)) for each in conditions],
             "comparison": "AND",
             **(OLDEST_FIRST if resource == "chats" else {"sort": "customers.firstSeen", "order": "asc"}),
-            **(self._page() if limit is None else {"limit": limit}),
+            **(self._page() if page is None else page),
         }
         return self._ask("POST", f"/{resource}/search", json=body)
 

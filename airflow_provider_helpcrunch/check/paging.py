@@ -42,7 +42,7 @@ def _page_size(replies: Replies) -> Answer:
     if replies.limit is None:
         return contradicted(
             f"a limit of {LARGEST_PAGE} is refused",
-            "Give operators that list a smaller page_size. Those that change chats or export have none, and fail here.",
+            "Give operators that list a smaller page_size. Those that change chats have none, and fail here.",
         )
     return Answer(f"{LARGEST_PAGE} accepted; {len(replies.newest.records)} chats without a limit")
 
@@ -114,7 +114,7 @@ def _beyond(replies: Replies) -> Answer:
 
 
 def _place_of_totals(replies: Replies) -> Answer:
-    places = {name: reply.place_of_total for name, reply in _lists(replies).items() if reply.page}
+    places = {name: reply.place_of_total for name, reply in _lists(replies).items() if reply.page is not None}
     return Answer(grouped(places)) if places else unanswered("no list could be read")
 
 
@@ -128,7 +128,8 @@ def _totals(replies: Replies) -> Answer:
     last = replies.last
     if last.total is not None and not _is_offset_ignored(replies):
         offset = max((replies.oldest.total or 0) - 1, 1)
-        judged["chats"] = "right" if len(last.records) == min(max(last.total - offset, 0), 2) else "wrong"
+        most = len(replies.newest.records) if replies.limit is None else 2
+        judged["chats"] = "right" if len(last.records) == min(max(last.total - offset, 0), most) else "wrong"
     if not judged:
         return unanswered("no total was sent that can be counted")
     if "wrong" not in judged.values():
@@ -142,8 +143,13 @@ def _totals(replies: Replies) -> Answer:
 
 def _is_whole(reply: Reply, replies: Replies) -> bool:
     """Return whether a page must be the whole list: a longer one was seen, so it was not cut."""
-    longest = max(len(other.records) for other in (replies.newest, replies.oldest, *_lists(replies).values()))
-    return reply.page is not None and len(reply.page) < longest and reply is not replies.found_customers
+    if reply.page is None or reply is replies.found_customers:  # of these, two were asked for
+        return False
+    paged = [
+        replies.newest,
+        *(other for other in _lists(replies).values() if other is not replies.applications),
+    ]
+    return len(reply.page) < max(len(other.records) for other in paged)
 
 
 def _envelopes(replies: Replies) -> Answer:

@@ -55,12 +55,12 @@ class Reply:
     @property
     def records(self) -> list[Record]:
         """The records of the page; none if there is no page."""
-        return self.page.records if self.page else []
+        return [] if self.page is None else self.page.records
 
     @property
     def total(self) -> int | None:
         """The total of the page, if it has one."""
-        return self.page.total if self.page else None
+        return None if self.page is None else self.page.total
 
     @property
     def place_of_total(self) -> str:
@@ -87,7 +87,8 @@ class Replies:
     :param organization: the account itself
     :param newest: ``GET /chats`` without any parameter
     :param oldest: the first page of chats by ``createdAt``, ascending
-    :param last: two chats in that order, from the offset where its total says that the last one is
+    :param last: chats in that order from the offset where its total says that the last one is; two, if a limit can be
+        named
     :param beyond: chats from an offset behind all of them
     :param above: chats with a ``limit`` of 101
     :param closed: a search for the closed chats in front of :attr:`before`, by the word
