@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import sys
 import time
@@ -58,7 +60,8 @@ def check(options: argparse.Namespace) -> int:
         an argument, the connection or the key is wrong, or HelpCrunch cannot be reached
     """
     try:
-        with _client(options.conn_id, options.host) as client:
+        # Airflow 2 logs to standard output, which belongs to the report.
+        with contextlib.redirect_stdout(sys.stderr), _client(options.conn_id, options.host) as client:
             found = findings(Interview(client, _wait).held())
             requests, base_url = client.usage.requests, client.base_url
     except HelpCrunchError as error:
@@ -81,24 +84,32 @@ def _client(conn_id: str | None, host: str | None) -> HelpCrunchClient:
 
 
 def _client_of_connection(conn_id: str) -> HelpCrunchClient:
+    if not _has_airflow():
+        msg = f"Airflow is not installed here: put the API key into the environment variable {KEY_VARIABLE}."
+        raise HelpCrunchConfigurationError(msg)
     # As in Airflow's own command that tests a connection: without it, Airflow 3 does not look into its database.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    from airflow_provider_helpcrunch._airflow import AirflowNotFoundException
+    from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+
     try:
-        from airflow_provider_helpcrunch._airflow import AirflowNotFoundException
-        from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
-    except ImportError as error:
+        return HelpCrunchHook(conn_id).client_with(RETRY)
+    except AirflowNotFoundException:
+        msg = (
+            f"Airflow has no connection {conn_id!r}: name another one with --conn-id, or put the API key into the "
+            f"environment variable {KEY_VARIABLE}."
+        )
+    raise HelpCrunchConfigurationError(msg)
+
+
+def _has_airflow() -> bool:
+    try:
+        importlib.import_module("airflow")
+    except ModuleNotFoundError as error:
         if error.name != "airflow":
             raise
-        msg = f"Airflow is not installed here: put the API key into the environment variable {KEY_VARIABLE}."
-    else:
-        try:
-            return HelpCrunchHook(conn_id).client_with(RETRY)
-        except AirflowNotFoundException:
-            msg = (
-                f"Airflow has no connection {conn_id!r}: name another one with --conn-id, or put the API key into the "
-                f"environment variable {KEY_VARIABLE}."
-            )
-    raise HelpCrunchConfigurationError(msg)
+        return False
+    return True
 
 
 def _wait(seconds: float) -> None:

@@ -25,7 +25,7 @@ import importlib, pkgutil
 import airflow_provider_helpcrunch as package
 
 names = ["plurals", "exceptions", "get_provider_info", "privacy"]
-for part in ("client", "rate_limit", "sandbox"):
+for part in ("client", "rate_limit", "check", "sandbox"):
     if importlib.util.find_spec(f"{package.__name__}.{part}"):
         module = importlib.import_module(f"{package.__name__}.{part}")
         names.append(part)
@@ -56,6 +56,22 @@ with HelpCrunchClient(sandbox.key, http_adapter=sandbox.adapter(), rate_limit_st
         assert isinstance(error, ValueError)
 assert not [name for name in sys.modules if name.partition(".")[0] == "airflow"]
 print("used")
+"""
+
+CHECK = """
+import functools, os
+from airflow_provider_helpcrunch.__main__ import main
+from airflow_provider_helpcrunch.check import command
+from airflow_provider_helpcrunch.client import HelpCrunchClient
+from airflow_provider_helpcrunch.sandbox import Sandbox
+
+sys.stderr = sys.stdout
+os.environ.pop("HELPCRUNCH_API_KEY", None)
+assert main(["check"]) == 2
+command.HelpCrunchClient = functools.partial(HelpCrunchClient, http_adapter=Sandbox().adapter())
+os.environ["HELPCRUNCH_API_KEY"] = "sandbox-key"
+assert main(["check"]) == 0
+assert not [name for name in sys.modules if name.partition(".")[0] == "airflow"]
 """
 
 OPERATORS = """
@@ -89,3 +105,12 @@ def test_the_client_can_be_used(tmp_path: Path) -> None:
 
 def test_an_operator_says_that_airflow_is_missing(tmp_path: Path) -> None:
     assert "airflow" in run(OPERATORS, tmp_path)
+
+
+def test_an_account_can_be_checked_with_a_key_alone(tmp_path: Path) -> None:
+    refusal, report = run(CHECK, tmp_path).split("\n", 1)
+    assert (
+        refusal
+        == "Airflow is not installed here: put the API key into the environment variable HELPCRUNCH_API_KEY."
+    )
+    assert report.startswith("HelpCrunch accepts the API key.")
