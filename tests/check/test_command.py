@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.hooks import helpcrunch as hooks
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
+CLONE = Path(__file__).parents[2]
 HOST = "http://127.0.0.1/v1"
 
 
@@ -218,3 +220,10 @@ def test_it_says_how_long_it_waits_for_other_tasks(
     command._wait(12.4)
     assert slept == [12.4]
     assert capsys.readouterr().err == "Waiting 12 s for the account's rate limit, which other tasks use.\n"
+
+
+def test_the_page_shows_what_the_command_prints(terminal: Terminal) -> None:
+    terminal.connect(Sandbox(now="2026-01-31", domain="shop"))
+    terminal.set(HELPCRUNCH_API_KEY="sandbox-key")
+    terminal.run("--host", HOST)
+    assert terminal.out in (CLONE / "docs" / "check.md").read_text(encoding="utf-8")
