@@ -11,6 +11,8 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.long
+
 AIRFLOW_3 = int(airflow.__version__.split(".")[0]) >= 3
 
 

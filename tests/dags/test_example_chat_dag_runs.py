@@ -11,6 +11,8 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
+pytestmark = pytest.mark.long
+
 AGENT_LEAVES = "example_helpcrunch_agent_leaves"
 MORNING_SHIFT = "example_helpcrunch_morning_shift"
 OWN_PLAN = "example_helpcrunch_own_plan"

@@ -14,6 +14,8 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
+pytestmark = pytest.mark.long
+
 NIGHTLY = "example_helpcrunch_nightly_warehouse"
 PROGRAM = Path(__file__).with_name("run_example_dags.py")
 RESOURCES = ("agents", "departments", "chats", "customers", "messages")

@@ -654,6 +654,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_as_real_tasks(account: Sandbox, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from airflow_process import run
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
+
+pytestmark = pytest.mark.long
 
 DAG_FILE = """
 import json, os, sys

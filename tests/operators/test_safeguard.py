@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from airflow_process import run
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
+
+pytestmark = pytest.mark.long
 
 TASKS = """
 import json, os, sys

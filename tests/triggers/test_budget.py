@@ -147,6 +147,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_under_dag_test(tmp_path: Path) -> None:
     with Sandbox(agents=4, chats=0, rate_limit=20, window=1.4) as server:
         chats = [chat["id"] for chat in server.insert_chats(35, assignee=1001)]
