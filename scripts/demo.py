@@ -1,11 +1,12 @@
 """
 The main job, end to end, for a person to look at: ``make demo``.
 
-Starts a local HelpCrunch, runs example DAGs with ``airflow dags test``, and shows what came out: two that list agents,
-one that gives the chats of an agent who leaves to others, first as a dry run, and one that exports a second, smaller
-account on two nights. Each run has a folder of its own below ``.tmp/demo`` of the clone, and the files of earlier runs
-stay; nothing keeps running. With ``HELPCRUNCH_API_KEY`` set the agents are those of that account, which is only read;
-``HELPCRUNCH_API_URL`` overrides its address.
+Starts a local HelpCrunch, runs example DAGs with ``airflow dags test``, and shows what came out: two that list
+agents, one that gives the chats of an agent who leaves to others, first as a dry run, one that applies a plan after
+its approval, and one that exports an account on two nights; the last two on smaller accounts of their own. Each run
+has a folder of its own below ``.tmp/demo`` of the clone, and the files of earlier runs stay; nothing keeps running.
+With ``HELPCRUNCH_API_KEY`` set the agents are those of that account, which is only read; ``HELPCRUNCH_API_URL``
+overrides its address.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from demo_approval import APPROVED, People, check_approval, show_approval
 from demo_moves import DRY, REAL, check_dry_run, check_moves, open_chats, read_report, show_moves
 from demo_nights import NIGHT, check_changes, check_exports, read_exports, show_exports, show_report
 from demo_result import ResultError, check, near, read_agents, show
@@ -39,13 +41,14 @@ AIRFLOW_LOG = FOLDER / "airflow.log"
 DAG_TO_XCOM = "example_helpcrunch_agents_to_xcom"
 DAG_TO_FILE = "example_helpcrunch_agents_to_object_storage"
 DAG_AGENT_LEAVES = "example_helpcrunch_agent_leaves"
+DAG_APPROVAL = "example_helpcrunch_approval"
 DAG_NIGHTLY = "example_helpcrunch_nightly_warehouse"
 MAPPED_TASK = "review_access"
 SANDBOX_AGENTS = 250
 SANDBOX_CHATS = 5000
 SANDBOX_LIMIT = 120
-NIGHTLY_AGENTS = 8
-NIGHTLY_CHATS = 60
+SMALL_AGENTS = 8
+SMALL_CHATS = 60
 """So few that the first night, with one request for each chat, stays below the limit of one minute."""
 HOURS_8 = 28_800
 LEAVER = 1004
@@ -81,14 +84,15 @@ def airflow(processes: Processes, *arguments: str) -> int:
         fail(f"'airflow {' '.join(arguments[:3])}' did not end within {PATIENCE} s.", AIRFLOW_LOG)
 
 
-def run_dag(processes: Processes, dag_id: str, **params: Any) -> dict[str, int]:
+def run_dag(processes: Processes, dag_id: str, *options: str, **params: Any) -> dict[str, int]:
     """
     Run a DAG to its end.
 
+    :param options: more of ``airflow dags test``
     :return: how many task instances succeeded, by task
     :raises DemoError: the run did not succeed, whatever the exit code says
     """
-    code = airflow(processes, "dags", "test", dag_id, "--conf", json.dumps(params))
+    code = airflow(processes, "dags", "test", dag_id, "--conf", json.dumps(params), *options)
     runs = query("SELECT run_id, state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1", dag_id)
     run_id, state = runs[0] if runs else ("", "missing")
     tasks = query("SELECT task_id, state, count(*) FROM task_instance WHERE run_id = ? GROUP BY 1, 2", run_id)
@@ -162,10 +166,29 @@ def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
     print(f"Report    {near(path)}")
 
 
+def run_approval(processes: Processes) -> None:
+    """Apply a plan after its approval, while people work on some of its chats; compare it with the account."""
+    account = Sandbox(agents=SMALL_AGENTS, chats=SMALL_CHATS, rate_limit=SANDBOX_LIMIT)
+    leaver, *take_over, colleague = (agent["id"] for agent in account.agents[:4])
+    print()
+    with account, People(account, FOLDER, colleague) as people:
+        connect(processes, {"password": account.key, "host": account.url})
+        conf = {"from_agents": str(leaver), "to_agents": ", ".join(map(str, take_over))}
+        with step(f"DAG {DAG_APPROVAL}, with a yes"):
+            run_dag(
+                processes,
+                DAG_APPROVAL,
+                *("--mark-success-pattern", APPROVED),
+                **conf,
+                base_path=str(FOLDER),
+            )
+    show_approval(account, *check_approval(account, FOLDER, people.touched))
+
+
 def run_nights(processes: Processes) -> None:
     """Export an account on two nights, compare both with what it has, and show them."""
     account = Sandbox(
-        agents=NIGHTLY_AGENTS, chats=NIGHTLY_CHATS, rate_limit=SANDBOX_LIMIT, now=time.time() - HOURS_8
+        agents=SMALL_AGENTS, chats=SMALL_CHATS, rate_limit=SANDBOX_LIMIT, now=time.time() - HOURS_8
     )
     print()
     with account:
@@ -180,7 +203,7 @@ def run_nights(processes: Processes) -> None:
         second = read_exports(FOLDER)
         check_exports(account, begun, second)
     check_changes(first, second)
-    size = f"{NIGHTLY_AGENTS} agents and {NIGHTLY_CHATS} chats"
+    size = f"{SMALL_AGENTS} agents and {SMALL_CHATS} chats"
     print(f"\nAnother account, of {size}: its second night, after {happened} changes\n")
     show_exports(first, second)
     show_report(AIRFLOW_LOG)
@@ -209,6 +232,7 @@ def run_on_sandbox() -> None:
         run_agent_leaves(processes, account)
         busiest = f"the busiest minute had {account.busiest_window(60)} of the {SANDBOX_LIMIT} allowed"
         print(f"Requests  {len(account.journal)} in all, none refused; {busiest}")
+        run_approval(processes)
         run_nights(processes)
 
 

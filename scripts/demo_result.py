@@ -85,9 +85,16 @@ def show(agents: Sequence[Mapping[str, Any]], path: Path, mapped: int) -> None:
     print(f"File      {near(path)} ({path.stat().st_size:,} bytes)")
 
 
-def print_table(rows: Sequence[Sequence[object]]) -> None:
-    """Print rows as aligned columns, whatever an account has put into them."""
-    texts = [["".join(c if c.isprintable() else "?" for c in str(cell))[:40] for cell in row] for row in rows]
+def print_table(rows: Sequence[Sequence[object]], widest: int = 40) -> None:
+    """
+    Print rows as aligned columns, whatever an account has put into them.
+
+    :param rows: the rows
+    :param widest: most characters of a cell
+    """
+    texts = [
+        ["".join(c if c.isprintable() else "?" for c in str(cell))[:widest] for cell in row] for row in rows
+    ]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
         print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())

@@ -93,7 +93,11 @@ class Conditions:
         return cls({field: _checked(field, before[field]) for field in FIELDS if field in before})
 
     def broken_by(
-        self, chat: Mapping[str, Any], planned: Mapping[str, Any], names: Mapping[int, str]
+        self,
+        chat: Mapping[str, Any],
+        planned: Mapping[str, Any],
+        agents: Mapping[int, str],
+        departments: Mapping[int, str],
     ) -> str | None:
         """
         Return why a chat is no longer as planned.
@@ -101,7 +105,8 @@ class Conditions:
         :param chat: the chat, as HelpCrunch sent it
         :param planned: the values that the plan gives the chat, by field. A field that has its planned value already
             breaks no condition: an earlier try of the task may have changed it
-        :param names: names of agents by id, as far as they are known
+        :param agents: names of agents by id, as far as they are known
+        :param departments: names of departments by id, as far as they are known
         :return: a sentence that says what the chat has now; ``None`` if all conditions hold
         :raises HelpCrunchResponseError: a field is unreadable
         """
@@ -109,6 +114,7 @@ class Conditions:
         for field, value in self.values.items():
             now = value_in(chat, field)
             if now != value and not (field in planned and now == planned[field]):
+                names = departments if field == "department" else agents
                 reasons.append(_difference(field, chat, now, value, names))
         return "; ".join(reasons) or None
 
@@ -126,7 +132,7 @@ def _difference(field: str, chat: Mapping[str, Any], now: Any, value: Any, names
     present = _named(now, names_in_chat(chat, field).get(now))
     if field == "assignee":
         return f"it is assigned to {present or 'nobody'} now, not to {_named(value, names.get(value)) or 'nobody'}"
-    return f"it is in {present or 'no department'} now, not in {value or 'no department'}"
+    return f"it is in {present or 'no department'} now, not in {_named(value, names.get(value)) or 'no department'}"
 
 
 def _named(number: int | None, name: str | None) -> str | None:

@@ -135,7 +135,8 @@ class PlanRun:
         """Return why a chat is no longer as planned; ``None`` if it is, or if nothing must still be so."""
         if (conditions := self._plan.conditions.get(changes[0].chat)) is None:
             return None
-        return conditions.broken_by(found, {change.field: change.value for change in changes}, self.names)
+        planned = {change.field: change.value for change in changes}
+        return conditions.broken_by(found, planned, self.names, self.departments)
 
     def _result_of(
         self, client: HelpCrunchClient, change: Change, found: Mapping[str, Any] | None, broken: str | None
