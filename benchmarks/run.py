@@ -21,6 +21,7 @@ from figures import (
     imports,
     limit,
     memory,
+    messages,
     permit,
     plot,
     requests_sent,
@@ -48,6 +49,7 @@ FIGURES = {
     "slots": slots.measure,
     "changes": changes.measure,
     "exports": exports.measure,
+    "messages": messages.measure,
 }
 
 

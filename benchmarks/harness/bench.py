@@ -103,9 +103,9 @@ class Bench:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
-    def folder(self) -> Iterator[Path]:
-        """Make an empty folder for the time of the block."""
-        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+    def folder(self, parent: Path | None = None) -> Iterator[Path]:
+        """Make an empty folder for the time of the block, in the scratch folder unless told otherwise."""
+        folder = Path(tempfile.mkdtemp(dir=parent or self._scratch))
         try:
             yield folder
         finally:
@@ -131,26 +131,28 @@ class Bench:
                 raise RuntimeError(msg)
             self._ready.add(client.environment)
 
-    def run(self, client: Client, sandbox: Sandbox, *, patience: float = PATIENCE, **extra: str) -> Run:
+    def run(self, client: Client, sandbox: Sandbox | str, *, patience: float = PATIENCE, **extra: str) -> Run:
         """
         Run a client in a fresh process, with a fresh folder for its temporary files.
 
         :param client: the client
-        :param sandbox: what it lists; its journal is read before and afterwards
+        :param sandbox: what it lists; its journal is read before and afterwards. Or the address of nothing, for a
+            client that has its own server inside
         :param patience: seconds after which it is ended
         :param extra: more environment variables
         """
-        earlier = len(sandbox.journal())
+        url, journal = (sandbox, list) if isinstance(sandbox, str) else (sandbox.url, sandbox.journal)
+        earlier = len(journal())
         with self.folder() as folder:
             output, report = folder / "agents.jsonl", folder / "report.json"
             killed = self.script(
                 client.environment,
-                [f"clients/{client.script}", sandbox.url, KEY, output, report, folder],
+                [f"clients/{client.script}", url, KEY, output, report, folder],
                 folder,
                 patience=patience,
                 **extra,
             )
-            requests = sandbox.journal()[earlier:]
+            requests = journal()[earlier:]
             return _result(_read(report, folder / "output.txt", killed), killed, output, requests)
 
     def script(
