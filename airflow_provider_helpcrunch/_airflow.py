@@ -12,7 +12,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow.sdk import Asset, BaseHook, BaseOperator, Connection, Context, ObjectStoragePath
+    from airflow.sdk import (
+        Asset,
+        BaseHook,
+        BaseOperator,
+        BaseOperatorLink,
+        Connection,
+        Context,
+        ObjectStoragePath,
+    )
     from airflow.sdk.configuration import conf
     from airflow.sdk.exceptions import (
         AirflowException,
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
         AirflowOptionalProviderFeatureException,
         TaskDeferred,
     )
+    from airflow.sdk.execution_time.xcom import XCom
     from airflow.sdk.lineage import get_hook_lineage_collector
     from airflow.sdk.log import mask_secret
     from airflow.sdk.observability.stats import Stats
@@ -33,11 +42,13 @@ __all__ = [
     "Asset",
     "BaseHook",
     "BaseOperator",
+    "BaseOperatorLink",
     "Connection",
     "Context",
     "ObjectStoragePath",
     "Stats",
     "TaskDeferred",
+    "XCom",
     "conf",
     "get_hook_lineage_collector",
     "lineage_is_read",
@@ -55,11 +66,13 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "Asset": ("airflow.sdk", "airflow.datasets"),
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),  # not in airflow.sdk before 3.1
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "TaskDeferred": _EXCEPTIONS,
+    "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
     "mask_secret": (

@@ -122,6 +122,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_helpcrunch.triggers.budget"],
             }
         ],
+        "extra-links": ["airflow_provider_helpcrunch.links.HelpCrunchChatLink"],
         "connection-types": [
             {
                 "connection-type": "helpcrunch",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.links import HelpCrunchChatLink, link_to_chat
 from airflow_provider_helpcrunch.operators.arguments import flag
 from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_helpcrunch._airflow import ObjectStoragePath
+    from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.operators.chat_ids import ChatIds
     from airflow_provider_helpcrunch.schema import Table
@@ -68,6 +69,8 @@ class ListMessagesOperator(HelpCrunchListOperator):
     )
     arguments_that_may_be_empty: Sequence[str] = ("chats",)  # a task upstream found no chat
 
+    operator_extra_links = (HelpCrunchChatLink(),)
+
     # Set by check_arguments: a file of chats is read once.
     _chats: ChatIds
 
@@ -104,6 +107,16 @@ class ListMessagesOperator(HelpCrunchListOperator):
         from airflow_provider_helpcrunch.schema import MESSAGES
 
         return MESSAGES
+
+    def perform(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """
+        List the messages, as :meth:`.base.HelpCrunchListOperator.perform`; those of one chat with a link to it.
+
+        :param context: the context of the task, from Airflow
+        """
+        if self._chats.is_single:
+            link_to_chat(context, self.hook.client, self._chats.ids[0])
+        return super().perform(context)
 
     # Any: a walk with the attributes of a listing, over many of them.
     def listing(self, client: HelpCrunchClient, page_size: int) -> Any:

@@ -544,6 +544,7 @@ def test_parsing_a_dag_with_chats_loads_little_more(ran: Run) -> None:
     assert {name.split(".")[0] for name in ran.imported_with_chats} & HEAVY == set()
     assert ours(ran.imported_with_chats) - ours(ran.imported) == {
         "airflow_provider_helpcrunch.assignment",
+        "airflow_provider_helpcrunch.links",
         *(f"{PACKAGE}.{name}" for name in ("applications", "chats", "customers", "deferral", "messages")),
         *(f"{PACKAGE}.chats.{name}" for name in ("bulk", "listing", "reassign", "search", "update")),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
+from airflow_provider_helpcrunch.links import HelpCrunchChatLink, link_to_chat
 from airflow_provider_helpcrunch.operators.arguments import flag, from_json, record_id, refused
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
@@ -111,6 +112,7 @@ class UpdateChatAssigneeOperator(HelpCrunchOperator):
     """
 
     template_fields: Sequence[str] = (*HelpCrunchOperator.template_fields, "chat_id", "assignee_id")
+    operator_extra_links = (HelpCrunchChatLink(),)
 
     def __init__(self, *, chat_id: int | str, assignee_id: int | str | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -145,6 +147,7 @@ class UpdateChatAssigneeOperator(HelpCrunchOperator):
         chat, agent = self._change()
         with self.hook as hook:
             client = hook.client
+            link_to_chat(context, client, chat)
             try:
                 error = error_of(
                     client,
