@@ -35,7 +35,8 @@ class Terminal:
 
     def connect(self, account: Sandbox) -> None:
         """Let every client reach this account, without a socket."""
-        client = partial(HelpCrunchClient, http_adapter=account.adapter(), rate_limit_store="memory://")
+        limit = {"rate_limit_store": "memory://", "requests_per_minute": 10_000}
+        client = partial(HelpCrunchClient, http_adapter=account.adapter(), **limit)
         for module in (command, hooks):
             self._patch.setattr(module, "HelpCrunchClient", client)
 
