@@ -178,6 +178,7 @@ CHANGES = Table(
         Column("status", "string"),
         Column("department", "string"),
         Column("department_name", "string"),
+        Column("url", "string"),
     ),
 )
 """The columns of a report on changed chats."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from airflow_provider_helpcrunch.client.addresses import chat_address
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -168,9 +170,11 @@ class Report:
     Report on results; a later result of the same change replaces an earlier one.
 
     :param results: the results, in order
+    :param inbox: host of the account's inbox, for the addresses of chats. Default: not known
     """
 
-    def __init__(self, results: Iterable[Result]) -> None:
+    def __init__(self, results: Iterable[Result], inbox: str | None = None) -> None:
+        self._inbox = inbox
         self._results = {(result.id, result.field): result for result in results}
 
     def __iter__(self) -> Iterator[Result]:
@@ -203,6 +207,7 @@ class Report:
                 "before_name": names.get(result.before) if assignee else None,
                 "after_name": names.get(result.after) if assignee else None,
                 "department_name": departments.get(result.department),
+                "url": chat_address(self._inbox, result.id),
             }
 
     def table(self, names: Mapping[int, str]) -> str:
@@ -216,7 +221,10 @@ class Report:
         )
         lines = [_line(result, names) for result in ordered[:MOST_LINES]]
         more = len(self) - len(lines)
-        return "\n".join([*_aligned([_HEAD, *lines]), *([f"… and {more:,} more"] if more > 0 else [])])
+        rest = [f"… and {more:,} more"] if more > 0 else []
+        # Once for all chats: an address in each line would make it too long to read.
+        where = [f"A chat's address is {address}"] if (address := chat_address(self._inbox, "<chat>")) else []
+        return "\n".join([*_aligned([_HEAD, *lines]), *rest, *where])
 
 
 def in_words(counts: Mapping[str, int], skipped: str) -> str:

@@ -41,12 +41,12 @@ def inbox_host(domain: Any) -> str | None:
     return f"{found['label']}.{SERVICE}" if found else None
 
 
-def chat_address(domain: Any, chat_id: int) -> str | None:
+def chat_address(domain: Any, chat_id: int | str) -> str | None:
     """
     Return the address of a chat in HelpCrunch's inbox, for a browser.
 
     :param domain: the account's domain, as for :func:`inbox_host`; ``None``: not known
-    :param chat_id: the chat
+    :param chat_id: the chat, or what stands for one in a text
     :return: such as ``https://shop.helpcrunch.com/inbox/chats/4410021``; ``None`` where the domain names no inbox
     """
     host = inbox_host(domain)

@@ -153,6 +153,7 @@ class ChatBulkOperator(HelpCrunchOperator):
             partial(self.engine, work),
             self._patience() or PATIENCE,
             fail_fast=self.on_error == "fail_fast",
+            ask_inbox=self._report_target is not None,
             log=self.log,
         )
 
@@ -210,7 +211,7 @@ class ChatBulkOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.chats.results import Report, in_words
         from airflow_provider_helpcrunch.plurals import counted
 
-        report, names = Report(runner.checkpoint.results.standing()), runner.engine.names
+        report, names = Report(runner.checkpoint.results.standing(), runner.inbox), runner.engine.names
         counts, requests = {**report.counts(), **runner.engine.summary()}, runner.checkpoint.requests
         table = f"\n{report.table(names)}" if len(report) else ""
         self.log.info(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
 from airflow_provider_helpcrunch.chats.failures import INTERRUPTED
 from airflow_provider_helpcrunch.chats.results import FAILURES, Results
+from airflow_provider_helpcrunch.client.addresses import inbox_host, inbox_of
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBudgetStoreError,
     HelpCrunchConfigurationError,
@@ -80,6 +81,7 @@ class Runner:
     :param make_engine: makes the engine that continues from a checkpoint
     :param patience: longest time in seconds that one request may wait for a permit and for 429s
     :param fail_fast: whether the first failed change ends the work
+    :param ask_inbox: whether to ask HelpCrunch for the inbox where the connection does not state it: one request
     :param log: the task's log
     """
 
@@ -92,17 +94,21 @@ class Runner:
         patience: float,
         *,
         fail_fast: bool,
+        ask_inbox: bool,
         log: Any,
     ) -> None:
         self.store = store
         self.checkpoint = Checkpoint()
         """Progress of the engine."""
+        self.inbox: str | None = None
+        """Host of the account's inbox, for the addresses of chats; ``None`` where it is not known."""
         self._conn_id = conn_id
         self._work = work
         self._make_engine = make_engine
         self._engine: Engine | None = None
         self._patience = patience
         self._fail_fast = fail_fast
+        self._ask_inbox = ask_inbox
         self._log = log
 
     @property
@@ -165,6 +171,7 @@ class Runner:
         before = self.checkpoint.progress()
         with HelpCrunchHook(self._conn_id, patience=min(BRIEF, self._patience)) as hook:
             client = hook.client
+            self.inbox = inbox_host(client.inbox_domain)
             _refuse_single(client.requests_per_minute)
             try:
                 self._run(client)
@@ -195,6 +202,8 @@ class Runner:
                 logged = time.monotonic()
                 left = counted(self.engine.requests_left, "request")
                 self._log.info("%s so far; about %s left", counted(len(results), "change"), left)
+        if self._ask_inbox and len(results):
+            self.inbox = inbox_of(client)
 
     def _pause(
         self, client: HelpCrunchClient, refusal: HelpCrunchRateLimitError | HelpCrunchBudgetStoreError
