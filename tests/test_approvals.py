@@ -85,6 +85,12 @@ def test_a_name_is_shown_as_it_is(name: str, shown: str, tmp_path: Path) -> None
     assert f"| {shown} |" in text(tmp_path, {**ROW, "before_name": name})
 
 
+def test_a_chat_is_linked_where_its_address_is_known(tmp_path: Path) -> None:
+    address = "https://shop.helpcrunch.com/inbox/chats/4410021"
+    assert f"| [4410021]({address}) | opened |" in text(tmp_path, {**ROW, "url": address})
+    assert "| 4410021 | opened |" in text(tmp_path, {**ROW, "url": None}, suffix="csv")
+
+
 @pytest.mark.parametrize("result", [{"chats": []}, {"chats": [], "report": None}, {}])
 def test_a_result_without_a_report(result: Any) -> None:
     with pytest.raises(HelpCrunchConfigurationError, match="set report_path on the dry run"):
