@@ -55,7 +55,10 @@ def _unsearched(reply: Reply, replies: Replies) -> str | None:
 
 def _expected(replies: Replies) -> set[int]:
     """Return the ids of all closed chats that were created before the second that the searches name."""
-    return {chat["id"] for chat in replies.oldest.records if _is_wanted(chat, replies)}
+    page = replies.oldest.page
+    if page is None:
+        return set()
+    return {number for number, chat in zip(page.ids, page.records, strict=True) if _is_wanted(chat, replies)}
 
 
 def _is_wanted(chat: Record, replies: Replies) -> bool:

@@ -53,8 +53,7 @@ def _full_pages(replies: Replies) -> Answer:
         return unanswered(without_page(replies.oldest))
     if len(page) >= asked:
         return Answer(f"{len(page)} records, as many as asked for")
-    behind = {chat["id"] for chat in replies.last.records} - set(page.ids)
-    if behind:
+    if replies.last.page is not None and not set(replies.last.page.ids) <= set(page.ids):
         return Answer(
             f"at most {counted(len(page), 'record')}, though {asked} were asked for and more follow"
         )

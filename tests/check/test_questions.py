@@ -423,6 +423,20 @@ def test_words_that_no_documentation_has(name: str, field: str, record: Any, ver
     assert "ada@" not in shown
 
 
+def test_ids_may_be_texts() -> None:
+    honest = replies_with()
+    lists = {
+        name: Reply(
+            200, {"data": [{**record, "id": str(record["id"])} for record in getattr(honest, name).records]}
+        )
+        for name in ("newest", "oldest", "last", "closed", "numbered", "above")
+    }
+    answers = {each.question.name: each.answer for each in findings(replace(honest, **lists))}
+    assert answers["status_by_word"].text == "finds closed chats"
+    assert answers["offset"].text == "obeyed"
+    assert {answer.verdict for answer in answers.values()} == {"holds", "open"}
+
+
 # The rate limit
 
 

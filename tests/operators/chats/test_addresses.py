@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_helpcrunch.approvals import approval_text
 from airflow_provider_helpcrunch.exceptions import HelpCrunchAuthError
-from airflow_provider_helpcrunch.operators.chats import UpdateChatsOperator, runner
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator, runner
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.schema import CHANGES
 from airflow_provider_helpcrunch.storage import read_records
@@ -126,6 +127,19 @@ def test_nothing_is_asked_where_nothing_was_to_be_done(
     task_log(task)
     task.execute({})
     assert server.requests("/v1/organization") == []
+
+
+def test_who_approves_can_open_each_chat(
+    sandbox: StartSandbox, connection: SetConnection, task_log: TaskLog, tmp_path: Path
+) -> None:
+    server = sandbox(agents=3, chats=0, domain="shop")
+    connection(server)
+    (chat,) = server.insert_chats(1, assignee=1001)
+    task = ReassignChatsOperator(
+        task_id="plan", from_agents=1001, to_agents=1002, dry_run=True, report_path=str(tmp_path / "plan.csv")
+    )
+    task_log(task)
+    assert f"[{chat['id']}]({ADDRESS}/{chat['id']})" in approval_text(task.execute({}))
 
 
 def test_a_report_has_the_column() -> None:
