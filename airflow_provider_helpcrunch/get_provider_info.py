@@ -107,6 +107,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_helpcrunch.operators.departments",
                     "airflow_provider_helpcrunch.operators.exports",
                     "airflow_provider_helpcrunch.operators.messages",
+                    "airflow_provider_helpcrunch.operators.upsert",
                 ],
             }
         ],

@@ -21,6 +21,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "ReassignChatsOperator": {"from_agents": [1001], "to_agents": [1002]},
     "UpdateChatAssigneeOperator": {"chat_id": 4410021, "assignee_id": 1002},
     "UpdateChatsOperator": {"plan": [{"id": 4410021, "assignee": 1002}]},
+    "UpsertCustomersOperator": {"customers": [{"userId": "u-1", "name": "Ada"}]},
 }
 """Required arguments; an operator that has some and is missing here fails its tests."""
 

@@ -144,7 +144,29 @@ def search(
     if complaints or ignore_filter:
         return query, complaints
     any_of = comparison.upper() == "OR"
+    if any_of:
+        tests = _joined(filters, grammar.fields, tests)
     return Query(query.sort, query.descending, json.dumps(filters), tuple(tests), any_of), {}
+
+
+def _joined(filters: list[Any], fields: Mapping[str, Field], tests: list[Test]) -> list[Test]:
+    """Return one test in place of those for equal texts of the same field: a search may ask for a hundred."""
+    wanted: dict[str, set[str]] = {}
+    others = []
+    for each, test in zip(filters, tests, strict=True):
+        if each["operator"] == "=" and fields[each["field"]].kind == "string":
+            wanted.setdefault(each["field"], set()).add(each["value"].lower())
+        else:
+            others.append(test)
+    return [*others, *(_one_of(fields[name].get, values) for name, values in wanted.items())]
+
+
+def _one_of(get: Callable[[Any], Any], wanted: set[str]) -> Test:
+    def test(row: Any) -> bool:
+        there = get(row)
+        return there is not None and there.lower() in wanted
+
+    return test
 
 
 _OPERATORS: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,92 @@
+"""Rejects: the rows that were not applied, as they came, each with its error; once mended they are an input again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.customers.rows import ERROR
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.schema import Column, Table
+from airflow_provider_helpcrunch.storage import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from airflow_provider_helpcrunch._airflow import ObjectStoragePath
+    from airflow_provider_helpcrunch.customers.survey import Survey
+    from airflow_provider_helpcrunch.storage import Receipt
+
+TABULAR = ("csv", "parquet")
+"""Formats in which each row has a cell for every column, so that an empty one says nothing."""
+
+
+class Rejects:
+    """
+    File of the rejected rows.
+
+    :param path: its path; the suffix names the format
+    :param file_format: the format, if the path has no such suffix. Default: by the suffix
+    :raises HelpCrunchConfigurationError: the path or the format cannot be used
+    """
+
+    def __init__(self, path: str | ObjectStoragePath, file_format: str | None = None) -> None:
+        self._target = Target.resolve(path, Table("rejects", ()), file_format)
+
+    @property
+    def path(self) -> str:
+        """Where the file will be."""
+        return self._target.location.local or self._target.location.text
+
+    def refuse_loss(self, survey: Survey) -> None:
+        """
+        Refuse a format that cannot hold what the input says.
+
+        :param survey: the survey of the input
+        :raises HelpCrunchConfigurationError: a row clears a field, which a table cannot say
+        """
+        if survey.clears is not None and self._target.format.kind in TABULAR:
+            msg = (
+                f"Row {survey.clears} of customers clears a field, and an empty cell of {self._target.format} in "
+                "rejects_path would say that it stays as it is: use .jsonl there."
+            )
+            raise HelpCrunchConfigurationError(msg)
+
+    def write(
+        self,
+        records: Iterable[tuple[int, Mapping[str, Any]]],
+        columns: Iterable[str],
+        errors: Mapping[int, str],
+    ) -> Receipt:
+        """
+        Write the file, also if no row was rejected.
+
+        :param records: the input, each record with its number
+        :param columns: its columns, in order
+        :param errors: why rows were rejected, by their numbers
+        :return: the receipt
+        :raises HelpCrunchStorageError: the file cannot be written
+        """
+        names = (*(name for name in columns if name != ERROR), ERROR)
+        table = Table("rejects", tuple(Column(name, "string") for name in names))
+        rows = _rejected(records, errors)
+        if self._target.format.kind in TABULAR:
+            rows = ({name: _as_text(value) for name, value in row.items()} for row in rows)
+        return replace(self._target, table=table).write(rows)
+
+
+def _rejected(
+    records: Iterable[tuple[int, Mapping[str, Any]]], errors: Mapping[int, str]
+) -> Iterator[dict[str, Any]]:
+    for number, record in records:
+        if number in errors:
+            yield {**{name: value for name, value in record.items() if name != ERROR}, ERROR: errors[number]}
+
+
+def _as_text(value: Any) -> str | None:
+    """Return a value as the text that reads back as the same."""
+    if value is None or isinstance(value, str):
+        return value
+    return value.isoformat() if isinstance(value, date) else json.dumps(value, default=str)

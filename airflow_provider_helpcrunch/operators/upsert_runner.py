@@ -1,0 +1,193 @@
+"""Runner of an upsert: it stops when all rows are done, or when no request is allowed for a while."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.chats.checkpoint import packed, unpacked
+from airflow_provider_helpcrunch.customers.progress import REJECTED, Progress
+from airflow_provider_helpcrunch.customers.upsert import Upsert, in_brief
+from airflow_provider_helpcrunch.exceptions import (
+    HelpCrunchBudgetStoreError,
+    HelpCrunchConfigurationError,
+    HelpCrunchError,
+    HelpCrunchRateLimitError,
+)
+from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+from airflow_provider_helpcrunch.operators.deferral import BRIEF, Wait
+from airflow_provider_helpcrunch.operators.progress import count_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_helpcrunch.client import HelpCrunchClient
+    from airflow_provider_helpcrunch.customers.progress_store import ProgressStore
+    from airflow_provider_helpcrunch.customers.rows import Row
+    from airflow_provider_helpcrunch.customers.survey import Survey
+    from airflow_provider_helpcrunch.customers.upsert import Options, Result
+    from airflow_provider_helpcrunch.operators.record_source import RecordSource
+
+LOG_EVERY = 10.0
+"""Seconds between two log lines on progress."""
+
+MOST_LINES = 1000
+"""Most rows that the log names."""
+
+FEWEST_PERMITS = 3
+"""Smallest limit: two requests look customers up, and one writes."""
+
+
+class UpsertRunner:
+    """
+    Runs an upsert.
+
+    :param conn_id: the Airflow connection
+    :param source: the input
+    :param survey: its survey
+    :param options: how its rows are applied
+    :param store: keeps the progress for a retry
+    :param patience: longest time in seconds that one request may wait for a permit and for 429s
+    :param fail_fast: whether the first row that is rejected ends the work
+    :param log: the task's log
+    """
+
+    def __init__(
+        self,
+        conn_id: str,
+        source: RecordSource,
+        survey: Survey,
+        options: Options,
+        store: ProgressStore,
+        patience: float,
+        *,
+        fail_fast: bool,
+        log: Any,
+    ) -> None:
+        self.store = store
+        self.progress = Progress()
+        """Outcomes of the rows."""
+        self.requests = 0
+        """Requests sent so far."""
+        self._conn_id = conn_id
+        self._source = source
+        self._survey = survey
+        self._options = options
+        self._engine: Upsert | None = None
+        self._wait = Wait(patience)
+        self._fail_fast = fail_fast
+        self._log = log
+        self._named = 0
+
+    def load(self) -> None:
+        """Continue after the rows that earlier tries of this task have applied."""
+        self.progress = self.store.load().retried()
+
+    def state(self, fingerprint: str) -> dict[str, Any]:
+        """
+        Return the state for a deferral, as plain JSON: all that is not in the progress store.
+
+        :param fingerprint: hash of the work
+        """
+        kept = None if self.store.is_open else packed(self.progress.to_json())
+        return {
+            "fingerprint": fingerprint,
+            "requests": self.requests,
+            "waited": self._wait.seconds,
+            "progress": kept,
+        }
+
+    def resume(self, state: dict[str, Any], fingerprint: str) -> None:
+        """
+        Continue from the state of another runner, which was deferred.
+
+        :param state: the result of its :meth:`state`
+        :param fingerprint: hash of the work
+        :raises HelpCrunchError: the state is of other work
+        """
+        if state.get("fingerprint") != fingerprint:
+            msg = (
+                "The input of this task has changed while it was deferred. Run it again: it compares each customer "
+                "before it writes."
+            )
+            raise HelpCrunchError(msg)
+        kept = state["progress"]
+        self.progress = self.store.load() if kept is None else Progress.from_json(unpacked(kept))
+        self.requests = state["requests"]
+        self._wait.seconds = state["waited"]
+
+    def until_spent(self) -> float | None:
+        """
+        Run until all rows are done or no request is allowed for a while.
+
+        :return: ``None`` when all rows are done, else the seconds after which it is worthwhile to continue
+        :raises HelpCrunchRateLimitError: no request was allowed for longer than ``patience``
+        :raises HelpCrunchError: the work cannot continue
+        """
+        before = self.progress.done
+        with HelpCrunchHook(self._conn_id, patience=min(BRIEF, self._wait.patience)) as hook:
+            client = hook.client
+            _refuse_small(client.requests_per_minute)
+            try:
+                self._run(client)
+            except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError) as refusal:
+                # Patience bounds a wait without progress, also when that wait is made of several deferrals.
+                if self.progress.done > before:
+                    self._wait.seconds = 0.0
+                return self._wait.after(client, refusal, self._survey.rows - self.progress.done + 1)
+            finally:
+                self.store.save(self.progress)
+                self.requests += client.usage.requests
+                count_usage(client.usage)
+        return None
+
+    def _run(self, client: HelpCrunchClient) -> None:
+        if self._engine is None:
+            self._engine = Upsert(self._rows, self._options, self.progress)
+        logged = time.monotonic()
+        for result in self._engine.run(client):
+            self._name(result)
+            if result.outcome in ("created", "updated"):
+                self.store.save(self.progress)
+            if self._fail_fast and result.error is not None:
+                raise _as_error(result)
+            if time.monotonic() - logged >= LOG_EVERY:
+                logged = time.monotonic()
+                self._log.info("%d of %d rows so far", self.progress.done, self._survey.rows)
+
+    def _rows(self) -> Iterator[Row]:
+        return self._survey.read(iter(self._source))
+
+    def _name(self, result: Result) -> None:
+        """Write a row that was rejected, or would be applied, to the log, by its number and without its values."""
+        if result.outcome not in (*REJECTED, "planned") or self._named > MOST_LINES:
+            return
+        self._named += 1
+        if self._named > MOST_LINES:
+            self._log.info("More rows are not listed here.")
+        elif result.outcome == "planned":
+            whom = "a new customer" if result.customer is None else f"customer {result.customer}"
+            self._log.info(
+                "Row %d would set %s of %s", result.row, ", ".join(result.names) or "nothing", whom
+            )
+        else:
+            self._log.warning("Row %d was %s: %s", result.row, result.outcome, in_brief(result.error))
+
+
+def _as_error(result: Result) -> HelpCrunchError:
+    from airflow_provider_helpcrunch.exceptions import HelpCrunchRefusedError
+
+    if isinstance(result.error, HelpCrunchError):
+        return result.error
+    msg = f"Row {result.row} was refused: {in_brief(result.error)}"
+    return HelpCrunchRefusedError(msg)
+
+
+def _refuse_small(limit: int) -> None:
+    """Refuse a limit with which the lookup of a customer would leave no permit to write it."""
+    if limit < FEWEST_PERMITS:
+        msg = (
+            f"Writing customers needs requests_per_minute of at least {FEWEST_PERMITS} on the connection: two to look "
+            "customers up and one to write."
+        )
+        raise HelpCrunchConfigurationError(msg)
