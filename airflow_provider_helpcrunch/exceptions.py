@@ -14,7 +14,7 @@ Exceptions of this package.
     ├── HelpCrunchConnectionError          no complete response: name not found, refused, reset, cut short, timed out
     ├── HelpCrunchResponseError            status 200, but not as the API documents it: HTML, not JSON, no records
     ├── HelpCrunchUnconfirmedError         status 200 to a change, but the record sent back does not show it
-    ├── HelpCrunchPartialError             some chats could not be changed; all others were
+    ├── HelpCrunchPartialError             some chats could not be changed, or rows applied; all others were
     │   └── HelpCrunchRefusedError    (!)  … because HelpCrunch refused every one of these (400, 404)
     ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be guaranteed
     ├── HelpCrunchBudgetStoreError         the store of the shared rate limit cannot be used
@@ -192,11 +192,11 @@ class HelpCrunchUnconfirmedError(HelpCrunchError):
 
 
 class HelpCrunchPartialError(HelpCrunchError):
-    """Some chats could not be changed, and all others were. Worth a retry, which handles the rest."""
+    """Some chats could not be changed, or rows applied, and all others were. Worth a retry, which handles the rest."""
 
 
 class HelpCrunchRefusedError(HelpCrunchPartialError, AirflowFailException):
-    """Some chats could not be changed because HelpCrunch refused each of them (400, 404). Permanent."""
+    """Some chats could not be changed, or rows applied, because each of them was refused (400, 404). Permanent."""
 
 
 class HelpCrunchPaginationError(HelpCrunchError):

@@ -17,6 +17,7 @@ from airflow_provider_helpcrunch._airflow import BaseHook
 pytestmark = pytest.mark.older
 
 AGENT_LEAVES = "example_helpcrunch_agent_leaves"
+DORMANT = "example_helpcrunch_dormant_customers"
 TO_FILE = "example_helpcrunch_agents_to_object_storage"
 TO_XCOM = "example_helpcrunch_agents_to_xcom"
 MORNING_SHIFT = "example_helpcrunch_morning_shift"
@@ -28,9 +29,9 @@ CAN_ASK = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
 DAG_IDS = [
     *(AGENT_LEAVES, TO_FILE, TO_XCOM),
     *([APPROVAL] if CAN_ASK else []),
-    *(MORNING_SHIFT, NIGHTLY, OWN_PLAN),
+    *(DORMANT, MORNING_SHIFT, NIGHTLY, OWN_PLAN),
 ]
-CHANGE_CHATS = [AGENT_LEAVES, MORNING_SHIFT, OWN_PLAN]
+WRITE = [AGENT_LEAVES, DORMANT, MORNING_SHIFT, OWN_PLAN]
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +142,8 @@ def test_each_field_of_the_form_has_a_title_and_an_explanation(bag, dag_id):
         assert param.schema["type"]
 
 
-@pytest.mark.parametrize("dag_id", CHANGE_CHATS)
-def test_what_changes_chats_is_a_dry_run_unless_told_otherwise_and_runs_alone(bag, dag_id):
+@pytest.mark.parametrize("dag_id", WRITE)
+def test_what_writes_is_a_dry_run_unless_told_otherwise_and_runs_alone(bag, dag_id):
     dag = bag.dags[dag_id]
     assert dag.params.get_param("dry_run").resolve() is True
     assert dag.max_active_runs == 1
