@@ -20,7 +20,9 @@ Exceptions of this package.
     ├── HelpCrunchBudgetStoreError         the store of the shared rate limit cannot be used
     ├── HelpCrunchXComSizeError       (!)  the result is too large for XCom; the message names ``output_path``
     ├── HelpCrunchXComTextError       (!)  a text of the result cannot go to XCom; the message names ``output_path``
-    └── HelpCrunchStorageError             an object could not be read or written
+    ├── HelpCrunchStorageError             an object could not be read or written
+    └── HelpCrunchWebhookError        (!)  the body of a webhook is not as the API documents it
+        └── HelpCrunchSignatureError  (!)  HelpCrunch did not sign it
 
 ``(!)`` marks permanent errors: they are also ``AirflowFailException``, so the task fails at once, without an Airflow
 retry. All others are worth a retry.
@@ -217,3 +219,11 @@ class HelpCrunchXComTextError(HelpCrunchError, AirflowFailException):
 
 class HelpCrunchStorageError(HelpCrunchError):
     """An object could not be read or written."""
+
+
+class HelpCrunchWebhookError(HelpCrunchError, AirflowFailException):
+    """The body of a webhook is not as the API documents it. Permanent."""
+
+
+class HelpCrunchSignatureError(HelpCrunchWebhookError):
+    """A webhook has no signature, or not that of its body. Permanent: do not act on it."""
