@@ -71,7 +71,8 @@ def _different_attributes(wanted: Any, found: Any) -> list[dict[str, Any]]:
         for pair in wanted or ()
         if _text(there.get(pair["property"])) != _text(pair["value"])
     }
-    whole = {**there, **changed} if changed else {}
+    kept = {name: value for name, value in there.items() if isinstance(value, str | int | float)}
+    whole = {**kept, **changed} if changed else {}
     return [{"property": name, "value": value} for name, value in whole.items()]
 
 

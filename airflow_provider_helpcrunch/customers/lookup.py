@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 Found: TypeAlias = "dict[Any, list[Customer]]"
 """The customers that were found, by key."""
 
-_WITNESS = None
-"""Key of the witness among those that were found: no row has it."""
-
 AT_ONCE = 50
 """Customers looked up with one request. A page holds 100, which leaves room for customers who share a key."""
 
@@ -68,11 +65,11 @@ class Lookup:
                 Filter("customers.id", "=", self._witness),
                 *(self._filter(value) for row in rows for value in self._spellings(row)),
             ]
-            found = self._searched(client, filters, rows)
+            found, ids = self._searched(client, filters, rows)
         # One of the keys may be one that HelpCrunch cannot take: each alone shows which.
         except (HelpCrunchBadRequestError, *FAULTS):
             return None
-        if found[_WITNESS]:
+        if self._witness in ids:
             return found
         self._witness = None
         return None
@@ -94,7 +91,7 @@ class Lookup:
         found = {
             customer["id"]: customer
             for value in self._spellings(row)
-            for customer in self._searched(client, [self._filter(value)], [row])[row.key]
+            for customer in self._searched(client, [self._filter(value)], [row])[0][row.key]
         }
         return list(found.values())
 
@@ -107,14 +104,17 @@ class Lookup:
             return [row.key]
         return list(dict.fromkeys((str(row.fields["email"]).strip(), row.key)))
 
-    def _searched(self, client: HelpCrunchClient, filters: Sequence[Filter], rows: Sequence[Row]) -> Found:
-        found: Found = {_WITNESS: [], **{row.key: [] for row in rows}}
+    def _searched(
+        self, client: HelpCrunchClient, filters: Sequence[Filter], rows: Sequence[Row]
+    ) -> tuple[Found, set[int]]:
+        """Return the customers by key, and the ids of all that HelpCrunch sent."""
+        found: Found = {row.key: [] for row in rows}
+        ids: set[int] = set()
         small = {str(row.key).casefold() for row in rows}
         with contextlib.closing(client.iter_search_customers(filters, comparison="OR")) as customers:
             for customer in customers:
                 key = self._key_of(customer)
-                if customer["id"] == self._witness:
-                    found[_WITNESS].append(customer)
+                ids.add(customer["id"])
                 if key in found:
                     found[key].append(customer)
                 elif customer["id"] != self._witness and str(key).casefold() not in small:
@@ -123,7 +123,7 @@ class Lookup:
                         f"{self._key} was not searched for."
                     )
                     raise HelpCrunchResponseError(msg)
-        return found
+        return found, ids
 
     def _key_of(self, customer: Customer) -> Any:
         try:

@@ -99,7 +99,8 @@ def key_in(record: Mapping[str, Any], key: str) -> Any:
     else:
         found = None
     if not found:
-        msg = f"it has no {key}, by which its customer would be found"
+        wrong = "has no" if value in (None, "") else "has no readable"
+        msg = f"it {wrong} {key}, by which its customer would be found"
         raise UnfitError(msg)
     return found.casefold() if key == "email" else found
 

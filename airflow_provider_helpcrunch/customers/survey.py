@@ -11,7 +11,7 @@ from airflow_provider_helpcrunch.customers.rows import ERROR, Row, UnfitError, c
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Survey:
         """
         Read an input.
 
-        Memory holds eight bytes of each key, to find those that come twice.
+        Memory holds a hash of each key, about a hundred bytes, to find those that come twice.
 
         :param records: the records, each with its number
         :param key: the field by which customers are found
@@ -71,13 +71,18 @@ class Survey:
             raise HelpCrunchConfigurationError(msg)
         return cls(key, rows, tuple(columns), clears, whole.hexdigest()[:12], frozenset(repeated))
 
-    def read(self, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
+    def read(
+        self, records: Iterable[tuple[int, Mapping[str, Any]]], wanted: Callable[[int], bool]
+    ) -> Iterator[Row]:
         """
-        Yield the rows of the input. Of rows with the same key none can be applied: nobody knows which is right.
+        Yield rows of the input. Of rows with the same key none can be applied: nobody knows which is right.
 
         :param records: the records, each with its number
+        :param wanted: says by its number whether a row is wanted
         """
         for number, record in records:
+            if not wanted(number):
+                continue
             row = Row.read(number, record, self.key)
             if row.key in self.repeated:
                 yield Row(number, problem=f"another row has the same {self.key}")

@@ -100,12 +100,17 @@ class Upsert:
     """
     Applies the rows that have no outcome yet. After a rate limit error :meth:`run` may be called again.
 
-    :param rows: returns the rows, in order, each time anew
+    :param rows: returns the rows whose numbers pass a test, in order, each time anew
     :param options: how they are applied
     :param progress: outcomes so far, kept up to date
     """
 
-    def __init__(self, rows: Callable[[], Iterable[Row]], options: Options, progress: Progress) -> None:
+    def __init__(
+        self,
+        rows: Callable[[Callable[[int], bool]], Iterable[Row]],
+        options: Options,
+        progress: Progress,
+    ) -> None:
         self._rows = rows
         self._options = options
         self._progress = progress
@@ -130,11 +135,10 @@ class Upsert:
             yield from self._applied(client, rows, is_late=True)
 
     def _blocks(self, *, is_late: bool) -> Iterator[list[Row]]:
-        left = (
-            row
-            for row in self._rows()
-            if (row.number in self._late) is is_late and self._progress.is_open(row.number)
-        )
+        def is_left(row: int) -> bool:
+            return (row in self._late) is is_late and self._progress.is_open(row)
+
+        left = iter(self._rows(is_left))
         while rows := list(islice(left, AT_ONCE)):
             yield rows
 

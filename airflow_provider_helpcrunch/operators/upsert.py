@@ -46,7 +46,7 @@ class UpsertCustomersOperator(HelpCrunchOperator):
     The whole input is read and checked before anything is sent. Then 50 customers are looked up with each request, and
     each change takes one: *n* customers of whom *m* differ take about ``n / 50 + m`` requests, and one more for each
     who also gets tags beside other fields. 5,000 customers take 101 requests if nothing differs, which is under a
-    minute, and 5,101 or 43 minutes if everything does. Memory does not grow with the input, but for eight bytes a row.
+    minute, and 5,101 or 43 minutes if everything does. Of the input, memory holds a hash of each key and 50 rows.
 
     A row that cannot be applied does not stop the others. It is ``refused`` if a value does not fit, if HelpCrunch
     refuses it (400, 404), if several customers have its key, or if several rows do; it is ``failed`` if no usable
@@ -229,7 +229,8 @@ class UpsertCustomersOperator(HelpCrunchOperator):
                 time.sleep(seconds)
         # Also when the task is killed or times out: customers were written, and the log must say how many.
         except BaseException as error:
-            self.log.error("The work stopped (%s) after: %s", type(error).__name__, _in_words(runner))
+            if runner.requests:
+                self.log.error("The work stopped (%s) after: %s", type(error).__name__, _in_words(runner))
             raise
         # Outside the try: Airflow's defer() raises, and that is not a failure to report.
         if seconds is not None and state is not None:

@@ -13,13 +13,14 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchError,
     HelpCrunchRateLimitError,
+    HelpCrunchRefusedError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.deferral import BRIEF, Wait
 from airflow_provider_helpcrunch.operators.progress import count_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.customers.progress_store import ProgressStore
@@ -155,8 +156,8 @@ class UpsertRunner:
                 logged = time.monotonic()
                 self._log.info("%d of %d rows so far", self.progress.done, self._survey.rows)
 
-    def _rows(self) -> Iterator[Row]:
-        return self._survey.read(iter(self._source))
+    def _rows(self, wanted: Callable[[int], bool]) -> Iterator[Row]:
+        return self._survey.read(self._source, wanted)
 
     def _name(self, result: Result) -> None:
         """Write a row that was rejected, or would be applied, to the log, by its number and without its values."""
@@ -175,9 +176,7 @@ class UpsertRunner:
 
 
 def _as_error(result: Result) -> HelpCrunchError:
-    from airflow_provider_helpcrunch.exceptions import HelpCrunchRefusedError
-
-    if isinstance(result.error, HelpCrunchError):
+    if result.outcome == "failed" and isinstance(result.error, HelpCrunchError):
         return result.error
     msg = f"Row {result.row} was refused: {in_brief(result.error)}"
     return HelpCrunchRefusedError(msg)

@@ -24,6 +24,13 @@ BO = {"userId": "u-2", "email": "bo@mail.example", "name": "Bo"}
 SEARCH = "POST /v1/customers/search"
 
 
+class closing(list[Any]):  # noqa: N801
+    """Rows that can be closed, as a listing can."""
+
+    def close(self) -> None:
+        pass
+
+
 class TestCreated:
     @pytest.mark.parametrize("key", ["userId", "email"])
     def test_those_who_are_missing_are_created_once(self, key: str, account: Sandbox) -> None:
@@ -145,6 +152,21 @@ class TestUpdated:
         assert upsert(account, [{"userId": "u-1", **same}]) == ["unchanged"]
         assert sent(account) == {SEARCH: 2}
 
+    def test_attributes_without_a_value_are_not_sent_back(self, account: Sandbox, ids: list[int]) -> None:
+        client = client_of(account)
+        honest = client.iter_search_customers
+
+        def found(*arguments: Any, **options: Any) -> Any:
+            listing = honest(*arguments, **options)
+            rows = [
+                {**each, "customData": {**(each["customData"] or {}), "birthday": None}} for each in listing
+            ]
+            return closing(rows)
+
+        client.iter_search_customers = found  # type: ignore[method-assign]
+        assert outcomes(Work([{"userId": "u-1", "customData": {"orders": 5}}]).run(client)) == ["updated"]
+        assert [pair["property"] for pair in writes(account)[0].body["customData"]] == ["plan", "orders"]
+
     @pytest.mark.parametrize("custom_data", ["object", "array"])
     def test_custom_data_in_both_shapes(self, custom_data: Any) -> None:
         account = Sandbox(rate_limit=None, agents=1, chats=0, custom_data=custom_data)
@@ -210,8 +232,9 @@ class TestRefused:
         ("wrong", "said"),
         [
             ({"userId": None}, "it has no userId, by which its customer would be found"),
-            ({"userId": "  "}, "it has no userId"),
-            ({"userId": True}, "it has no userId"),
+            ({"userId": "  "}, "it has no readable userId"),
+            ({"userId": True}, "it has no readable userId"),
+            ({"userId": 7.0}, "it has no readable userId"),
             ({"id": "seven"}, "its id is not a HelpCrunch id"),
             ({"name": ["secret"]}, "name must be a text"),
             ({"name": 1.5}, "name must be a text"),
@@ -273,6 +296,20 @@ class TestLookups:
         assert "new-" not in str(caught.value)
         assert account.customers == before
 
+    def test_a_customer_without_the_key_is_no_witness(self, account: Sandbox) -> None:
+        created(account, ADA)
+        nobody = next(each for each in account.customers if each["userId"] is None)
+
+        client = client_of(account)
+        honest = client.iter_search_customers
+        found: Any = lambda filters, **_: honest(  # noqa: E731
+            [{"field": "customers.id", "operator": "=", "value": nobody["id"]}]
+            if len(filters) > 1
+            else filters
+        )
+        client.iter_search_customers = found  # type: ignore[method-assign]
+        assert outcomes(Work([ADA, BO]).run(client)) == ["unchanged", "created"]
+
     def test_one_key_that_cannot_be_searched_for(self, account: Sandbox) -> None:
         created(account, ADA)
         account.add_fault(Fault("status", status=400, path="/v1/customers/search", nth=2))
@@ -280,8 +317,30 @@ class TestLookups:
 
     def test_an_id_that_a_search_does_not_find_is_read(self, account: Sandbox) -> None:
         ids = created(account, ADA)
-        account.add_fault(Fault("empty_page", path="/v1/customers/search", times=0))
-        assert upsert(account, [{"id": ids[0], "name": "Adele"}], key="id") == ["updated"]
+        client = client_of(account)
+        honest = client.iter_search_customers
+        witness = lambda filters, **_: honest(filters[:1])  # noqa: E731
+        client.iter_search_customers = witness  # type: ignore[assignment]
+        assert outcomes(Work([{"id": ids[0], "name": "Adele"}], key="id").run(client)) == ["updated"]
+        assert sent(account)["GET /v1/customers/{id}"] == 1
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_an_account_that_regards_upper_and_lower_case(self, together: bool, account: Sandbox) -> None:
+        created(account, {**ADA, "email": "Ada@Mail.example"}, BO)
+        client = client_of(account)
+        honest = client.iter_search_customers
+
+        def exact(filters: Any, **options: Any) -> Any:
+            wanted = {each.value for each in filters}
+            found = honest(filters, **options)
+            return closing(each for each in found if wanted & {each["email"], together and each["id"]})
+
+        client.iter_search_customers = exact  # type: ignore[method-assign]
+        records = [
+            {"email": "Ada@Mail.example", "name": "Adele"},
+            {"email": "BO@mail.example", "name": "Bob"},
+        ]
+        assert outcomes(Work(records, key="email").run(client)) == ["updated", "updated"]
 
 
 LOST = ["reset", "close", "truncate"]

@@ -47,7 +47,7 @@ class Work:
         self.progress = Progress()
 
     def engine(self) -> Upsert:
-        return Upsert(lambda: self.survey.read(iter(self.source)), self.options, self.progress)
+        return Upsert(lambda wanted: self.survey.read(self.source, wanted), self.options, self.progress)
 
     def run(self, account: Sandbox | HelpCrunchClient) -> list[Result]:
         client = client_of(account) if isinstance(account, Sandbox) else account

@@ -17,7 +17,6 @@ from task_context import Instance, Store
 from airflow_provider_helpcrunch._airflow import Asset, TaskDeferred
 from airflow_provider_helpcrunch.client import RetryPolicy, client
 from airflow_provider_helpcrunch.exceptions import (
-    HelpCrunchBadRequestError,
     HelpCrunchConfigurationError,
     HelpCrunchError,
     HelpCrunchPartialError,
@@ -172,7 +171,7 @@ class TestRejects:
         }
 
     def test_fail_fast_stops_at_the_first(self, server: Sandbox) -> None:
-        with pytest.raises(HelpCrunchBadRequestError, match="answered 400"):
+        with pytest.raises(HelpCrunchRefusedError, match="HelpCrunch answered 400 .*notes"):
             upsert([REFUSED, ADA], on_error="fail_fast")
         with pytest.raises(HelpCrunchRefusedError, match="Row 1 was refused: it has no userId"):
             upsert([{"name": "Ada"}, ADA], on_error="fail_fast")
