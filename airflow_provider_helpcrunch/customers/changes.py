@@ -35,6 +35,24 @@ def different_fields(fields: Mapping[str, Any], customer: Mapping[str, Any]) -> 
     return changes
 
 
+def unmade_fields(
+    changes: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[str]:
+    """
+    Return the fields that a change left as they were. One with a third value is none: HelpCrunch may write it its way.
+
+    :param changes: the result of :func:`different_fields`, which was sent
+    :param before: the customer, as it was
+    :param after: the customer that HelpCrunch sent back; a field that it lacks contradicts nothing
+    """
+    return [
+        name
+        for name in different_fields(changes, after)
+        if _found(name, after) is not None or name in after
+        if _plain(name, _found(name, after)) == _plain(name, _found(name, before))
+    ]
+
+
 def missing_tags(tags: Iterable[Mapping[str, Any]], customer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """
     Return the tags that a customer does not have. Upper and lower case make no difference.

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_helpcrunch.client import retry
 from airflow_provider_helpcrunch.client.customer_fields import CREATE_FIELDS, tag_names
-from airflow_provider_helpcrunch.customers.changes import different_fields, missing_tags, present_tags
+from airflow_provider_helpcrunch.customers.changes import (
+    different_fields,
+    missing_tags,
+    present_tags,
+    unmade_fields,
+)
 from airflow_provider_helpcrunch.customers.lookup import AT_ONCE, Lookup
 from airflow_provider_helpcrunch.customers.rows import Row, UnfitError
 from airflow_provider_helpcrunch.exceptions import (
@@ -206,7 +211,7 @@ class Upsert:
         # The rest can only be set once the customer is there.
         rest = {name: value for name, value in fields.items() if name not in CREATE_FIELDS}
         if changes := different_fields(rest, customer):
-            client.update_customer(customer["id"], changes)
+            _change(client, customer, changes)
         return Result(row.number, "created", customer["id"], names)
 
     def _updated(self, client: HelpCrunchClient, row: Row, customer: Customer) -> Result:
@@ -221,12 +226,23 @@ class Upsert:
         if not names:
             return Result(row.number, "created" if is_created else "unchanged", number)
         if changes:
-            client.update_customer(number, changes)
+            _change(client, customer, changes)
         if more:
             client.add_customer_tags(number, more)
         if fewer:
             client.remove_customer_tags(number, fewer)
         return Result(row.number, "created" if is_created else "updated", number, names)
+
+
+def _change(client: HelpCrunchClient, customer: Customer, changes: Mapping[str, Any]) -> None:
+    """Change a customer. The client checks some fields of the response; here the others are held against the past."""
+    after = client.update_customer(customer["id"], changes)
+    if unmade := unmade_fields(changes, customer, after):
+        msg = (
+            f"HelpCrunch accepted a change of the customer {customer['id']}, but the customer that it sent back shows "
+            f"other {', '.join(unmade)}."
+        )
+        raise HelpCrunchUnconfirmedError(msg)
 
 
 def in_brief(error: BaseException | None) -> str:

@@ -374,12 +374,41 @@ class TestFaults:
         assert outcomes(work.run(account)) == ["failed", "updated"]
         assert "answered 503" in work.progress.errors[1]
 
-    def test_a_write_that_changes_nothing_is_no_success(self, account: Sandbox) -> None:
-        created(account, ADA)
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"name": "Adele"},
+            {"phone": "+49 30 1234567"},
+            {"lastSeen": "1770000000"},
+            {"locale": "de"},
+            {"customData": {"orders": 5}},
+            {"tags": "vip"},
+        ],
+    )
+    def test_a_write_that_changes_nothing_is_no_success(
+        self, change: dict[str, Any], account: Sandbox
+    ) -> None:
+        created(account, {**ADA, "customData": {"orders": 4}})
         account.add_fault(Fault("ignore_write", times=0))
-        work = Work([{**ADA, "name": "Adele"}])
+        work = Work([{**ADA, **change}])
         assert outcomes(work.run(account)) == ["failed"]
-        assert "the customer that it sent back shows other name" in work.progress.errors[1]
+        assert f"the customer that it sent back shows other {next(iter(change))}" in work.progress.errors[1]
+
+    @pytest.mark.parametrize("field", ["phone", "locale"])
+    def test_what_helpcrunch_writes_its_own_way_or_not_at_all_is_applied(
+        self, field: str, account: Sandbox
+    ) -> None:
+        created(account, ADA)
+        for shown in ({field: "another spelling"}, {}):
+            client = client_of(account)
+            honest = client.update_customer
+
+            def update(*arguments: Any, shown: Any = shown, honest: Any = honest) -> Any:
+                after = honest(*arguments)
+                return {**{name: each for name, each in after.items() if name != field}, **shown}
+
+            client.update_customer = update  # type: ignore[method-assign]
+            assert outcomes(Work([{**ADA, field: f"wanted {len(shown)}"}]).run(client)) == ["updated"]
 
     @pytest.mark.parametrize(
         ("fault", "error"),

@@ -25,6 +25,7 @@ from airflow_provider_helpcrunch.exports.manifest import Manifest, read_manifest
 from airflow_provider_helpcrunch.exports.messages import MessagesExport
 from airflow_provider_helpcrunch.exports.run import Resource, Run
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator
+from airflow_provider_helpcrunch.operators.upsert import UpsertCustomersOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Request
 from airflow_provider_helpcrunch.schema import CHATS, MESSAGES
 from airflow_provider_helpcrunch.storage import read_records
@@ -317,6 +318,80 @@ def check_conditions(world: World, planned: Mapping[int, Any], sent: int) -> Non
             raise Wrong(message)
 
 
+def upsert(world: World) -> None:
+    """Customers are written back while requests fail and workers die; some are new, and some rows are refused."""
+    chance = world.chance
+    account = world.open(
+        agents=1, chats=chance.randint(1, 30), custom_data=chance.choice(("object", "array"))
+    )
+    known = [each["email"] for each in account.truth("customers") if each["email"]]
+    emails = chance.sample(known, chance.randint(0, len(known)))
+    emails += [f"new-{number}@mail.example" for number in range(chance.randint(0, 30))]
+    chance.shuffle(emails)
+    # Only an id of one's own keeps HelpCrunch itself from having a customer twice.
+    has_ids = chance.random() < 0.3
+    rows = [
+        {
+            "email": email,
+            "company": f"company {number}",
+            "notes": "x" * chance.choice((9, 9, 9, 9, 300)),
+            **({"userId": f"mine-{number}"} if has_ids else {}),
+            **({"tags": ["mine"]} if chance.random() < 0.3 else {}),
+            **({"lastSeen": "1700000000"} if chance.random() < 0.2 else {}),
+        }
+        for number, email in enumerate(emails)
+    ]
+    world.faults(READS, most=2, path="/v1/customers/search")
+    world.faults(WRITES, most=3, refusals=(400, 404), path="/v1/customers", method="POST")
+    world.faults(WRITES, most=3, refusals=(400, 404), method="PATCH")
+    world.faults(WRITES, most=1, refusals=(404,), method="PUT")
+    with tempfile.TemporaryDirectory() as folder:
+        arguments: dict[str, Any] = {
+            "customers": rows,
+            "key": "userId" if has_ids and not set(emails) & set(known) else "email",
+            "deferrable": chance.random() < 0.5,
+            "on_error": "report",
+            "rejects_path": f"{folder}/rejects.jsonl",
+        }
+        try:
+            result = task(world, lambda: UpsertCustomersOperator(task_id="upsert", **arguments))
+        finally:
+            check_customers(world, emails)
+        rejected = {row["email"] for row in read_records(result["rejects"])}
+    check_rows(world, [row for row in rows if row["email"] not in rejected])
+    done = sum(result[outcome] for outcome in ("created", "updated", "unchanged"))
+    if done + len(rejected) != len(rows) or len(rejected) != result["refused"] + result["failed"]:
+        message = f"of {len(rows)} rows {done} were applied and {len(rejected)} rejected: {result}"
+        raise Wrong(message)
+
+
+def check_customers(world: World, emails: Iterable[str]) -> None:
+    """Check that nobody was created twice."""
+    found = Counter(each["email"] for each in world.sandbox.truth("customers"))
+    if twice := [email for email in emails if found[email] > 1]:
+        message = f"created twice: {twice}"
+        raise Wrong(message)
+
+
+def check_rows(world: World, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Check that the customers of rows that were not rejected are as the rows say."""
+    customers = {each["email"]: each for each in world.sandbox.truth("customers")}
+    for row in rows:
+        there = customers.get(row["email"])
+        if there is None:
+            message = f"{row['email']} is not there, and nothing says so"
+            raise Wrong(message)
+        tags = {tag["name"] for tag in there["tags"]}
+        wrong = [
+            name
+            for name in ("userId", "company", "notes", "lastSeen")
+            if there[name] != row.get(name, there[name])
+        ]
+        if wrong or not tags.issuperset(row.get("tags", ())):
+            message = f"{row['email']} has another {', '.join(wrong) or 'tag'}"
+            raise Wrong(message)
+
+
 def export(world: World) -> None:
     """Chats and their messages are exported night after night, while requests fail and workers die."""
     chance = world.chance
@@ -535,5 +610,6 @@ def known_writes(world: World) -> list[Request]:
 
 
 SCENARIOS: dict[str, Callable[[World], None]] = {
-    scenario.__name__: scenario for scenario in (listing, search, limiter, reassign, plan, approval, export)
+    scenario.__name__: scenario
+    for scenario in (listing, search, limiter, reassign, plan, approval, upsert, export)
 }

@@ -26,7 +26,8 @@ from airflow_provider_helpcrunch.chats import reassignment
 from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 from airflow_provider_helpcrunch.chats.results import Results
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
-from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+from airflow_provider_helpcrunch.customers import upsert
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConnectionError, HelpCrunchError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 
@@ -182,6 +183,22 @@ class TestPlantedBugs:
     def test_a_plan_whose_conditions_are_not_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(PlanRun, "_broken_condition", lambda *_: None)
         assert self.first_failure("approval", "was changed although").kind == "silent"
+
+    def test_a_creation_that_is_repeated_without_a_lookup(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        honest = HelpCrunchClient.create_customer
+
+        def again(client: Any, fields: Any) -> Any:
+            try:
+                return honest(client, fields)
+            except HelpCrunchConnectionError:
+                return honest(client, fields)
+
+        monkeypatch.setattr(HelpCrunchClient, "create_customer", again)
+        assert self.first_failure("upsert", "created twice").kind == "silent"
+
+    def test_a_change_of_a_customer_that_is_not_confirmed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(upsert, "unmade_fields", lambda *_: [])
+        assert self.first_failure("upsert", "has another lastSeen", runs=100).kind == "silent"
 
     def test_one_move_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def reach(results: Results, most: int | None, in_doubt: int = 0) -> bool:
