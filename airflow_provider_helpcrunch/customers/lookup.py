@@ -61,10 +61,9 @@ class Lookup:
                 self._witness = _any_customer(client)
             if self._witness is None:
                 return None
-            filters = [
-                Filter("customers.id", "=", self._witness),
-                *(self._filter(value) for row in rows for value in self._spellings(row)),
-            ]
+            filters = [self._filter(value) for row in rows for value in self._spellings(row)]
+            # Last, so that it is lost with the others where only some of the conditions are looked at.
+            filters.append(Filter("customers.id", "=", self._witness))
             found, ids = self._searched(client, filters, rows)
         # One of the keys may be one that HelpCrunch cannot take: each alone shows which.
         except (HelpCrunchBadRequestError, *FAULTS):

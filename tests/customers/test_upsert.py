@@ -288,6 +288,16 @@ class TestLookups:
             assert outcomes(Work([ADA, BO]).run(client)) == expected
         assert len([each for each in account.customers if each["userId"] in ("u-1", "u-2")]) == 2
 
+    @pytest.mark.parametrize("most", [1, 20])
+    def test_an_account_that_looks_at_the_first_conditions_alone(self, most: int, account: Sandbox) -> None:
+        records = [{"email": f"known-{number}@mail.example"} for number in range(30)]
+        created(account, *records)
+        client = client_of(account)
+        honest = client.iter_search_customers
+        some = lambda filters, **options: honest(filters[:most], **options)  # noqa: E731
+        client.iter_search_customers = some  # type: ignore[method-assign]
+        assert set(outcomes(Work(records, key="email").run(client))) == {"unchanged"}
+
     def test_an_account_that_ignores_filters_creates_nobody(self, account: Sandbox) -> None:
         account.add_fault(Fault("ignore_filter", times=0))
         before = account.customers
@@ -319,7 +329,7 @@ class TestLookups:
         ids = created(account, ADA)
         client = client_of(account)
         honest = client.iter_search_customers
-        witness = lambda filters, **_: honest(filters[:1])  # noqa: E731
+        witness = lambda filters, **_: honest(filters[-1:])  # noqa: E731
         client.iter_search_customers = witness  # type: ignore[assignment]
         assert outcomes(Work([{"id": ids[0], "name": "Adele"}], key="id").run(client)) == ["updated"]
         assert sent(account)["GET /v1/customers/{id}"] == 1
