@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         BaseHook,
         BaseOperator,
         BaseOperatorLink,
+        BaseSensorOperator,
         Connection,
         Context,
         ObjectStoragePath,
+        PokeReturnValue,
     )
     from airflow.sdk.configuration import conf
     from airflow.sdk.exceptions import (
@@ -43,9 +45,11 @@ __all__ = [
     "BaseHook",
     "BaseOperator",
     "BaseOperatorLink",
+    "BaseSensorOperator",
     "Connection",
     "Context",
     "ObjectStoragePath",
+    "PokeReturnValue",
     "Stats",
     "TaskDeferred",
     "XCom",
@@ -56,6 +60,7 @@ __all__ = [
 ]
 
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+_SENSORS = ("airflow.sdk", "airflow.sdk.bases.sensor", "airflow.sensors.base")
 
 # Newest first: the modules to the right still exist in later versions, and warn there.
 _MODULES: dict[str, tuple[str, ...]] = {
@@ -67,9 +72,11 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),  # not in airflow.sdk before 3.1
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
+    "BaseSensorOperator": _SENSORS,
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
+    "PokeReturnValue": _SENSORS,
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "TaskDeferred": _EXCEPTIONS,
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),

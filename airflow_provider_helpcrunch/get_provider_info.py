@@ -1,5 +1,5 @@
 """
-Provider metadata for Airflow: connection form, hook, operators.
+Provider metadata for Airflow: connection form, hook, operators, sensors, triggers.
 
 The connection form is written only here. Airflow 3.2 and newer reads it from here; for older versions,
 :mod:`airflow_provider_helpcrunch.hooks.connection_form` derives the hook's two form methods from it.
@@ -111,6 +111,12 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_provider_helpcrunch.sensors.chats"],
+            }
+        ],
         "hooks": [
             {
                 "integration-name": _INTEGRATION,
@@ -120,7 +126,10 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": ["airflow_provider_helpcrunch.triggers.budget"],
+                "python-modules": [
+                    "airflow_provider_helpcrunch.triggers.budget",
+                    "airflow_provider_helpcrunch.triggers.chats",
+                ],
             }
         ],
         "extra-links": ["airflow_provider_helpcrunch.links.HelpCrunchChatLink"],

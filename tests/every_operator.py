@@ -1,4 +1,4 @@
-"""All operators of the package, found by walking it, so that one that is added is tested too."""
+"""All operators and sensors of the package, found by walking it, so that one that is added is tested too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import inspect
 import pkgutil
 from typing import Any
 
-from airflow_provider_helpcrunch import operators
+from airflow_provider_helpcrunch import operators, sensors
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
+
+PACKAGES = (f"{operators.__name__}.", f"{sensors.__name__}.")
 
 # Relative paths: the tests that use them run in a directory of their own.
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -33,12 +35,13 @@ def _is_complete(operator: type[HelpCrunchOperator]) -> bool:
 
 
 def every_operator() -> list[type[HelpCrunchOperator]]:
-    for module in pkgutil.walk_packages(operators.__path__, f"{operators.__name__}."):
-        importlib.import_module(module.name)
+    for package in (operators, sensors):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     found, classes = [], [HelpCrunchOperator]
     while classes:
         operator = classes.pop()
         classes.extend(operator.__subclasses__())
-        if _is_complete(operator) and operator.__module__.startswith(f"{operators.__name__}."):
+        if _is_complete(operator) and operator.__module__.startswith(PACKAGES):
             found.append(operator)
-    return sorted(found, key=lambda operator: operator.__name__)
+    return sorted(set(found), key=lambda operator: operator.__name__)

@@ -19,7 +19,7 @@ from airflow.triggers.base import BaseTrigger
 from airflow_process import run
 
 import airflow_provider_helpcrunch
-from airflow_provider_helpcrunch._airflow import BaseHook, BaseOperator
+from airflow_provider_helpcrunch._airflow import BaseHook, BaseOperator, BaseSensorOperator
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 from airflow_provider_helpcrunch.hooks import connection_form
 
@@ -77,7 +77,7 @@ class TestMetadata:
     @airflow_3_only
     def test_valid_for_the_stricter_schema_of_official_providers(self) -> None:
         schema = airflow_schema("provider.yaml.schema.json")
-        for key in ("connection-types", "integrations", "operators", "hooks"):
+        for key in ("connection-types", "integrations", "operators", "sensors", "hooks"):
             jsonschema.validate(get_provider_info()[key], schema["properties"][key])
 
     def test_package_name_is_the_distribution(self) -> None:
@@ -110,14 +110,20 @@ class TestPaths:
         assert hook.default_conn_name == "helpcrunch_default"
         assert hook.conn_name_attr == "helpcrunch_conn_id"
 
-    @pytest.mark.parametrize("kind", ["operators", "hooks", "triggers"])
+    @pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "triggers"])
     def test_every_listed_module_imports(self, kind: str) -> None:
         for entry in get_provider_info()[kind]:
             for module in entry["python-modules"]:
                 importlib.import_module(module)
 
     @pytest.mark.parametrize(
-        ("kind", "base"), [("operators", BaseOperator), ("hooks", BaseHook), ("triggers", BaseTrigger)]
+        ("kind", "base"),
+        [
+            ("operators", BaseOperator),
+            ("sensors", BaseSensorOperator),
+            ("hooks", BaseHook),
+            ("triggers", BaseTrigger),
+        ],
     )
     def test_every_module_of_the_tree_is_listed(self, kind: str, base: type) -> None:
         package = f"airflow_provider_helpcrunch.{kind}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 _PYTHON_OBJECT = re.compile(r"(\w*\()+['\"\d\[{)]|<")
@@ -40,6 +41,28 @@ def whole_number(name: str, value: Any, *, low: int, high: int) -> int:
         msg = f"{name} must be a whole number from {low} to {high}, not {value!r}."
         raise refused(msg)
     return number
+
+
+def seconds(name: str, value: Any, *, high: int) -> float:
+    """
+    Return a length of time, given as a ``timedelta``, as seconds, or as the text of seconds.
+
+    :param name: the argument, for the message
+    :param value: what the user gave
+    :param high: most seconds allowed
+    :raises HelpCrunchConfigurationError: it is none of these, 0 or less, or longer than allowed
+    """
+    try:
+        if isinstance(value, timedelta):
+            found = value.total_seconds()
+        else:
+            found = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        found = 0.0
+    if not 0 < found <= high:
+        msg = f"{name} must be a timedelta or a number of seconds above 0 and at most {high}, not {value!r}."
+        raise refused(msg)
+    return found
 
 
 def names(name: str, value: Any) -> frozenset[str]:

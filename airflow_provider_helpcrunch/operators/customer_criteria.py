@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.client.contradiction import refuse_contradiction
 from airflow_provider_helpcrunch.client.customer_fields import tag_names
 from airflow_provider_helpcrunch.client.filters import Filter, check_filters
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
-from airflow_provider_helpcrunch.operators.contradiction import refuse_contradiction
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:

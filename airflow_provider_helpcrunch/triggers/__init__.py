@@ -1,1 +1,1 @@
-"""Airflow triggers, which only wait; they send no request."""
+"""Airflow triggers: they wait, and some of them read; none changes anything in HelpCrunch."""

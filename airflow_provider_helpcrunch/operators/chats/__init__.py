@@ -4,7 +4,7 @@ Operators for chats: list, search, reassign and update them.
 ::
 
     listing      ListChatsOperator
-    search       SearchChatsOperator           → criteria
+    search       SearchChatsOperator           → the conditions of chats.criteria
     reassign     ReassignChatsOperator         → the engine chats.reassignment
     update       UpdateChatsOperator           → the engine chats.plan_run
                  UpdateChatAssigneeOperator    → one method of the client

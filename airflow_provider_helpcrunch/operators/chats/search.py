@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.assignment import is_nobody
-from airflow_provider_helpcrunch.operators.arguments import filter_list, names, record_id
 from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator
+from airflow_provider_helpcrunch.operators.chats.search_arguments import ChatSearchArguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
-    from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient, Listing
-    from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
+    from airflow_provider_helpcrunch.client import HelpCrunchClient, Listing
     from airflow_provider_helpcrunch.schema import Record, Table
 
 
-class SearchChatsOperator(HelpCrunchListOperator):
+class SearchChatsOperator(ChatSearchArguments, HelpCrunchListOperator):
     """
     List every matching chat exactly once, oldest first, into XCom or into one object.
 
@@ -65,51 +62,8 @@ class SearchChatsOperator(HelpCrunchListOperator):
 
     template_fields: Sequence[str] = (
         *HelpCrunchListOperator.template_fields,
-        "filters",
-        "comparison",
-        "created_since",
-        "created_before",
-        "closed_since",
-        "closed_before",
-        "statuses",
-        "assignee",
-        "department",
+        *ChatSearchArguments.own_template_fields,
     )
-    template_fields_renderers = {"filters": "json"}  # noqa: RUF012
-
-    def __init__(
-        self,
-        *,
-        filters: Sequence[Filter | dict[str, Any]] | str = (),
-        comparison: str = "AND",
-        created_since: datetime | str | int | float | None = None,
-        created_before: datetime | str | int | float | None = None,
-        closed_since: datetime | str | int | float | None = None,
-        closed_before: datetime | str | int | float | None = None,
-        statuses: Sequence[str] | str | None = None,
-        assignee: int | str | None = None,
-        department: int | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.comparison = comparison
-        self.created_since = created_since
-        self.created_before = created_before
-        self.closed_since = closed_since
-        self.closed_before = closed_before
-        self.statuses = statuses
-        self.assignee = assignee
-        self.department = department
-
-    def check_arguments(self) -> None:
-        """
-        Refuse wrong arguments before anything is sent or written.
-
-        :raises HelpCrunchConfigurationError: an argument is wrong
-        """
-        super().check_arguments()
-        self._criteria()
 
     def table(self) -> Table:
         """Return the columns of chats."""
@@ -119,7 +73,7 @@ class SearchChatsOperator(HelpCrunchListOperator):
 
     def listing(self, client: HelpCrunchClient, page_size: int) -> Listing[Any]:
         """Return the chats that HelpCrunch finds by its part of the conditions."""
-        criteria = self._criteria()
+        criteria = self.criteria()
         return client.iter_search_chats(
             criteria.filters(), comparison=criteria.comparison, page_size=page_size
         )
@@ -129,7 +83,7 @@ class SearchChatsOperator(HelpCrunchListOperator):
         return self._matching(records)
 
     def _matching(self, chats: Iterable[Record]) -> Iterator[Record]:
-        criteria = self._criteria()
+        criteria = self.criteria()
         read = 0
         for chat in chats:
             read += 1
@@ -140,22 +94,3 @@ class SearchChatsOperator(HelpCrunchListOperator):
                 "Use the argument statuses, which takes any spelling: HelpCrunch documents several for each status, "
                 "and a filter by one that it does not use finds nothing."
             )
-
-    def _criteria(self) -> Criteria:
-        from airflow_provider_helpcrunch.client.vocabulary import known_status
-        from airflow_provider_helpcrunch.operators.chats.criteria import Criteria
-
-        statuses = None if self.statuses is None else names("statuses", self.statuses)
-        anybody = self.assignee is None
-        return Criteria(
-            given=tuple(filter_list(self.filters)),
-            comparison=self.comparison,
-            times={
-                name: getattr(self, name)
-                for name in ("created_since", "created_before", "closed_since", "closed_before")
-            },
-            statuses=None if statuses is None else frozenset(known_status(word) for word in statuses),
-            unassigned=not anybody and is_nobody(self.assignee),
-            assignee=None if is_nobody(self.assignee) else record_id("assignee", self.assignee),
-            department=None if self.department is None else record_id("department", self.department),
-        )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.client.contradiction import refuse_contradiction
 from airflow_provider_helpcrunch.client.filters import Filter, check_filters
 from airflow_provider_helpcrunch.client.ids import id_in
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
-from airflow_provider_helpcrunch.operators.contradiction import refuse_contradiction
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
@@ -63,6 +63,42 @@ class Criteria:
     def filters(self) -> list[Filter | Mapping[str, Any]]:
         """Return the filters that HelpCrunch applies."""
         return [*self._own_filters(), *self.given]
+
+    def is_timed(self, event: str) -> bool:
+        """
+        Say whether there is a bound on the time of an event.
+
+        :param event: ``created`` or ``closed``
+        """
+        return any(name.startswith(event) for name in self._bounds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the conditions as plain JSON, for a trigger."""
+        return {
+            "given": check_filters(self.given, self.comparison)[0],
+            "comparison": self.comparison,
+            "times": {name: bound.isoformat() for name, bound in self._bounds.items()},
+            "statuses": None if self.statuses is None else sorted(self.statuses),
+            "unassigned": self.unassigned,
+            "assignee": self.assignee,
+            "department": self.department,
+        }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Criteria:
+        """
+        Return the conditions that :meth:`to_json` wrote.
+
+        :param written: the plain JSON
+        """
+        statuses = written["statuses"]
+        return cls(
+            **{
+                **written,
+                "given": tuple(written["given"]),
+                "statuses": None if statuses is None else frozenset(statuses),
+            }
+        )
 
     def match(self, chat: Mapping[str, Any]) -> bool:
         """
