@@ -129,6 +129,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_helpcrunch.triggers.budget",
                     "airflow_provider_helpcrunch.triggers.chats",
+                    "airflow_provider_helpcrunch.triggers.events",
                 ],
             }
         ],
