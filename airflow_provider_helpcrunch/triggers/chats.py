@@ -51,9 +51,11 @@ class ChatsTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until enough chats match, then yield one event; one too if the polls fail for good."""
         from airflow_provider_helpcrunch._airflow import AirflowFailException
-        from airflow_provider_helpcrunch.chats.waiting import Condition, Finder
         from airflow_provider_helpcrunch.exceptions import HelpCrunchError, HelpCrunchRateLimitError
-        from airflow_provider_helpcrunch.triggers.polling import poll
+        from airflow_provider_helpcrunch.triggers.polling import load, poll
+
+        await load()
+        from airflow_provider_helpcrunch.chats.waiting import Condition, Finder
 
         finder, failures = Finder(Condition.from_json(self.condition)), 0
         while True:

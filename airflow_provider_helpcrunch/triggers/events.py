@@ -123,6 +123,9 @@ class ChatsEventTrigger(BaseEventTrigger):
 
         :param shared_stream: the polls
         """
+        from airflow_provider_helpcrunch.triggers.polling import load
+
+        await load()
         cursor = self._stored = await self._load()
         async for poll in shared_stream:
             if cursor is not None and not poll.covers(cursor.since):

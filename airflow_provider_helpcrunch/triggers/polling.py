@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +22,11 @@ PATIENCE = 10.0
 # HTTP blocks, so it must stay away from the event loop, which all triggers share. The account allows two requests a
 # second, so one thread is enough for all polls of the process. It starts with the first of them.
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helpcrunch-poll")
+
+
+async def load() -> None:
+    """Import what polls need, HTTP above all, in a thread: it takes a second, in which other triggers can run."""
+    await asyncio.to_thread(importlib.import_module, "airflow_provider_helpcrunch.chats.watching")
 
 
 async def poll(helpcrunch_conn_id: str, work: Callable[[HelpCrunchClient], T]) -> T:

@@ -18,16 +18,15 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.chats.watching import KINDS
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError, HelpCrunchRateLimitError
-from airflow_provider_helpcrunch.triggers.polling import poll
+from airflow_provider_helpcrunch.triggers.polling import load, poll
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-    from airflow_provider_helpcrunch.chats.watching import Row
+    from airflow_provider_helpcrunch.chats.watching import Row, TimeWatch, UnassignedWatch
 else:
     try:
         from airflow.triggers.shared_stream import SharedStreamProducer
@@ -100,7 +99,6 @@ class ChatsStream(SharedStreamProducer):
         self._conn_id = helpcrunch_conn_id
         self._event = event
         self._interval = poll_interval
-        self._watch = KINDS[event].watch()
         self._since = time.time() - FIRST_REACH
         self._wanted: list[float] = []
         self._at_once = asyncio.Event()
@@ -119,9 +117,13 @@ class ChatsStream(SharedStreamProducer):
 
     async def open_stream(self) -> AsyncIterator[tuple[Poll, Poll]]:
         """Yield polls, each also as what :meth:`advance` gets later."""
+        await load()
+        from airflow_provider_helpcrunch.chats.watching import KINDS
+
+        watch = KINDS[self._event].watch()
         await asyncio.sleep(SETTLING)
         while True:
-            if (found := await self._poll()) is not None:
+            if (found := await self._poll(watch)) is not None:
                 yield found, found
             await self._pause()
 
@@ -138,10 +140,10 @@ class ChatsStream(SharedStreamProducer):
                 for keep in item.broker_payload.kept:
                     await keep()
 
-    async def _poll(self) -> Poll | None:
+    async def _poll(self, watch: TimeWatch | UnassignedWatch) -> Poll | None:
         since = min(self._wanted, default=self._since)
         try:
-            rows = await poll(self._conn_id, partial(self._watch.read, since=since))
+            rows = await poll(self._conn_id, partial(watch.read, since=since))
         except HelpCrunchRateLimitError as error:
             log.info("No poll for %s chats this time: %s", self._event, error)
         except HelpCrunchError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -14,10 +16,12 @@ from in_process import client_of
 
 pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow shares streams since 3.3")
 
-from triggerer import Database, Gate, Triggerer, gate
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import AssetStateStoreAccessors
+from triggerer import AssetStore, Database, Gate, Triggerer, gate, until
 
-from airflow_provider_helpcrunch.sandbox import Sandbox
-from airflow_provider_helpcrunch.triggers.events import ChatsEventTrigger
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.triggers.events import EVENTS, ChatsEventTrigger
 
 
 @pytest.fixture
@@ -100,9 +104,7 @@ def test_chats_that_lose_their_agent_or_come_without_one(account: Sandbox, polls
 
 
 @pytest.mark.parametrize("event", ["new", "closed", "unassigned"])
-def test_five_watchers_cost_one_poll_and_each_sees_its_own(
-    event: str, account: Sandbox, polls: Gate
-) -> None:
+def test_five_watchers_cost_one_poll_and_each_sees_its_own(event: str, account: Sandbox, polls: Gate) -> None:
     departments = [department["id"] for department in account.departments]
     database = Database()
     watchers = {n: ChatsEventTrigger(event, department=d) for n, d in enumerate([None, None, *departments])}
@@ -188,15 +190,13 @@ def test_a_watcher_that_has_to_go_back_further_gets_a_poll_at_once(
 
     async def story() -> None:
         async with Triggerer(database, many):
-            while "asset" not in database.states or not database.states["asset"]:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(database.states.get("asset", ())) == 1)
         missed.extend(ids(account.insert_chats(2)))
         account.night(86_400)
         monkeypatch.setattr("airflow_provider_helpcrunch.triggers.stream.FIRST_REACH", -86_400.0)
         before = len(account.journal)
         async with Triggerer(database, many) as triggerer:
-            while not triggerer.runner.events:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(triggerer.runner.events) == 5)
             triggerer.store_events()
         assert [database.chats(n) for n in range(5)] == [missed] * 5
         assert len(account.journal) - before == 2
@@ -240,52 +240,175 @@ def test_killed_at_any_moment_nothing_is_missed_and_only_one_moment_repeats(
     assert Counter(database.chats(1)) == Counter(chats + repeated)
 
 
-@pytest.mark.parametrize("seed", range(20))
+class Lives:
+    """
+    Several lives of a triggerer, one after the other, while people work.
+
+    :param seed: the same seed gives the same lives
+    """
+
+    def __init__(self, seed: int, account: Sandbox, polls: Gate) -> None:
+        self.database = Database()
+        self.watchers = {n: ChatsEventTrigger(event) for n, event in enumerate(EVENTS)}
+        self.expected: dict[int, set[int]] = {n: set() for n in self.watchers}
+        self.in_doubt: set[int] = set()
+        self._chance = random.Random(seed)
+        self._account = account
+        self._polls = polls
+
+    def happen(self) -> None:
+        for _ in range(self._chance.randrange(4)):
+            status, agent = self._chance.choice(["closed", "opened"]), self._chance.choice([None, 1001])
+            chat = self._account.insert_chats(1, status=status, assignee=agent)[0]["id"]
+            is_event = (True, status == "closed", status == "opened" and agent is None)
+            for number, applies in enumerate(is_event):
+                self.expected[number].update([chat] if applies else [])
+
+    async def live(self) -> None:
+        async with Triggerer(self.database, self.watchers) as triggerer:
+            for _ in range(self._chance.randrange(4)):
+                self.happen()
+                await self._polls.poll()
+                await triggerer.sync()
+            self.happen()
+            await self._polls.poll()
+            self._end(triggerer)
+
+    def _end(self, triggerer: Triggerer) -> None:
+        end = self._chance.choice(["stopped", "killed", "stored, then killed"])
+        if end == "stored, then killed":
+            for number in self.watchers:
+                fired = [e.event.payload for e in triggerer.runner.events if e.trigger_id == number]
+                self.in_doubt.update(chat for payload in fired for chat in payload["chats"])
+            triggerer.store_events()
+        if end != "stopped":
+            triggerer.kill()
+
+
+@pytest.mark.parametrize("seed", range(10))
 def test_whatever_happens_every_chat_is_an_event(seed: int, account: Sandbox, polls: Gate) -> None:
-    chance, database = random.Random(seed), Database()
-    watchers = {n: ChatsEventTrigger(event) for n, event in enumerate(("new", "closed", "unassigned"))}
-    expected: dict[int, list[int]] = {n: [] for n in watchers}
-    in_doubt: set[int] = set()
+    lives = Lives(seed, account, polls)
     polls.streams = 3
 
-    def happen() -> None:
-        for _ in range(chance.randrange(4)):
-            status, agent = chance.choice(["closed", "opened"]), chance.choice([None, 1001])
-            chat = account.insert_chats(1, status=status, assignee=agent)[0]["id"]
-            expected[0].append(chat)
-            if status == "closed":
-                expected[1].append(chat)
-            elif agent is None:
-                expected[2].append(chat)
-
-    async def live() -> None:
-        async with Triggerer(database, watchers) as triggerer:
-            for _ in range(chance.randrange(4)):
-                happen()
-                await polls.poll()
-                await triggerer.sync()
-            happen()
-            await polls.poll()
-            end = chance.choice(["stops", "killed", "stored, then killed"])
-            if end != "stops":
-                if end != "killed":
-                    stored = {n: len(database.chats(n)) for n in watchers}
-                    triggerer.store_events()
-                    in_doubt.update(chat for n in watchers for chat in database.chats(n)[stored[n] :])
-                triggerer.kill()
-
     async def story() -> None:
-        async with Triggerer(database, watchers):
+        async with Triggerer(lives.database, lives.watchers):
             await polls.poll()
         for _ in range(6):
-            await live()
-            happen()
-        async with Triggerer(database, watchers) as triggerer:
+            await lives.live()
+            lives.happen()
+        async with Triggerer(lives.database, lives.watchers) as triggerer:
             await polls.poll()
             await triggerer.sync()
 
     run(story())
-    for number, chats in expected.items():
-        found = Counter(database.chats(number))
-        assert set(found) == set(chats)
-        assert {chat for chat, times in found.items() if times > 1} <= in_doubt
+    for number, chats in lives.expected.items():
+        found = Counter(lives.database.chats(number))
+        assert set(found) == chats
+        assert {chat for chat, times in found.items() if times > 1} <= lives.in_doubt
+
+
+def test_a_watch_outlives_failures_and_polls_less_often(
+    account: Sandbox, polls: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database()
+
+    async def story() -> None:
+        async with Triggerer(database, {1: ChatsEventTrigger("new")}) as triggerer:
+            await polls.settled()
+            for status in (401, 503, 404):
+                account.add_fault(Fault("status", status=status, times=0))
+                await polls.poll()
+                account.clear_faults()
+            mine = ids(account.insert_chats(2))
+            await polls.poll()
+            await triggerer.sync()
+            assert database.chats(1) == mine
+
+    run(story())
+    pauses = re.findall(r"failed, (\d) in a row; the next one is in (\d+) s", caplog.text)
+    assert pauses == [("1", "120"), ("2", "240"), ("3", "480")]
+
+
+def test_without_a_state_store_it_begins_anew(account: Sandbox, polls: Gate) -> None:
+    database = Database()
+
+    async def story() -> None:
+        for _ in range(2):
+            async with Triggerer(database, {1: ChatsEventTrigger("unassigned")}, asset=None) as triggerer:
+                await polls.settled()
+                await triggerer.sync()
+            account.insert_chats(2)
+
+    run(story())
+    assert database.events == {}
+
+
+def test_a_trigger_of_several_assets_says_that_its_cursor_is_not_kept(
+    account: Sandbox, polls: Gate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trigger = ChatsEventTrigger("new")
+    trigger.asset_state_store = AssetStateStoreAccessors([Asset("one"), Asset("two")])
+
+    async def story() -> None:
+        events = trigger.run()
+        waiting = asyncio.ensure_future(anext(aiter(events)))
+        await polls.settled()
+        account.insert_chats(1)
+        polls.open()
+        assert (await waiting).payload["count"] == 1
+        await events.aclose()  # type: ignore[attr-defined]
+
+    run(story())
+    assert "watches for several assets" in capsys.readouterr().out
+
+
+def test_a_store_that_fails_is_written_to_again_with_the_next_poll(
+    account: Sandbox, polls: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, works, aset = Database(), [False], AssetStore.aset
+
+    async def sometimes(store: AssetStore, key: str, value: Any) -> None:
+        if not works[0]:
+            message = "the API server is away"
+            raise RuntimeError(message)
+        await aset(store, key, value)
+
+    monkeypatch.setattr(AssetStore, "aset", sometimes)
+
+    async def story() -> None:
+        async with Triggerer(database, {1: ChatsEventTrigger("unassigned")}) as triggerer:
+            await polls.settled()
+            account.insert_chats(1)
+            await polls.poll()
+            await triggerer.sync()
+            assert database.states["asset"] == {}
+            works[0] = True
+            await polls.poll()
+            await triggerer.sync()
+        async with Triggerer(database, {1: ChatsEventTrigger("unassigned")}) as triggerer:
+            await polls.settled()
+            await triggerer.sync()
+        assert len(database.chats(1)) == 1
+
+    run(story())
+
+
+def test_an_event_has_ids_alone_and_at_most_a_thousand(
+    account: Sandbox, polls: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_helpcrunch.triggers.events.MOST_CHATS", 4)
+    database = Database()
+
+    async def story() -> None:
+        async with Triggerer(database, {1: ChatsEventTrigger("new", department=102)}) as triggerer:
+            await polls.settled()
+            mine = ids(account.insert_chats(10, department=102))
+            await polls.poll()
+            await triggerer.sync()
+            assert [event["chats"] for event in database.events[1]] == [mine[:4], mine[4:8], mine[8:]]
+            assert all(
+                set(event) == {"event", "department", "chats", "count"} for event in database.events[1]
+            )
+            assert json.loads(next(iter(database.states["asset"].values())))
+
+    run(story())

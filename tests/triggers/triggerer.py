@@ -139,19 +139,21 @@ class Gate:
 
     async def settled(self) -> None:
         """Wait until every stream has polled, and its watchers have seen the poll."""
-        async with asyncio.timeout(10):
-            while sum(not future.done() for future in self._waiting) < self.streams:
-                await asyncio.sleep(0.001)
+        await until(lambda: sum(not future.done() for future in self._waiting) >= self.streams)
         await idle()
 
     async def poll(self) -> None:
         """Let every stream poll once more."""
         await self.settled()
+        self.open()
+        await self.settled()
+
+    def open(self) -> None:
+        """Let every stream that waits go on."""
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-        await self.settled()
 
 
 def gate(monkeypatch: Any, connect: Callable[[str], Any]) -> Gate:
@@ -167,3 +169,10 @@ async def idle() -> None:
     """Let everything that can run now do so."""
     for _ in range(30):
         await asyncio.sleep(0)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
