@@ -16,6 +16,7 @@ pytestmark = pytest.mark.long
 AGENT_LEAVES = "example_helpcrunch_agent_leaves"
 MORNING_SHIFT = "example_helpcrunch_morning_shift"
 OWN_PLAN = "example_helpcrunch_own_plan"
+UNASSIGNED = "example_helpcrunch_unassigned_chats"
 PROGRAM = Path(__file__).with_name("run_example_dags.py")
 LEAVER, SECOND_LEAVER, DEPARTMENT, MOST = 1001, 1002, 102, 5
 NOBODY = 9999
@@ -65,7 +66,9 @@ def runs(account, before, refused, output, run_python, tmp_path_factory):
         ),
         "unknown": (AGENT_LEAVES, {"agent_id": NOBODY, **base}),
         "morning_dry": (MORNING_SHIFT, {}),
+        "unassigned_dry": (UNASSIGNED, {}),
         "morning": (MORNING_SHIFT, {"dry_run": False, "max_chats": MOST, "roles": ["agent"]}),
+        "unassigned": (UNASSIGNED, {"dry_run": False, "roles": ["superviser"]}),
         "plan_dry": (OWN_PLAN, {"department": DEPARTMENT, **base}),
         "plan": (OWN_PLAN, {"department": DEPARTMENT, "dry_run": False, **base}),
     }
@@ -92,13 +95,19 @@ def was_open(chat, agent):
     return of == agent and chat["status"] not in ("closed", "empty")
 
 
-@pytest.mark.parametrize("name", ["dry", "real", "unknown", "morning_dry", "morning", "plan_dry", "plan"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("dry", "real", "unknown", "morning_dry", "morning", "unassigned_dry", "unassigned"),
+        *("plan_dry", "plan"),
+    ],
+)
 def test_every_task_succeeds(runs, name):
     assert runs[name]["state"] == "success"
     assert {state for _, state, _ in runs[name]["tasks"]} == {"success"}
 
 
-@pytest.mark.parametrize("name", ["dry", "unknown", "morning_dry", "plan_dry"])
+@pytest.mark.parametrize("name", ["dry", "unknown", "morning_dry", "unassigned_dry", "plan_dry"])
 def test_a_dry_run_changes_nothing(account, runs, name):
     assert during(account, runs, name)
     assert writes(account, runs, name) == []
@@ -183,8 +192,19 @@ def test_the_own_plan_gives_those_who_waited_to_supervisers_and_changes_nothing_
 
 def test_chats_that_were_not_meant_are_as_they_were(account, runs, before):
     meant = {
-        entry.chat for name in ("real", "refused", "morning", "plan") for entry in writes(account, runs, name)
+        entry.chat
+        for name in ("real", "refused", "morning", "unassigned", "plan")
+        for entry in writes(account, runs, name)
     }
     assert {chat["id"]: chat for chat in account.chats if chat["id"] not in meant} == {
         number: chat for number, chat in before.items() if number not in meant
     }
+
+
+def test_all_unassigned_chats_that_the_morning_shift_left_find_an_agent(account, runs, before):
+    assert before
+    supervisors = {agent["id"] for agent in account.agents if agent["role"] == "superviser"}
+    done = writes(account, runs, "unassigned")
+    assert done
+    assert {entry.body["assignee"] for entry in done} <= supervisors
+    assert account.chats_of(None) == []

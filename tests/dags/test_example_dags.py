@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import airflow
 import pytest
 from airflow.models import DagBag
+from airflow.triggers import base
 
 from airflow_provider_helpcrunch._airflow import BaseHook
 
@@ -26,12 +27,15 @@ OWN_PLAN = "example_helpcrunch_own_plan"
 APPROVAL = "example_helpcrunch_approval"
 CAN_ASK = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
 """Whether Airflow can wait for a person's answer."""
+UNASSIGNED = "example_helpcrunch_unassigned_chats"
 DAG_IDS = [
     *(AGENT_LEAVES, TO_FILE, TO_XCOM),
     *([APPROVAL] if CAN_ASK else []),
-    *(DORMANT, MORNING_SHIFT, NIGHTLY, OWN_PLAN),
+    *(DORMANT, MORNING_SHIFT, NIGHTLY, OWN_PLAN, UNASSIGNED),
 ]
-WRITE = [AGENT_LEAVES, DORMANT, MORNING_SHIFT, OWN_PLAN]
+WRITE = [AGENT_LEAVES, DORMANT, MORNING_SHIFT, OWN_PLAN, UNASSIGNED]
+HAS_WATCHERS = hasattr(base, "BaseEventTrigger")
+STARTS_BY_ITSELF = [NIGHTLY, UNASSIGNED]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +69,20 @@ def test_it_says_what_it_is_and_whose(bag, dag_id):
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_it_runs_only_on_request_or_once_it_is_switched_on(bag, dag_id):
     dag = bag.dags[dag_id]
-    assert dag.timetable.can_be_scheduled is (dag_id == NIGHTLY)
-    assert dag.is_paused_upon_creation or dag_id != NIGHTLY
+    assert dag.timetable.can_be_scheduled is (dag_id == NIGHTLY or (dag_id == UNASSIGNED and HAS_WATCHERS))
+    assert dag.is_paused_upon_creation or dag_id not in STARTS_BY_ITSELF
+
+
+@pytest.mark.skipif(not HAS_WATCHERS, reason="Airflow 2.11 has no asset watchers")
+def test_unassigned_chats_are_watched_once_a_minute(bag):
+    (asset,) = bag.dags[UNASSIGNED].timetable.asset_condition.objects
+    (watcher,) = asset.watchers
+    assert watcher.trigger.serialize()[1] == {
+        "event": "unassigned",
+        "department": None,
+        "helpcrunch_conn_id": "helpcrunch_default",
+        "poll_interval": 60.0,
+    }
 
 
 def test_the_warehouse_is_filled_once_a_night_by_one_run_at_a_time(bag):
