@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.schema import Record
 
     Filters = Sequence[Filter | Mapping[str, Any]]
+
+
+DISTRUST = 3600.0
+"""Seconds for which closed chats are read too, once HelpCrunch has failed to exclude them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,35 +156,39 @@ class OpenChats:
     """
     Chats that are not closed, read again and again.
 
-    HelpCrunch's search by status is not trusted (see :mod:`.source_pages`). Whether it works is found out in the first
-    reading, and remembered. If it does not, closed chats are among those read.
+    HelpCrunch's search by status is not trusted (see :mod:`.source_pages`). Whether it works is checked until it has
+    found a chat. Where it does not, closed chats are among those read, and an hour later it is tried again.
     """
 
     def __init__(self) -> None:
-        self._at = SourceCheckpoint(narrow=True, may_narrow=True)
+        self._is_proven = False
+        self._distrusted: float | None = None
 
-    def pages(self, client: HelpCrunchClient, filters: Filters = ()) -> Iterator[list[Record]]:
+    def pages(
+        self, client: HelpCrunchClient, filters: Filters = (), *, proven: bool = False
+    ) -> Iterator[list[Record]]:
         """
         Yield the chats page by page, oldest first; after a step back, some of them again.
 
         :param client: the account
         :param filters: further conditions. Default: none
+        :param proven: ask once more where there are no chats, instead of leaving that to the next reading (``False``)
         :raises HelpCrunchError: a request failed, or the pages do not join
         """
-        before = self._at
-        at = SourceCheckpoint(narrow=before.narrow, may_narrow=before.may_narrow, fresh=before.fresh)
+        narrow = self._distrusted is None or time.monotonic() - self._distrusted > DISTRUST
+        at = SourceCheckpoint(narrow=narrow, may_narrow=narrow, fresh=not self._is_proven)
         pages = SourcePages(_Filtered(None, given=tuple(map(Filter.of, filters))), at)
         goes_on = True
-        try:
-            while goes_on:
-                page = pages.read(client)
-                if page is not None:
-                    yield page.records
-                    goes_on = pages.next(client, page, page.ids)
-                    # Only a chat that was found shows that the search by status works.
-                    before.fresh = before.fresh and not page.ids
-        finally:
-            before.narrow, before.may_narrow = at.narrow, at.may_narrow
+        while goes_on:
+            page = pages.read(client)
+            if narrow and not at.narrow:
+                self._distrusted, narrow = time.monotonic(), False
+            if page is None:
+                continue
+            self._is_proven = self._is_proven or bool(page.ids)
+            yield page.records
+            is_none = not page.ids and not page.offset
+            goes_on = not (is_none and self._is_proven and not proven) and pages.next(client, page, page.ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class UnassignedWatch:
         """
         rows = {
             number: Row(number, 0.0, id_in(chat, "department"))
-            for chats in self._open.pages(client)
+            # Proven: an empty answer by mistake would make an event of every chat in the next poll.
+            for chats in self._open.pages(client, proven=True)
             for chat in chats
             if self._unassigned.concerns(chat) and self._unassigned.has_status(chat)
             for number in [check_id("id", chat["id"])]

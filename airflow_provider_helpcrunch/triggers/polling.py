@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 10.0
-"""Longest time in seconds that one request of a poll waits for the rate limit: the other polls wait behind it."""
+LIMITS: dict[str, Any] = {"max_attempts": 3, "deadline": 20.0, "patience": 10.0}
+"""The retries of a request, as arguments of ``RetryPolicy``: briefer than in a task, because other polls wait behind
+it, and the next poll tries again."""
 
 # HTTP blocks, so it must stay away from the event loop, which all triggers share. The account allows two requests a
 # second, so one thread is enough for all polls of the process. It starts with the first of them.
@@ -57,9 +58,10 @@ def connect(helpcrunch_conn_id: str) -> HelpCrunchClient:
     :param helpcrunch_conn_id: the connection
     :raises HelpCrunchConfigurationError: it is incomplete or wrong; nothing was sent
     """
+    from airflow_provider_helpcrunch.client import RetryPolicy
     from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 
-    return HelpCrunchHook(helpcrunch_conn_id, patience=PATIENCE).client
+    return HelpCrunchHook(helpcrunch_conn_id).client_with(RetryPolicy(**LIMITS))
 
 
 def _read(client: HelpCrunchClient, work: Callable[[HelpCrunchClient], T]) -> T:

@@ -142,7 +142,9 @@ def test_the_file_is_that_of_the_day_with_and_without_a_logical_date(bag, dag_ru
 @pytest.mark.parametrize(
     ("base_path", "accepted"), [("s3://bucket", True), ("/data", True), ("/data/", False), ("", False)]
 )
-@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (TO_XCOM, MORNING_SHIFT)])
+@pytest.mark.parametrize(
+    "dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (TO_XCOM, MORNING_SHIFT, UNASSIGNED)]
+)
 def test_the_form_refuses_a_base_path_that_would_make_an_empty_folder(bag, dag_id, base_path, accepted):
     param = bag.dags[dag_id].params.get_param("base_path")
     assert (param.resolve(base_path, suppress_exception=True) == base_path) is accepted

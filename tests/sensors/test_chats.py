@@ -47,7 +47,7 @@ def account_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sandbox]:
 
     def make(**settings: Any) -> Sandbox:
         account = Sandbox(**{"agents": 5, "departments": 3, "chats": 0, "rate_limit": None, **settings})
-        monkeypatch.setattr(HelpCrunchHook, "_client_of", lambda *_: client_of(account))
+        monkeypatch.setattr(HelpCrunchHook, "client_with", lambda *_: client_of(account))
         return account
 
     return make
@@ -158,14 +158,29 @@ class TestCost:
             wait(closed_since=0)
         assert len(account.journal) == 1
 
-    def test_the_search_by_status_is_checked_once_and_not_trusted_blindly(
+    def test_no_open_chat_is_believed_at_once_only_after_one_was_found(
+        self, account_of: Callable[..., Sandbox]
+    ) -> None:
+        account = account_of()
+        account.insert_chats(3, status="closed")
+        finder = ChatsSensor(task_id="wait", department=101)._finder
+        costs = []
+        for chats in (0, 1, 0):
+            ids(account.insert_chats(chats, department=101))
+            before = len(account.journal)
+            assert len(finder.find(HelpCrunchHook().client, datetime.now(UTC))) == chats
+            costs.append(len(account.journal) - before)
+            for chat in account.chats_of(None):
+                account.update_chat(chat["id"], status="closed")
+        assert costs == [4, 1, 1]
+
+    def test_a_search_that_finds_nothing_by_mistake_is_found_out(
         self, account_of: Callable[..., Sandbox]
     ) -> None:
         account = account_of()
         account.add_fault(Fault("empty_page", path="/v1/chats/search", times=2))
         mine = ids(account.insert_chats(2))
-        sensor = ChatsSensor(task_id="wait")
-        assert sensor.execute({}) == mine  # type: ignore[arg-type]
+        assert wait() == mine
 
     def test_a_search_that_sends_closed_chats_after_all_finds_the_open_ones(
         self, account_of: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
@@ -174,7 +189,14 @@ class TestCost:
         account.insert_chats(3, status="closed")
         mine = ids(account.insert_chats(2))
         monkeypatch.setattr("airflow_provider_helpcrunch.chats.source_pages.NOT_CLOSED", EVERYTHING)
-        assert found() == mine
+        finder = ChatsSensor(task_id="wait", at_least=2)._finder
+        costs = []
+        for distrust in (3600.0, 3600.0, -1.0):
+            monkeypatch.setattr("airflow_provider_helpcrunch.chats.waiting.DISTRUST", distrust)
+            before = len(account.journal)
+            assert finder.find(HelpCrunchHook().client, datetime.now(UTC)) == mine
+            costs.append(len(account.journal) - before)
+        assert costs == [2, 1, 2]  # the search is not trusted for a while, then tried again
 
 
 WRONG = {
