@@ -18,10 +18,13 @@ pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow shares str
 
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import AssetStateStoreAccessors
+from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 from triggerer import AssetStore, Database, Gate, Triggerer, gate, until
 
+from airflow_provider_helpcrunch.chats.watching import OVERLAP
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.triggers.events import EVENTS, ChatsEventTrigger
+from airflow_provider_helpcrunch.triggers.stream import ChatsStream, Poll
 
 
 @pytest.fixture
@@ -57,6 +60,21 @@ def test_new_chats_once_and_none_that_was_there_before(account: Sandbox, polls: 
             await polls.poll()
             await triggerer.sync()
             assert database.chats(1) == first + second
+
+    run(story())
+
+
+def test_a_poll_goes_back_no_further_than_the_watchers_need(account: Sandbox, polls: Gate) -> None:
+    async def story() -> None:
+        async with Triggerer(
+            Database(), {1: ChatsEventTrigger("new"), 2: ChatsEventTrigger("new", department=101)}
+        ):
+            await polls.settled()
+            account.night(86_400)
+            latest = float(account.insert_chats(1)[0]["createdAt"])
+            await polls.poll()
+            await polls.poll()
+            assert account.journal[-1].body["filter"][0]["value"] == latest - OVERLAP
 
     run(story())
 
@@ -412,3 +430,39 @@ def test_an_event_has_ids_alone_and_at_most_a_thousand(
             assert json.loads(next(iter(database.states["asset"].values())))
 
     run(story())
+
+
+def test_an_empty_answer_by_mistake_makes_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Sandbox(agents=5, chats=40, rate_limit=None, total="missing")
+    polls = gate(monkeypatch, lambda conn_id: client_of(account))
+    database = Database()
+    assert account.chats_of(None)
+
+    async def story() -> None:
+        async with Triggerer(database, {1: ChatsEventTrigger("unassigned")}) as triggerer:
+            await polls.settled()
+            for kind in ("empty_page", "short_page", "garbage", "no_data"):
+                account.add_fault(Fault(kind, path="/v1/chats/search"))
+                await polls.poll()
+                await polls.poll()
+            await triggerer.sync()
+
+    run(story())
+    assert database.events == {}
+
+
+@pytest.mark.parametrize(("outcome", "kept"), [((2, 0), 1), ((1, 1), 0), ((0, 1), 0), ((0, 0), 0)])
+def test_cursors_are_kept_only_if_every_watcher_is_done(outcome: tuple[int, int], kept: int) -> None:
+    calls = []
+
+    async def keep() -> None:
+        calls.append(None)
+
+    async def story() -> None:
+        chats = ChatsStream("helpcrunch_default", "new", 60.0)
+        poll = Poll(0.0, [], chats)
+        poll.is_read(0.0, keep)
+        await chats.advance([AdvanceItem(poll, AdvanceOutcome(*outcome))])
+
+    run(story())
+    assert len(calls) == kept
