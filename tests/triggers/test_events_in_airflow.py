@@ -1,0 +1,171 @@
+"""Watchers in a real triggerer that is killed: the events that Airflow has stored, and what the account was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow shares streams since 3.3")
+
+from airflow_process import add_database, settings
+
+from airflow_provider_helpcrunch.sandbox import Sandbox
+
+pytestmark = pytest.mark.long
+
+DAG_FILE = """
+from datetime import datetime
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset, AssetWatcher
+
+from airflow_provider_helpcrunch.triggers.events import ChatsEventTrigger
+
+ASSETS = [
+    Asset(
+        event,
+        watchers=[
+            AssetWatcher(
+                name=f"{event}_{department}",
+                trigger=ChatsEventTrigger(event, department=department, poll_interval=1),
+            )
+            for department in departments
+        ],
+    )
+    for event, departments in (("new", [None, 101, 102, 103, 104]), ("closed", [None]), ("unassigned", [None]))
+]
+
+for asset in ASSETS:
+    with DAG(f"on_{asset.name}", schedule=[asset], start_date=datetime(2026, 1, 1), catchup=False):
+        EmptyOperator(task_id="nothing")
+"""
+
+
+class Airflow:
+    """
+    A scheduler, a DAG processor and a triggerer on a database of their own.
+
+    :param home: an empty folder
+    :param connection: the connection to the account
+    """
+
+    def __init__(self, home: Path, connection: str) -> None:
+        self._home = home
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._environment = {
+            **os.environ,
+            **settings(home),
+            "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": connection,
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+        }
+
+    def start(self, name: str, *options: str) -> None:
+        with (self._home / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", name, *options],
+                env=self._environment,
+                cwd=self._home,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill a process and its children, as the system does when memory is short."""
+        process = self._processes.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def end(self) -> None:
+        for name in list(self._processes):
+            self.kill(name)
+
+    def rows(self, query: str) -> list[tuple[str, ...]]:
+        with contextlib.closing(sqlite3.connect(self._home / "airflow.db", timeout=30)) as database:
+            return database.execute(query).fetchall()
+
+    def events(self) -> list[tuple[str, int | None, int]]:
+        """Return each chat of each stored event: the name of the asset, the department of the watcher, the chat."""
+        query = "select asset.name, asset_event.extra from asset_event join asset on asset.id = asset_id"
+        payloads = [(name, json.loads(extra)["payload"]) for name, extra in self.rows(query)]
+        return [
+            (name, payload["department"], chat) for name, payload in payloads for chat in payload["chats"]
+        ]
+
+    def wait(self, holds: Callable[[], object], what: str) -> None:
+        until = time.monotonic() + 120
+        while not holds():
+            if time.monotonic() > until:
+                logs = "\n".join(path.read_text()[-3000:] for path in self._home.glob("*.log"))
+                pytest.fail(f"{what} did not happen within two minutes.\n{logs}")
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def account() -> Iterator[Sandbox]:
+    with Sandbox(agents=5, departments=4, chats=20, rate_limit=None) as account:
+        yield account
+
+
+@pytest.fixture
+def airflow(tmp_path: Path, account: Sandbox) -> Iterator[Airflow]:
+    (tmp_path / "watch.py").write_text(DAG_FILE)
+    add_database(tmp_path)
+    airflow = Airflow(tmp_path, account.connection(requests_per_minute=10_000))
+    try:
+        airflow.start("dag-processor")
+        airflow.start("scheduler", "--skip-serve-logs")
+        airflow.start("triggerer", "--skip-serve-logs")
+        yield airflow
+    finally:
+        airflow.end()
+
+
+def test_a_killed_triggerer_misses_and_repeats_nothing_and_five_watchers_share_a_poll(
+    airflow: Airflow, account: Sandbox
+) -> None:
+    expected: Counter[tuple[str, int | None, int]] = Counter()
+
+    def happen() -> None:
+        (opened,) = account.insert_chats(1, department=101)
+        (closed,) = account.insert_chats(1, status="closed", department=102)
+        expected.update(
+            [("new", None, opened["id"]), ("new", 101, opened["id"]), ("unassigned", None, opened["id"])]
+        )
+        expected.update(
+            [("new", None, closed["id"]), ("new", 102, closed["id"]), ("closed", None, closed["id"])]
+        )
+
+    cursors = "select * from asset_state_store"
+    airflow.wait(lambda: len(airflow.rows(cursors)) == 7, "the first poll of all watchers")
+    happen()
+    airflow.wait(lambda: len(airflow.events()) >= expected.total(), "an event for each chat")
+    before, began = len(account.journal), time.monotonic()
+    time.sleep(6)
+    polls = (len(account.journal) - before) / (time.monotonic() - began)
+    airflow.kill("triggerer")
+    happen()
+    airflow.start("triggerer", "--skip-serve-logs")
+    airflow.wait(
+        lambda: len(airflow.events()) >= expected.total(), "an event for each chat of the time in between"
+    )
+    happen()
+    airflow.wait(lambda: len(airflow.events()) >= expected.total(), "an event for each chat afterwards")
+    time.sleep(3)
+    assert Counter(airflow.events()) == expected
+    assert polls <= 3.5  # three kinds of events, and a poll a second for each; seven watchers
