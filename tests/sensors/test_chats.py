@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import airflow
 import pytest
 from in_process import client_of
 
@@ -285,7 +286,9 @@ class TestDeferral:
         )
         with pytest.raises(AirflowSkipException if soft else HelpCrunchServerError):
             sensor.resume_execution("execute_complete", {"event": event}, {})  # type: ignore[arg-type]
-        with pytest.raises(AirflowSkipException if soft else Exception, match="soft_fail|[Tt]imeout"):
+        # Airflow 3.0 forgets soft_fail where a deferred sensor times out.
+        softens = soft and not airflow.__version__.startswith("3.0.")
+        with pytest.raises(AirflowSkipException if softens else Exception, match="soft_fail|[Tt]imeout"):
             sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})  # type: ignore[arg-type]
 
 
