@@ -151,6 +151,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_under_dag_test(tmp_path: Path) -> None:
     with Sandbox(agents=4, chats=0, rate_limit=None) as server:
         server.insert_chats(2)
