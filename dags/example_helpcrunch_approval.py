@@ -19,6 +19,7 @@ Cost: two requests for each chat that is reassigned. HelpCrunch allows 120 a min
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from datetime import UTC, datetime, timedelta
@@ -46,13 +47,17 @@ except ImportError:  # Airflow before 3.2
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator
 
 try:
-    from airflow.providers.standard.operators.hitl import ApprovalOperator
+    from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 
     CAN_ASK = True
+    # Older releases of the standard provider take the time limit for an answer from the task's own.
+    HAS_RESPONSE_TIMEOUT = "response_timeout" in inspect.signature(HITLOperator.__init__).parameters
 except (ImportError, AirflowOptionalProviderFeatureException):
     CAN_ASK = False  # Airflow before 3.1
 
 log = logging.getLogger(__name__)
+
+ANSWER_WITHIN = timedelta(hours=4)
 
 # In Airflow's own folder, because everybody can read /tmp.
 BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
@@ -98,6 +103,9 @@ def summary(applied: dict[str, Any]) -> dict[str, int]:
 
 
 def example_helpcrunch_approval() -> None:
+    time_limit: dict[str, Any] = {
+        "response_timeout" if HAS_RESPONSE_TIMEOUT else "execution_timeout": ANSWER_WITHIN
+    }
     moment = "{{ (dag_run.logical_date or dag_run.run_after) | ts_nodash }}"
     folder = "{{ params.base_path }}/approvals/" + moment
     # [START howto_operator_plan_and_approve]
@@ -115,7 +123,7 @@ def example_helpcrunch_approval() -> None:
         body=describe(plan.output),  # type: ignore[arg-type]
         # Without an answer in time the default is taken.
         defaults="Reject",
-        response_timeout=timedelta(hours=4),
+        **time_limit,
         assigned_users=APPROVERS or None,
     )
     apply = UpdateChatsOperator(
@@ -141,14 +149,17 @@ if CAN_ASK:
         doc_md=__doc__,
         description="Show who would get which chat, wait for a yes, then do exactly that",
         params={
+            # Without a default, an approval of Airflow 3.1 cannot be parsed. The task refuses what is not given.
             "from_agents": Param(
-                type="string",
+                None,
+                type=["null", "string"],
                 pattern=r"^\s*(\d+|unassigned)\s*(,\s*\d+\s*)*$",
                 title="Whose chats",
                 description="Ids of the agents whose open chats go to others, separated by commas; or: unassigned",
             ),
             "to_agents": Param(
-                type="string",
+                None,
+                type=["null", "string"],
                 pattern=r"^\s*\d+\s*(,\s*\d+\s*)*$",
                 title="Who takes over",
                 description="Ids of the agents who get the chats, separated by commas, such as 1002, 1003",
