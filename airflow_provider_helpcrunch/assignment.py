@@ -7,8 +7,9 @@ A strategy decides about one chat at a time::
         return 1002 if chat["customer"]["email"].endswith(".pl") else 1001
 
 ``loads`` holds the agents to choose from, in the order in which they were named, and how many chats each of them has:
-for :func:`least_loaded` all open ones, for every other strategy those that were given out so far. The strategy must
-return one of these agents.
+for :func:`least_loaded` all open ones, for every other strategy those that were given out so far. Agents who may not
+get the chat, because they have enough or belong to another department, are not among them. The strategy must return one
+of these agents.
 """
 
 from __future__ import annotations

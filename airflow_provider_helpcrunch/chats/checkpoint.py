@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.chats.results import Result, Results
+from airflow_provider_helpcrunch.chats.results import NOTE, Result, Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -87,6 +87,9 @@ class Checkpoint:
     :param source: position in the current source; ``None`` between two sources
     :param full: whether the maximum of moves was reached; it stays reached if a move turns out not to have lasted
     :param in_doubt: changes that may have been made although no response came; see :mod:`.failures`
+    :param opened: number of open chats of each recipient when they were counted, if there is a most
+    :param counted_from: number of results at that moment: chats given later are not in ``opened``
+    :param hold: called before a request, to keep ``in_doubt`` where it survives a killed worker. Default: does nothing
     """
 
     results: Results = field(default_factory=Results)
@@ -101,6 +104,14 @@ class Checkpoint:
     source: SourceCheckpoint | None = None
     full: bool = False
     in_doubt: list[Result] = field(default_factory=list)
+    opened: dict[int, int] = field(default_factory=dict)
+    counted_from: int = 0
+    hold: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
+
+    @property
+    def moves_in_doubt(self) -> int:
+        """Number of changes in doubt, without notes."""
+        return sum(doubt.field != NOTE for doubt in self.in_doubt)
 
     def progress(self) -> tuple[int, ...]:
         """
@@ -132,6 +143,8 @@ class Checkpoint:
             "source": None if self.source is None else self.source.to_json(),
             "full": self.full,
             "in_doubt": [list(result) for result in self.in_doubt],
+            "opened": [list(opened) for opened in self.opened.items()],
+            "counted_from": self.counted_from,
         }
 
     def to_json(self, columns: Callable[[Sequence[Result]], list[list[Any]]] | None) -> dict[str, Any]:
@@ -174,6 +187,7 @@ class Checkpoint:
             **{
                 **position,
                 "loads": dict(position["loads"]),
+                "opened": dict(position["opened"]),
                 "source": None if source is None else SourceCheckpoint.from_json(source),
                 "in_doubt": [Result(*values) for values in position["in_doubt"]],
             },

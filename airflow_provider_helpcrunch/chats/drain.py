@@ -3,8 +3,8 @@ Drain of one source: the chats of one agent, or unassigned ones, are moved until
 
 The first page is read, its chats are moved, and the first page is read again: progress is recorded in HelpCrunch
 itself. A chat that a person has taken meanwhile is no longer on the page and is left alone. Chats that stay (refused,
-or in a status that is not wanted) would fill the first page, so the offset moves past them. A drain ends with a pass
-from the first page that finds nothing to move.
+left because nobody may get them, or in a status that is not wanted) would fill the first page, so the offset moves
+past them. A drain ends with a pass from the first page that finds nothing to move.
 
 Unassigned chats cannot be searched for (the API has no "is null"), so all chats that are not closed are read, once.
 Moved chats stay in that search, so a page with moved chats is read again before the next one: it must show their new
@@ -108,7 +108,7 @@ class Drain:
     def _is_full(self) -> bool:
         """Say whether the maximum of moves is reached, counting those that may have been made."""
         at = self._checkpoint
-        at.full = at.full or self._results.reach(self._most, len(at.in_doubt))
+        at.full = at.full or self._results.reach(self._most, at.moves_in_doubt)
         return at.full
 
     def _work_off(self, client: HelpCrunchClient, page: Page) -> Iterator[Result]:
@@ -207,6 +207,8 @@ class Drain:
         agent = self._recipients.choose(chat)
         self.departments |= names_in_chat(chat, "department")
         result = Result(number, "assignee", self._selection.source, agent, "changed", **state_of(chat))
+        if agent is None:
+            return self._recorded(result._replace(outcome="left", error=self._recipients.why_none(chat)))
         if self._dry_run:
             return self._recorded(result._replace(outcome="planned"))
         error = attempted(
@@ -224,7 +226,7 @@ class Drain:
         self._results.add(result)
         self._faults = 0
         if result.outcome in DONE:
-            self._recipients.given(result.after)
+            self._recipients.given(result.after, result.id)
         if result.outcome == "changed" and self._selection.source is not None:
             self._at.moved = True
         return result
@@ -236,6 +238,7 @@ class Drain:
         if isinstance(error, REFUSALS):
             self._recipients.refused(result.after, error)
         else:
+            self._recipients.may_have(result.after, result.id)
             self._faults = faults + 1
         return result
 

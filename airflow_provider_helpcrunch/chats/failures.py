@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_helpcrunch.chats.results import NOTE, noted
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchApiError,
     HelpCrunchBadRequestError,
@@ -48,6 +49,12 @@ MOST_FAULTS = 3
 INTERRUPTED = (
     "The task was interrupted before HelpCrunch's response came, so the change may have been made. Look at the "
     "chat, or run the task again: it looks first."
+)
+
+
+NOT_FOUND = (
+    "The chat was moved, but no response said that its note was sent, and the note was not found in the chat. It is "
+    "not sent again, because it must never be there twice."
 )
 
 
@@ -101,6 +108,7 @@ def attempted(
     sent = client.usage.requests
     checkpoint.in_doubt.append(result)
     try:
+        checkpoint.hold()
         error = error_of(client, result.id, change, shows)
     except BaseException as interruption:
         # Most of these are the rate limit's, before anything was sent.
@@ -136,27 +144,35 @@ def _is_clear_refusal(error: BaseException) -> bool:
 
 
 def settled(
-    client: HelpCrunchClient, checkpoint: Checkpoint, shows: Callable[[Result, Mapping[str, Any]], bool]
+    client: HelpCrunchClient,
+    checkpoint: Checkpoint,
+    shows: Callable[[Result, Mapping[str, Any]], bool],
+    is_noted: Callable[[HelpCrunchClient, Result], bool] = lambda *_: False,
 ) -> Iterator[Result]:
     """
     Read the chats whose changes are in doubt, and yield a result for each change that turns out to be made.
 
+    Also for a note that is not found: it is never sent again, so it must be reported as missing.
+
     :param client: the account. One request for each chat in doubt
     :param checkpoint: has the changes in doubt; each is taken out when its chat has been read
     :param shows: says whether a chat shows the change of a result
+    :param is_noted: says whether a note is in its chat. Default: there are no notes
     :raises HelpCrunchRateLimitError: no request is allowed; the changes not read yet stay in doubt
     """
     while checkpoint.in_doubt:
         doubt = checkpoint.in_doubt[0]
-        is_made, problem = False, None
+        is_made, problem, is_note = False, None, doubt.field == NOTE
         try:
-            is_made = shows(doubt, client.get_chat(doubt.id))
+            is_made = is_noted(client, doubt) if is_note else shows(doubt, client.get_chat(doubt.id))
         except (*REFUSALS, *FAULTS) as error:
             log.warning("Could not find out whether chat %d was changed: %s", doubt.id, error)
             problem = error
         checkpoint.in_doubt.pop(0)
         if is_made:
-            yield doubt._replace(outcome="changed", error=None)
+            yield noted(doubt.id) if is_note else doubt._replace(outcome="changed", error=None)
+        elif is_note and problem is None:
+            yield doubt._replace(outcome="failed", error=NOT_FOUND)
         elif problem is not None and doubt.error is None:
             yield failed(doubt, problem)
 

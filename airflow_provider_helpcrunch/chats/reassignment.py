@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import Strategy, least_loaded
 from airflow_provider_helpcrunch.chats.checkpoint import columns, from_columns
 from airflow_provider_helpcrunch.chats.drain import Drain
+from airflow_provider_helpcrunch.chats.eligibility import Eligibility, members_of_departments
 from airflow_provider_helpcrunch.chats.failures import settled
+from airflow_provider_helpcrunch.chats.notes import Notes
 from airflow_provider_helpcrunch.chats.recipients import Recipients, count_open_chats, names_in, names_of
+from airflow_provider_helpcrunch.chats.results import NOTE
 from airflow_provider_helpcrunch.chats.selection import Selection
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.ids import id_in
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
+    from airflow_provider_helpcrunch.chats.eligibility import Members
     from airflow_provider_helpcrunch.chats.results import Result
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.exceptions import HelpCrunchError
@@ -42,6 +46,10 @@ class Reassignment:
     :param strategy: name or import path of the strategy
     :param most: most chats to move; ``None``: all
     :param dry_run: whether changes are only planned
+    :param most_open: most open chats that a recipient may have; ``None``: any number
+    :param within_department: whether only members of a chat's department may get it
+    :param note: text of a private note to each moved chat; ``None``: none
+    :param note_agent: id of the agent who signs the notes; ``None``: nobody
     """
 
     sources: tuple[int | None, ...]
@@ -51,6 +59,10 @@ class Reassignment:
     strategy: str
     most: int | None
     dry_run: bool
+    most_open: int | None = None
+    within_department: bool = False
+    note: str | None = None
+    note_agent: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse an agent who is both source and recipient."""
@@ -104,6 +116,10 @@ class ReassignmentRun:
         self._allow_unknown = allow_unknown
         self._page_size = page_size
         self._drain: Drain | None = None
+        self._members: Members | None = None
+        self._notes = Notes(
+            None if reassignment.dry_run else reassignment.note, reassignment.note_agent, checkpoint
+        )
 
     @property
     def requests_left(self) -> int:
@@ -112,14 +128,15 @@ class ReassignmentRun:
             return 10 + (len(self._work.recipients) - self._at.counted if self._at.looked_up else 0)
         chats = self._drain.remaining
         searches = 2 + chats // LARGEST_PAGE
-        return searches + (0 if self._work.dry_run else chats)
+        each = 1 if self._work.note is None else 2
+        return searches + (0 if self._work.dry_run else each * chats)
 
     def run(self, client: HelpCrunchClient) -> Iterator[Result]:
         """
         Move chats, source by source.
 
         :param client: the account
-        :return: a result for each chat
+        :return: a result for each chat, and for each note
         :raises HelpCrunchConfigurationError: a recipient does not exist, and nothing was changed; or a source does not
             exist and has no chats, and the chats of the others were moved
         :raises HelpCrunchRateLimitError: no request is allowed; a change since the latest result is in doubt
@@ -127,8 +144,11 @@ class ReassignmentRun:
         """
         yield from self._settle(client)
         self._prepare(client)
+        yield from self._send_notes(client)
         at = self._at
-        recipients = Recipients(at.loads, self._strategy, at.results[at.results.earlier :])
+        recipients = Recipients(
+            at.loads, self._strategy, at.results[at.results.earlier :], self._eligibility(client)
+        )
         at.loads = recipients.loads
         while self._has_source():
             source = self._work.sources[at.sources_done]
@@ -137,17 +157,22 @@ class ReassignmentRun:
                 self.error = self._drain.error
                 self.departments |= self._drain.departments
                 yield result
+                if result.outcome == "changed":
+                    yield from self._send_notes(client, result.id)
             yield from self._settle(client)
             self._leave(source)
+        yield from self._send_notes(client)
+        yield from self._settle(client)
         if not self._found_any():
             self._refuse_unknown_department(client)
         self._refuse_unknown_sources()
         self.names = self.names or names_of(client, {*self._work.recipients, *self._work.sources})
 
     def summary(self) -> dict[str, Any]:
-        """Return entries that the result has beside the counts: the number of chats skipped for their status."""
+        """Return entries that the result has beside the counts: of chats skipped for their status, and of notes."""
         source = self._at.source
-        return {"skipped": self._at.skipped + (len(source.skipped) if source else 0)}
+        skipped = self._at.skipped + (len(source.skipped) if source else 0)
+        return {"skipped": skipped, **self._notes.counts()}
 
     def _has_source(self) -> bool:
         """Say whether a source is left, or was interrupted, perhaps only in the final check of its moved chats."""
@@ -172,15 +197,31 @@ class ReassignmentRun:
         )
 
     def _settle(self, client: HelpCrunchClient) -> Iterator[Result]:
-        """Find out whether chats whose move is in doubt were moved."""
+        """Find out whether chats whose move is in doubt were moved, and whether notes in doubt are there."""
         at = self._at
-        for result in settled(client, at, lambda move, chat: id_in(chat, "assignee") == move.after):
+        for result in settled(
+            client, at, lambda move, chat: id_in(chat, "assignee") == move.after, self._notes.is_noted
+        ):
             at.results.add(result)
-            if at.source is not None:
+            if at.source is not None and result.field != NOTE:
                 at.source.moved = True  # only a pass that moved nothing proves the end
             if result.outcome == "changed" and result.after in at.loads:
                 at.loads[result.after] += 1
             yield result
+
+    def _send_notes(self, client: HelpCrunchClient, chat: int | None = None) -> Iterator[Result]:
+        """Leave the note in a chat, or without one in all chats whose notes are due."""
+        notes = self._notes.send_due(client) if chat is None else self._notes.send(client, chat)
+        for result in notes:
+            self.error = self._notes.error or self.error
+            yield result
+
+    def _eligibility(self, client: HelpCrunchClient) -> Eligibility:
+        """Return who may get a chat; the members of the departments are read once, and again after a deferral."""
+        if self._work.within_department and self._members is None:
+            self._members = members_of_departments(client)
+        at = self._at
+        return Eligibility(self._work.most_open, at.opened, at.results[at.counted_from :], self._members)
 
     def _leave(self, source: int | None) -> None:
         at = self._at
@@ -220,9 +261,13 @@ class ReassignmentRun:
         if not at.looked_up:
             self._look_up(client)
             at.looked_up = True
-            at.counted = 0 if self._strategy is least_loaded else len(self._work.recipients)
+            is_to_count = self._strategy is least_loaded or self._work.most_open is not None
+            at.counted = 0 if is_to_count else len(self._work.recipients)
+            at.counted_from = len(at.results)
         for agent in self._work.recipients[at.counted :]:
-            at.loads[agent] = count_open_chats(client, agent)
+            at.opened[agent] = count_open_chats(client, agent)
+            if self._strategy is least_loaded:
+                at.loads[agent] = at.opened[agent]
             at.counted += 1
 
     def _look_up(self, client: HelpCrunchClient) -> None:
@@ -248,6 +293,9 @@ class ReassignmentRun:
                 f"to_agents names {', '.join(map(str, missing))}, but the account has no such agent. "
                 f"Nothing was moved. It has {known}; ListAgentsOperator lists them."
             )
+            raise HelpCrunchConfigurationError(msg)
+        if work.note_agent is not None and work.note_agent not in found:
+            msg = f"note_agent names {work.note_agent}, but the account has no such agent. Nothing was moved."
             raise HelpCrunchConfigurationError(msg)
         absent = [agent for agent in work.sources if agent is not None and agent not in found]
         had_chats = {result.before for result in self._at.results}

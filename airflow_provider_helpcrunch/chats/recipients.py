@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import STRATEGIES, NoSuchAgentError, Strategy, choose
+from airflow_provider_helpcrunch.chats.eligibility import Eligibility
 from airflow_provider_helpcrunch.chats.results import DONE
 from airflow_provider_helpcrunch.chats.selection import NOT_CLOSED
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
@@ -45,11 +46,19 @@ class Recipients:
     :param loads: number of chats of each agent, by id, in the order in which they were named
     :param strategy: choice of the agent for each chat
     :param results: results so far, from which the suspicions against agents are known. Default: none
+    :param eligibility: says which of the agents may get a chat. Default: all of them
     """
 
-    def __init__(self, loads: Mapping[int, int], strategy: Strategy, results: Iterable[Result] = ()) -> None:
+    def __init__(
+        self,
+        loads: Mapping[int, int],
+        strategy: Strategy,
+        results: Iterable[Result] = (),
+        eligibility: Eligibility | None = None,
+    ) -> None:
         self.loads = dict(loads)
         self._strategy = strategy
+        self._eligibility = eligibility or Eligibility()
         self._refused: Counter[int] = Counter()
         self._others_got: Counter[int] = Counter()
         self._suspects: set[int] = set()
@@ -61,40 +70,62 @@ class Recipients:
             elif result.outcome in DONE:
                 self._clear(result.after)
 
-    def choose(self, chat: Mapping[str, Any]) -> int:
+    def choose(self, chat: Mapping[str, Any]) -> int | None:
         """
         Return the agent who is to get the chat.
 
         :param chat: the chat, as HelpCrunch sent it
-        :return: the agent's id
-        :raises HelpCrunchConfigurationError: the strategy did not choose one of the recipients
+        :return: the agent's id; ``None`` if nobody may get it, for the reason that :meth:`why_none` gives
+        :raises HelpCrunchConfigurationError: the strategy did not choose one of those who may
+        :raises HelpCrunchResponseError: the chat's department matters, and is unreadable
         """
+        eligible = self._eligibility.of(chat, self.loads)
+        if not eligible:
+            return None
+        loads = {agent: self.loads[agent] for agent in self._unsuspected(eligible) or eligible}
         try:
-            return choose(self._strategy, chat, self._candidates() or self.loads)
+            return choose(self._strategy, chat, loads)
         except NoSuchAgentError as error:
             msg = f"The strategy failed: {error}. Chats that were already moved stay moved."
             raise HelpCrunchConfigurationError(msg) from None
 
-    def _candidates(self) -> dict[int, int]:
+    def why_none(self, chat: Mapping[str, Any]) -> str:
+        """
+        Say why nobody may get a chat, in one sentence.
+
+        :param chat: the chat, as HelpCrunch sent it
+        """
+        return self._eligibility.why_none(chat, self.loads)
+
+    def _unsuspected(self, agents: list[int]) -> list[int]:
         """Return the agents, without those under suspicion until others have got a few chats."""
         if self._strategy not in STRATEGIES.values():
-            return (
-                self.loads
-            )  # a user's function may have reasons for its choice, so no agent is hidden from it
-        return {
-            agent: load
-            for agent, load in self.loads.items()
+            return agents  # a user's function may have reasons for its choice, so no agent is hidden from it
+        return [
+            agent
+            for agent in agents
             if self._refused[agent] < SUSPICIOUS or self._others_got[agent] >= ENOUGH
-        }
+        ]
 
-    def given(self, agent: int) -> None:
+    def given(self, agent: int, chat: int) -> None:
         """
         Record that an agent got a chat.
 
         :param agent: the agent's id
+        :param chat: the chat's id
         """
         self.loads[agent] += 1
+        self._eligibility.count(agent, chat)
         self._clear(agent)
+
+    def may_have(self, agent: int, chat: int) -> None:
+        """
+        Record that an agent may have got a chat although no response said so: it counts against the most open chats.
+
+        :param agent: the agent's id
+        :param chat: the chat's id
+        """
+        self._eligibility.count(agent, chat)
 
     def refused(self, agent: int, error: HelpCrunchApiError) -> None:
         """

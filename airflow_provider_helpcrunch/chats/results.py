@@ -10,20 +10,30 @@ from airflow_provider_helpcrunch.client.addresses import chat_address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-Outcome: TypeAlias = Literal["changed", "planned", "unchanged", "skipped", "refused", "failed"]
+Outcome: TypeAlias = Literal[
+    "changed", "planned", "unchanged", "skipped", "left", "noted", "refused", "failed"
+]
 
 DONE: tuple[Outcome, ...] = ("changed", "planned")
 FAILURES: tuple[Outcome, ...] = ("refused", "failed")
 UNKNOWN = "?"
 """Value unknown: the chat was not read."""
 
+NOTE = "note"
+"""Stands for the field where the change is a private note to a chat: see :mod:`.notes`."""
+
 _IN_WORDS = {
     "planned": "planned (dry run: nothing was changed)",
     "unchanged": "unchanged (already as planned)",
+    "left": "left (nobody could take them)",
     "refused": "refused by HelpCrunch",
     "failed": "failed (no usable response)",
+    "notes_missing": "moved without their note",
 }
 """Words for the counts in a log line, where the name alone is not clear."""
+
+MOST_REASONS = 10
+"""Most reasons in the first line of a log."""
 
 MOST_LINES = 1000
 """Most lines of the table in a log."""
@@ -34,13 +44,14 @@ class Result(NamedTuple):
     Result of one change of one chat.
 
     :param id: the chat's id
-    :param field: the field to change: ``assignee``, ``department``, ``status`` or ``snoozed_until``
+    :param field: the field to change: ``assignee``, ``department``, ``status`` or ``snoozed_until``; or ``note``
     :param before: the value before: of an assignee or department the id, ``None`` for none, and ``?`` if the chat was
-        not read
+        not read; of a note the id of a message that was there before it, ``None`` if it was certainly not sent
     :param after: the requested value
     :param outcome: ``changed``, ``planned`` (a dry run), ``unchanged`` (already as planned), ``skipped`` (a condition
-        of the plan no longer holds), ``refused`` (HelpCrunch sent 400 or 404) or ``failed`` (no usable response)
-    :param error: reason for ``skipped``, ``refused`` or ``failed``; else ``None``
+        of the plan no longer holds), ``left`` (nobody could take the chat), ``noted`` (the note is in the chat),
+        ``refused`` (HelpCrunch sent 400 or 404) or ``failed`` (no usable response)
+    :param error: reason for ``skipped``, ``left``, ``refused`` or ``failed``; else ``None``
     :param status: the chat's status before; ``?`` if the chat was not read
     :param department: id of the chat's department before, ``None`` for none; ``?`` if the chat was not read
     """
@@ -53,6 +64,20 @@ class Result(NamedTuple):
     error: str | None = None
     status: Any = UNKNOWN
     department: Any = UNKNOWN
+
+    @property
+    def is_unsent_note(self) -> bool:
+        """Whether this is a note that was certainly not sent."""
+        return self.field == NOTE and self.outcome != "noted" and self.before is None
+
+
+def noted(chat: int) -> Result:
+    """
+    Return the result of a note that is in its chat.
+
+    :param chat: the chat's id
+    """
+    return Result(chat, NOTE, None, None, "noted")
 
 
 class Results:
@@ -140,7 +165,7 @@ class Results:
         return [
             result
             for key, result in self._latest.items()
-            if result.outcome == "failed" and key not in self._tried
+            if result.outcome == "failed" and key not in self._tried and not result.is_unsent_note
         ]
 
     def reach(self, most: int | None, in_doubt: int = 0) -> bool:
@@ -154,14 +179,14 @@ class Results:
 
     def standing(self) -> list[Result]:
         """
-        Return the latest result of each change, without failures of earlier tries.
+        Return the latest result of each change, without what earlier tries failed to do or left.
 
         This try has tried those again, if they still matter.
         """
         return [
             result
             for key, result in self._latest.items()
-            if key in self._tried or result.outcome not in FAILURES
+            if key in self._tried or result.outcome not in (*FAILURES, "left")
         ]
 
 
@@ -175,7 +200,13 @@ class Report:
 
     def __init__(self, results: Iterable[Result], inbox: str | None = None) -> None:
         self._inbox = inbox
-        self._results = {(result.id, result.field): result for result in results}
+        latest = {(result.id, result.field): result for result in results}
+        # A note that is there is only counted. Of one that is missing, ``before`` is for our own look into the chat.
+        self._results = {
+            key: result._replace(before=None) if result.field == NOTE else result
+            for key, result in latest.items()
+            if result.outcome != "noted"
+        }
 
     def __iter__(self) -> Iterator[Result]:
         return iter(self._results.values())
@@ -186,12 +217,18 @@ class Report:
     def counts(self) -> dict[str, int]:
         """Return the number of changes by outcome, including outcomes with none."""
         found = Counter(result.outcome for result in self)
-        words: tuple[Outcome, ...] = (*DONE, "unchanged", "skipped", *FAILURES)
+        words: tuple[Outcome, ...] = (*DONE, "unchanged", "skipped", "left", *FAILURES)
         return {word: found[word] for word in words}
 
     def failures(self) -> list[Result]:
         """Return the changes that were refused or failed."""
         return [result for result in self if result.outcome in FAILURES]
+
+    def reasons(self) -> str:
+        """Return why chats were left, as text: each reason with the number of chats, the most frequent first."""
+        found = Counter(result.error for result in self if result.outcome == "left").most_common()
+        more = [f"… and {len(found) - MOST_REASONS} more reasons"] if len(found) > MOST_REASONS else []
+        return " ".join([*(f"{count:,} left: {why}" for why, count in found[:MOST_REASONS]), *more])
 
     def rows(self, names: Mapping[int, str], departments: Mapping[int, str]) -> Iterator[dict[str, Any]]:
         """
@@ -250,8 +287,9 @@ def _line(result: Result, names: Mapping[int, str]) -> tuple[str, ...]:
             return "" if value is None else str(value)
         return "nobody" if value is None else f"{names.get(value) or 'agent'} ({value})"
 
+    after = "" if result.outcome == "left" else shown(result.after)
     outcome = result.outcome if result.error is None else f"{result.outcome}: {result.error}"
-    return (str(result.id), result.field, shown(result.before), shown(result.after), outcome)
+    return (str(result.id), result.field, shown(result.before), after, outcome)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

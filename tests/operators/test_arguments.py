@@ -57,7 +57,7 @@ ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
     SearchChatsOperator: LISTS | TIMES | {"filters", "comparison", "statuses", "assignee", "department"},
     ReassignChatsOperator: BULK
     | {"from_agents", "to_agents", "statuses", "department", "strategy", "max_chats", "dry_run"}
-    | {"allow_unknown_agents"},
+    | {"allow_unknown_agents", "max_per_agent", "within_department", "note", "note_agent"},
     UpdateChatsOperator: BULK | {"plan", "check"},
     UpdateChatAssigneeOperator: ALL | {"chat_id", "assignee_id"},
 }

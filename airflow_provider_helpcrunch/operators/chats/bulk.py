@@ -68,6 +68,11 @@ class ChatBulkOperator(HelpCrunchOperator):
         self.max_xcom_bytes = max_xcom_bytes
         self.deferrable = deferrable
 
+    @property
+    def must_keep_progress(self) -> bool:
+        """Whether the task stops when Airflow's state store fails, because a change must not be made twice."""
+        return False
+
     def work(self) -> ManyChanges:
         """Check the arguments and return the work to be done."""
         raise NotImplementedError
@@ -98,9 +103,10 @@ class ChatBulkOperator(HelpCrunchOperator):
         Do the work.
 
         :param context: the context of the task, from Airflow
-        :return: how many changes were ``changed``, ``planned``, ``unchanged``, ``skipped``, ``refused`` and ``failed``;
-            ``chats``, a dictionary for each change (``None`` where they are larger than ``max_xcom_bytes``);
-            ``requests``, how many were sent; and with ``report_path`` ``report``, the receipt of the file
+        :return: how many changes were ``changed``, ``planned``, ``unchanged``, ``skipped``, ``left`` (nobody could take
+            the chat), ``refused`` and ``failed``; ``chats``, a dictionary for each change (``None`` where they are
+            larger than ``max_xcom_bytes``); ``requests``, how many were sent; and with ``report_path`` ``report``, the
+            receipt of the file
         :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was written
         :raises HelpCrunchPartialError: some changes failed, and all others were made (``fail_at_end``)
         :raises HelpCrunchError: the work stopped; the log and the report list the changes made before
@@ -149,7 +155,11 @@ class ChatBulkOperator(HelpCrunchOperator):
         return Runner(
             self.helpcrunch_conn_id,
             work,
-            ProgressStore(None if work.dry_run else context.get("task_state_store"), work.fingerprint),
+            ProgressStore(
+                None if work.dry_run else context.get("task_state_store"),
+                work.fingerprint,
+                must_work=self.must_keep_progress,
+            ),
             partial(self.engine, work),
             self._patience() or PATIENCE,
             fail_fast=self.on_error == "fail_fast",
@@ -214,9 +224,9 @@ class ChatBulkOperator(HelpCrunchOperator):
         report, names = Report(runner.checkpoint.results.standing(), runner.inbox), runner.engine.names
         counts, requests = {**report.counts(), **runner.engine.summary()}, runner.checkpoint.requests
         table = f"\n{report.table(names)}" if len(report) else ""
-        self.log.info(
-            "%s; %s%s", in_words(counts, runner.engine.skipped_because), counted(requests, "request"), table
-        )
+        words = in_words(counts, runner.engine.skipped_because)
+        reasons = f". {report.reasons()}" if counts["left"] else ""
+        self.log.info("%s; %s%s%s", words, counted(requests, "request"), reasons, table)
         result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
         if (target := self._report_target) is not None:
             receipt = {**target.write(report.rows(names, runner.engine.departments))}

@@ -12,6 +12,7 @@ from airflow_provider_helpcrunch.operators.arguments import (
     names,
     record_id,
     refused,
+    text,
     whole_number,
 )
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
@@ -37,9 +38,13 @@ class ReassignChatsOperator(ChatBulkOperator):
 
     The task reads the first page of chats, moves them, and reads the first page again until none is left. Progress is
     therefore recorded in HelpCrunch itself: a retry continues, and a chat that a person has taken meanwhile is left
-    alone. Requests: the listing of agents; one per chat moved; one per 100 chats read; with ``least_loaded`` one per
-    agent in ``to_agents``; and one more after each wait for the rate limit. HelpCrunch cannot search for unassigned
-    chats, so with ``None`` all chats that are not closed are read, 100 per request.
+    alone. Requests: the listing of agents; one per chat moved; one per 100 chats read; with ``least_loaded`` or
+    ``max_per_agent`` one per agent in ``to_agents``; with ``within_department`` the listing of departments; with
+    ``note`` one more per chat moved; and one more after each wait for the rate limit. HelpCrunch cannot search for
+    unassigned chats, so with ``None`` all chats that are not closed are read, 100 per request.
+
+    A chat that nobody may get, by ``max_per_agent`` or ``within_department``, stays where it is. The task succeeds all
+    the same: the first line of its log says how many are left and why, and the result counts them as ``left``.
 
     All arguments but ``deferrable`` are templated.
 
@@ -57,6 +62,13 @@ class ReassignChatsOperator(ChatBulkOperator):
     :param dry_run: change nothing, and report the changes that would be made (``False``). Outlet assets get no event
     :param allow_unknown_agents: succeed if one of ``from_agents`` is unknown to the account and has no chats
         (``False``). The chats of an agent who has left the account are moved in any case
+    :param max_per_agent: most open chats that an agent may have after getting one: those counted when the task starts,
+        and those given since. Default: any number
+    :param within_department: give a chat of a department only to its members (``False``). A chat without a department
+        may go to anybody
+    :param note: text of a private note to each moved chat, which no customer sees. Never sent twice: where it is open
+        whether it was sent, the chat is read, and a note that is not there is reported as missing. Default: none
+    :param note_agent: id of the agent who signs the notes. Default: nobody
     :param report_path: file for a record of each chat, as ``output_path`` of the list operators. Default: none
     :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
     :param on_error: reaction to a chat that cannot be moved: ``fail_at_end`` (move all others, then fail; the
@@ -80,6 +92,10 @@ class ReassignChatsOperator(ChatBulkOperator):
         "max_chats",
         "is_dry_run",
         "allow_unknown_agents",
+        "max_per_agent",
+        "within_department",
+        "note",
+        "note_agent",
     )
 
     def __init__(
@@ -93,6 +109,10 @@ class ReassignChatsOperator(ChatBulkOperator):
         max_chats: int | str | None = None,
         dry_run: bool | str = False,
         allow_unknown_agents: bool | str = False,
+        max_per_agent: int | str | None = None,
+        within_department: bool | str = False,
+        note: str | None = None,
+        note_agent: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -105,6 +125,15 @@ class ReassignChatsOperator(ChatBulkOperator):
         # Not "dry_run": that is a method of every Airflow operator.
         self.is_dry_run = dry_run
         self.allow_unknown_agents = allow_unknown_agents
+        self.max_per_agent = max_per_agent
+        self.within_department = within_department
+        self.note = note
+        self.note_agent = note_agent
+
+    @property
+    def must_keep_progress(self) -> bool:
+        """Whether there are notes: one must not be sent twice."""
+        return self.note is not None
 
     def work(self) -> Reassignment:
         """Check the arguments and return the reassignment."""
@@ -115,6 +144,10 @@ class ReassignChatsOperator(ChatBulkOperator):
         most = self.max_chats
         statuses = None if self.statuses is None else names("statuses", self.statuses)
         _strategy(self.strategy)
+        if self.note_agent is not None and self.note is None:
+            msg = "note_agent needs note: without it there is nothing to sign."
+            raise refused(msg)
+        room = self.max_per_agent
         return Reassignment(
             sources=_sources(self.from_agents),
             recipients=_recipients(self.to_agents),
@@ -123,6 +156,10 @@ class ReassignChatsOperator(ChatBulkOperator):
             strategy=self.strategy,
             most=None if most is None else whole_number("max_chats", most, low=1, high=MOST_CHATS),
             dry_run=flag("dry_run", self.is_dry_run),
+            most_open=None if room is None else whole_number("max_per_agent", room, low=1, high=MOST_CHATS),
+            within_department=flag("within_department", self.within_department),
+            note=None if self.note is None else text("note", self.note),
+            note_agent=None if self.note_agent is None else record_id("note_agent", self.note_agent),
         )
 
     def engine(self, work: Reassignment, checkpoint: Checkpoint) -> ReassignmentRun:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
 from airflow_provider_helpcrunch.chats.failures import INTERRUPTED
-from airflow_provider_helpcrunch.chats.results import FAILURES, Results
+from airflow_provider_helpcrunch.chats.results import FAILURES, NOTE, Results
 from airflow_provider_helpcrunch.client.addresses import inbox_host, inbox_of
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBudgetStoreError,
@@ -115,14 +115,17 @@ class Runner:
     def engine(self) -> Engine:
         """The engine, made when it is first used: :meth:`load` and :meth:`resume` replace the checkpoint before."""
         if self._engine is None:
+            checkpoint = self.checkpoint
+            checkpoint.hold = lambda: self.store.hold(checkpoint.in_doubt)
             self._engine = self._make_engine(self.checkpoint)
         return self._engine
 
     def load(self) -> None:
         """Continue after the changes that earlier tries of this task have made."""
         results = Results(self.store.load())
-        # A change that failed may have been made: the engine looks, before it tries again.
-        self.checkpoint = Checkpoint(results, in_doubt=results.failed_before())
+        # A change that failed may have been made, and so may one at which a worker was killed: the engine looks, before
+        # it tries again.
+        self.checkpoint = Checkpoint(results, in_doubt=[*results.failed_before(), *self.store.held()])
 
     def state(self) -> dict[str, Any]:
         """
@@ -180,6 +183,7 @@ class Runner:
                 # starts over with any progress: a new result, or just another page read.
                 if self.checkpoint.progress() != before:
                     self.checkpoint.waited = 0.0
+                self.store.hold(self.checkpoint.in_doubt)
                 return self._pause(client, refusal)
             except BaseException:
                 self._leave_doubts()
@@ -195,7 +199,8 @@ class Runner:
         for result in self.engine.run(client):
             self.store.save(results)
             if result.outcome in FAILURES:
-                self._log.warning("Chat %d was not changed: %s", result.id, result.error)
+                what = "was not changed" if result.field != NOTE else "has no note"
+                self._log.warning("Chat %d %s: %s", result.id, what, result.error)
                 if self._fail_fast and self.engine.error is not None:
                     raise self.engine.error
             if time.monotonic() - logged >= LOG_EVERY:
@@ -239,6 +244,7 @@ class Runner:
         at.in_doubt.clear()
         if len(at.results):
             self.store.save(at.results)
+        self.store.hold(())
 
 
 def _refuse_single(limit: int) -> None:
