@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from in_process import Killed, client_of
-from task_context import Store
+from stores import MortalStore
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.hooks import helpcrunch
@@ -15,22 +15,6 @@ from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 LEAVER, TARGETS = 1001, (1002, 1003, 1004)
-
-
-class MortalStore(Store):
-    """A store that keeps nothing more of a worker that was killed, as handlers of exceptions do not run there."""
-
-    is_dead = False
-
-    def set(self, key: str, value: Any, **named: Any) -> None:
-        """Keep a value, unless the worker is dead."""
-        if not self.is_dead:
-            super().set(key, value, **named)
-
-    def delete(self, key: str) -> None:
-        """Forget a value, unless the worker is dead."""
-        if not self.is_dead:
-            super().delete(key)
 
 
 class Team:
@@ -43,7 +27,8 @@ class Team:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
         self.account = Sandbox(**{"agents": 6, "chats": 0, "rate_limit": None, "departments": 3, **settings})
         self.client: HelpCrunchClient = client_of(self.account)
-        self.store = MortalStore()
+        self.is_dead = False
+        self.store = MortalStore(lambda: self.is_dead)
         self._monkeypatch = monkeypatch
         connection = {"conn_type": "helpcrunch", "password": self.account.key, "host": "http://127.0.0.1/v1"}
         monkeypatch.setenv("AIRFLOW_CONN_HELPCRUNCH_DEFAULT", json.dumps(connection))
@@ -51,7 +36,7 @@ class Team:
 
     def reassign(self, context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
         """Hand the chats of the leaver over."""
-        self.store.is_dead = False
+        self.is_dead = False
         given = {"from_agents": LEAVER, "to_agents": list(TARGETS), **arguments}
         return ReassignChatsOperator(task_id="reassign", **given).execute(context or {})  # type: ignore[no-any-return]
 
@@ -93,7 +78,7 @@ class Team:
                 return real(client, *arguments, **named)
             if after:
                 real(client, *arguments, **named)
-            self.store.is_dead = True
+            self.is_dead = True
             raise Killed
 
         self._monkeypatch.setattr(HelpCrunchClient, method, dying)

@@ -171,8 +171,8 @@ def settled(
         checkpoint.in_doubt.pop(0)
         if is_made:
             yield noted(doubt.id) if is_note else doubt._replace(outcome="changed", error=None)
-        elif is_note and problem is None:
-            yield doubt._replace(outcome="failed", error=NOT_FOUND)
+        elif is_note:
+            yield doubt._replace(outcome="failed", error=NOT_FOUND if problem is None else str(problem))
         elif problem is not None and doubt.error is None:
             yield failed(doubt, problem)
 

@@ -25,8 +25,9 @@ from unittest import mock
 # ruff: noqa: E402, T201
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from scenarios import SCENARIOS
+from scenarios import SCENARIOS as SINGLE
 from scheduler import Stuck, real_monotonic
+from shares import shares
 from world import URL, Crash, World, Wrong
 
 from airflow_provider_helpcrunch._airflow import BaseOperator
@@ -34,6 +35,8 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 from airflow_provider_helpcrunch.storage import spool
+
+SCENARIOS = {**SINGLE, "shares": shares}
 
 FAILURES = ("silent", "stuck", "broken")
 

@@ -20,10 +20,13 @@ import pytest
 import scenarios
 import simulate
 import world
-from scenarios import LEAVER, SCENARIOS, TARGETS
+from scenarios import LEAVER, TARGETS
+from simulate import SCENARIOS
 
-from airflow_provider_helpcrunch.chats import reassignment
+from airflow_provider_helpcrunch.chats import notes, reassignment
+from airflow_provider_helpcrunch.chats.eligibility import Eligibility
 from airflow_provider_helpcrunch.chats.plan_run import PlanRun
+from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
 from airflow_provider_helpcrunch.chats.results import Results
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
 from airflow_provider_helpcrunch.customers import upsert
@@ -172,12 +175,12 @@ class TestPlantedBugs:
         assert done.kind == "silent"
 
     def test_a_change_that_is_not_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def forgets(_: Any, checkpoint: Any, __: Any) -> Iterator[Any]:
+        def forgets(_: Any, checkpoint: Any, *__: Any) -> Iterator[Any]:
             checkpoint.in_doubt.clear()
             return iter(())
 
         monkeypatch.setattr(reassignment, "settled", forgets)
-        done = self.first_failure("reassign", "does not say so", runs=1200)
+        done = self.first_failure("reassign", "does not say so", runs=200)
         assert done.kind == "silent"
 
     def test_a_plan_whose_conditions_are_not_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +209,42 @@ class TestPlantedBugs:
 
         monkeypatch.setattr(Results, "reach", reach)
         assert self.first_failure("reassign", "instead of at most").kind == "silent"
+
+    def test_an_agent_who_gets_one_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Eligibility, "_has_room", lambda *_: True)
+        assert self.first_failure("shares", "instead of at most").kind == "silent"
+
+    def test_a_department_that_is_not_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Eligibility, "_colleagues", lambda _, __, agents: list(agents))
+        assert self.first_failure("shares", "no member of its department").kind == "silent"
+
+    def test_a_note_that_is_sent_again_where_no_response_came(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(notes, "was_not_sent", lambda *_, **__: True)
+        assert self.first_failure("shares", "has 2 notes", runs=200).kind == "silent"
+
+    def test_a_note_that_is_sent_again_after_a_worker_was_killed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ProgressStore, "held", lambda _: [])
+        assert self.first_failure("shares", "has 2 notes", runs=200).kind == "silent"
+
+    def test_a_note_that_is_missing_without_a_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(notes.Notes, "send", lambda *_: iter(()))
+        assert self.first_failure("shares", "missing without a word").kind == "silent"
+
+    def test_a_chat_that_is_left_although_somebody_could_take_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        of = Eligibility.of
+        monkeypatch.setattr(Eligibility, "of", lambda *given: of(*given)[1:])
+        assert self.first_failure("shares", "could have taken it").kind == "silent"
+
+    def test_a_chat_that_is_left_without_a_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        standing = Results.standing
+        monkeypatch.setattr(
+            Results, "standing", lambda all_: [each for each in standing(all_) if each.outcome != "left"]
+        )
+        assert self.first_failure("shares", "stayed with").kind == "silent"
 
     def test_a_call_that_never_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(HelpCrunchClient, "get_organization", lambda _: threading.Event().wait())

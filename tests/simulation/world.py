@@ -76,9 +76,11 @@ class World:
         self.changes: list[Change] = []
         self.sent = 0
         self.crash_at: int | None = None
+        self.is_dead = False
+        """Whether the worker has died: its store keeps nothing more, as no exception is handled after SIGKILL."""
         self.people_act = True
         self.crashes: list[float] = []
-        """When workers died."""
+        """When workers died of whom nothing was kept."""
         self.reported_from = 0.0
         """From when on the task that succeeds must report each change: an earlier try without a store knows of none."""
 
@@ -153,9 +155,10 @@ class World:
         self.sandbox.update_chat(chat, **values)
         self.remember(chat)
 
-    def arrive(self, assignee: int | None, status: str = "opened") -> int:
+    def arrive(self, assignee: int | None, status: str = "opened", department: int | None = None) -> int:
         """Let a chat come in, and remember it."""
-        chat: int = self.sandbox.insert_chats(1, assignee=assignee, status=status)[0]["id"]
+        made = self.sandbox.insert_chats(1, assignee=assignee, status=status, department=department)
+        chat: int = made[0]["id"]
         self.remember(chat)
         return chat
 
@@ -206,7 +209,7 @@ class Network(SandboxAdapter):
         if world.sent > MOST_REQUESTS:
             message = f"more than {MOST_REQUESTS} requests"
             raise Stuck(message)
-        dies = world.crash_at == world.sent
+        dies = world.is_dead = world.crash_at == world.sent
         if dies and world.chance.random() < 0.5:
             raise Crash
         world.scheduler.sleep(world.chance.uniform(0.0, ONE_WAY))

@@ -112,6 +112,18 @@ class TestLostResponse:
         assert sorted(team.notes().values()) == [1, 2, 2, 2]
 
 
+def test_one_that_cannot_be_looked_up_stays_missing_until_it_can(team: Team) -> None:
+    (chat,), context = team.arrive(), {"task_state_store": team.store}
+    team.account.add_fault(Fault("reset", path=POST))
+    # The first look, before the note, works; those after it do not, in two tries.
+    team.account.add_fault(Fault("status", status=500, path=f"/v1/chats/{chat}/messages", nth=2, times=12))
+    for _ in range(2):
+        with pytest.raises(HelpCrunchPartialError, match="1 change was not made"):
+            team.reassign(context, note=TEXT)
+    result = team.reassign(context, note=TEXT)
+    assert (result["notes"], result["notes_missing"], team.notes()) == (1, 0, {chat: 1})
+
+
 class TestRefused:
     def test_is_reported_and_sent_by_the_retry(self, team: Team) -> None:
         chats, context = team.arrive(3), {"task_state_store": team.store}
