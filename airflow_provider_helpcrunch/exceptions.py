@@ -190,7 +190,7 @@ class HelpCrunchResponseError(_FailedRequestError):
 
 
 class HelpCrunchUnconfirmedError(HelpCrunchError):
-    """HelpCrunch answered 200 to a change, but the record that it sent back does not show it."""
+    """HelpCrunch answered 200 to a change that its record does not show; or it is open whether a message was sent."""
 
 
 class HelpCrunchPartialError(HelpCrunchError):

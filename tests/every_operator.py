@@ -21,6 +21,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "ExportMessagesOperator": {"chats_path": "exports/chats", "base_path": "exports/messages"},
     "ListMessagesOperator": {"chats": [4410021]},
     "ReassignChatsOperator": {"from_agents": [1001], "to_agents": [1002]},
+    "SendMessageOperator": {"chat_id": 4410021, "text": "In the spring survey", "type": "private"},
     "UpdateChatAssigneeOperator": {"chat_id": 4410021, "assignee_id": 1002},
     "UpdateChatsOperator": {"plan": [{"id": 4410021, "assignee": 1002}]},
     "UpsertCustomersOperator": {"customers": [{"userId": "u-1", "name": "Ada"}]},

@@ -4,7 +4,9 @@ Engines that change, find and watch chats, without Airflow: operators, sensors a
 ::
 
     reassignment   moves the chats of some agents to others     → drain → source_pages, selection, recipients
+                                                                and notes → sent_messages
     plan_run       applies a plan                               → plan
+    delivery       sends one message at most once               → sent_messages
     checkpoint     progress, for a retry or after a deferral    → results
     criteria       conditions of a search
     waiting        finds out whether enough chats match         → criteria, source_pages

@@ -50,7 +50,7 @@ class Attempt(NamedTuple):
     :param private: whether it is a private note
     :param agent: id of the author; ``None``: none
     :param rendered: whether it is Markdown, so that HelpCrunch shows another text than was sent
-    :param newest: id of a message that was there before, all messages of the chat after which are newer; 0: all are
+    :param newest: id of a message that was there before it; 0: not known, so that any message may be it
     """
 
     chat: int
@@ -76,7 +76,8 @@ class Attempt(NamedTuple):
         similar = [message for message in since if self._is_similar(message)]
         if any(digest_of(str(message.get("text") or "")) == self.digest for message in similar):
             return True
-        return None if len(since) == NEWEST or (self.rendered and similar) else False
+        is_behind = bool(self.newest) and len(since) == NEWEST
+        return None if is_behind or (self.rendered and similar) else False
 
     def _is_similar(self, message: Mapping[str, Any]) -> bool:
         if message["private"] != self.private or message["tech"]:

@@ -25,7 +25,7 @@ from airflow_provider_helpcrunch.operators.chats import (
 )
 from airflow_provider_helpcrunch.operators.customers import ListCustomersOperator, SearchCustomersOperator
 from airflow_provider_helpcrunch.operators.departments import ListDepartmentsOperator
-from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator
+from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator, SendMessageOperator
 from airflow_provider_helpcrunch.operators.privacy import Salt
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -60,6 +60,7 @@ ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
     | {"allow_unknown_agents", "max_per_agent", "within_department", "note", "note_agent"},
     UpdateChatsOperator: BULK | {"plan", "check"},
     UpdateChatAssigneeOperator: ALL | {"chat_id", "assignee_id"},
+    SendMessageOperator: ALL | {"chat_id", "text", "type", "agent_id", "markdown_text", "delivery"},
 }
 """The templated arguments of each operator."""
 

@@ -1,4 +1,4 @@
-"""``ListMessagesOperator`` in a real DAG: chats from a receipt, from XCom and from mapped tasks, and a task a chat."""
+"""The operators for messages in real DAGs: chats from a receipt, from XCom and from mapped tasks, and a task a chat."""
 
 from __future__ import annotations
 
@@ -82,3 +82,45 @@ def test_chats_in_every_form(sandbox: object, tmp_path: Path) -> None:
         "nothing": [],
     }
     assert any(line.startswith("state:") and line.endswith("success") for line in output.splitlines())
+
+
+SENDING = """
+import os, sys
+from datetime import datetime
+
+sys.path.insert(0, os.environ["TESTS"])
+from airflow_names import DAG, task
+
+from airflow_provider_helpcrunch.operators.chats import ListChatsOperator
+from airflow_provider_helpcrunch.operators.messages import SendMessageOperator
+
+
+@task
+def ids(chats):
+    return [chat["id"] for chat in chats]
+
+
+with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+    chats = ListChatsOperator(task_id="chats")
+    SendMessageOperator.partial(task_id="send", text="Survey of {{ dag.dag_id }}", agent_id=1002).expand(
+        chat_id=ids(chats.output)
+    )
+
+if __name__ == "__main__":
+    run = dag.test()
+    print("state:" + str(run.state))
+"""
+
+
+def test_a_message_to_each_chat(sandbox: object, tmp_path: Path) -> None:
+    server: Sandbox = sandbox(chats=3)  # type: ignore[operator]
+    output = run(
+        SENDING,
+        tmp_path,
+        AIRFLOW_CONN_HELPCRUNCH_DEFAULT=server.connection(requests_per_minute=10_000),
+    )
+    assert any(line.startswith("state:") and line.endswith("success") for line in output.splitlines())
+    for chat in server.chats:
+        last = server.messages(chat["id"])[-1]
+        assert (last["text"], last["agent"]["id"]) == ("Survey of dag", 1002)
+    assert len(server.requests("/v1/messages")) == 3
