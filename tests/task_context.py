@@ -7,9 +7,14 @@ from typing import Any
 
 
 class Instance:
-    """Stands for the task instance; keeps what is pushed to XCom, as JSON has it."""
+    """
+    Stands for the task instance; keeps what is pushed to XCom, as JSON has it.
 
-    def __init__(self) -> None:
+    :param try_number: which try it is, from 1 (1)
+    """
+
+    def __init__(self, try_number: int = 1) -> None:
+        self.try_number = try_number
         self.pushed: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:

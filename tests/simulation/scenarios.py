@@ -498,14 +498,17 @@ def task(world: World, operator: Callable[[], Any], *, lives: int = 30) -> dict[
     :param lives: requests that a worker who dies sends at most
     """
     from stores import MortalStore
+    from task_context import Instance
 
     chance = world.chance
     store = MortalStore(lambda: world.is_dead)
-    context: dict[str, Any] = {"task_state_store": store} if chance.random() < 0.5 else {}
+    has_store = chance.random() < 0.5
+    context: dict[str, Any] = {"task_state_store": store} if has_store else {}
     deaths = chance.choice((0, 0, 1, 2))
-    for tries_left in (3, 2, 1, 0):
+    for number, tries_left in enumerate((3, 2, 1, 0), start=1):
+        context["ti"] = Instance(number)
         world.crash_at = world.sent + chance.randint(1, lives) if deaths else None
-        world.reported_from = world.reported_from if context else world.scheduler.now
+        world.reported_from = world.reported_from if has_store else world.scheduler.now
         world.is_dead = False
         step: Callable[..., Any] = operator().execute
         event: dict[str, Any] = {}
@@ -522,7 +525,7 @@ def task(world: World, operator: Callable[[], Any], *, lives: int = 30) -> dict[
                     step = getattr(operator(), deferred.method_name)
         except Crash:
             deaths -= 1
-            if not context:
+            if not has_store:
                 world.crashes.append(world.scheduler.now)
         except HelpCrunchError as error:
             if isinstance(error, AirflowFailException) or not tries_left:

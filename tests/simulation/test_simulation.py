@@ -23,7 +23,7 @@ import world
 from scenarios import LEAVER, TARGETS
 from simulate import SCENARIOS
 
-from airflow_provider_helpcrunch.chats import notes, reassignment
+from airflow_provider_helpcrunch.chats import delivery, notes, reassignment
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility
 from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
@@ -33,6 +33,7 @@ from airflow_provider_helpcrunch.customers import upsert
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConnectionError, HelpCrunchError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
+from airflow_provider_helpcrunch.operators.messages import SendMessageOperator
 
 SECONDS = float(os.environ.get("SIMULATION_SECONDS", "2"))
 """For each scenario."""
@@ -227,6 +228,14 @@ class TestPlantedBugs:
     ) -> None:
         monkeypatch.setattr(ProgressStore, "held", lambda _: [])
         assert self.first_failure("shares", "has 2 notes", runs=200).kind == "silent"
+
+    def test_a_message_that_is_sent_blindly_by_a_retry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(delivery, "_is_there", lambda *_: False)
+        assert self.first_failure("message", "sent 2 times").kind == "silent"
+
+    def test_a_message_of_which_nothing_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(SendMessageOperator, "_kept", lambda *_: None)
+        assert self.first_failure("message", "sent 2 times").kind == "silent"
 
     def test_a_note_that_is_missing_without_a_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(notes.Notes, "send", lambda *_: iter(()))
