@@ -2,14 +2,17 @@
 ### The morning shift: unassigned chats go to the agents on duty
 
 Unassigned chats that came in overnight are given to the agents with certain roles, each chat to the agent with the
-fewest open chats at that moment. One run moves no more than *Most chats*; the rest is left for the next run.
+fewest open chats at that moment, and a chat of a department only to its members. Nobody gets more than *Most open chats
+per agent*. What nobody may get stays unassigned; the log of *spread* says how many chats these are, and why. One run
+moves no more than *Most chats*; the rest is left for the next run.
 
 As written, it runs only when you trigger it, and only shows what it would do. To run it every working day at seven, set
 `schedule="0 7 * * 1-5"` (in the time zone of `start_date`) and make `False` the default of `dry_run`.
 
 HelpCrunch cannot search for unassigned chats, so all chats that are not closed are read, 100 per request. One more
-request for each agent counts their open chats, and one for each chat moves it. HelpCrunch allows 120 a minute. While
-none is left, the task gives its worker slot back (`deferrable=True`), for which a triggerer must be running.
+request for each agent counts their open chats, one lists the departments, and one for each chat moves it. HelpCrunch
+allows 120 a minute. While none is left, the task gives its worker slot back (`deferrable=True`), for which a triggerer
+must be running.
 
 **Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key.
 """
@@ -54,6 +57,13 @@ ROLES = ["agent", "agentChatOnly", "superviser", "admin"]  # spelled as HelpCrun
             title="Most chats",
             description="No more chats than this are moved in one run; the rest is left for the next",
         ),
+        "max_per_agent": Param(
+            20,
+            type="integer",
+            minimum=1,
+            title="Most open chats per agent",
+            description="Nobody gets a chat who has so many, counting those they have already",
+        ),
         "dry_run": Param(
             True,
             type="boolean",
@@ -77,6 +87,8 @@ def example_helpcrunch_morning_shift() -> None:
         to_agents=on_duty.output,
         statuses=["new", "opened", "pending", "on hold"],
         strategy="least_loaded",
+        max_per_agent="{{ params.max_per_agent }}",
+        within_department=True,
         max_chats="{{ params.max_chats }}",
         dry_run="{{ params.dry_run }}",
         deferrable=True,

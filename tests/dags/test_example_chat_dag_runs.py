@@ -170,6 +170,10 @@ def test_the_morning_shift_gives_chats_of_nobody_to_the_roles_and_no_more_than_w
     assert len(done) == MOST
     assert {entry.body["assignee"] for entry in done} <= agents
     assert len({entry.chat for entry in done}) == MOST
+    members = {each["id"]: {agent["id"] for agent in each["agents"]} for each in account.departments}
+    for entry in done:
+        department = account.chat(entry.chat)["department"]
+        assert department is None or entry.body["assignee"] in members[department["id"]]
 
 
 def test_the_morning_shift_takes_only_what_belonged_to_nobody(account, runs, before):
