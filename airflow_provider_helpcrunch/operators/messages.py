@@ -189,6 +189,7 @@ class SendMessageOperator(HelpCrunchOperator):
         "markdown_text",
         "delivery",
     )
+    operator_extra_links = (HelpCrunchChatLink(),)
 
     def __init__(
         self,
@@ -236,6 +237,7 @@ class SendMessageOperator(HelpCrunchOperator):
         message = self._message()
         with self.hook as hook:
             client = hook.client
+            link_to_chat(context, client, message.chat)
             try:
                 delivery = self._delivered(client, message, context)
             finally:

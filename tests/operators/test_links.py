@@ -14,7 +14,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchNotFoundError
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 from airflow_provider_helpcrunch.links import HelpCrunchChatLink
 from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperator
-from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator
+from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator, SendMessageOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 pytestmark = [pytest.mark.older, pytest.mark.usefixtures("task_log")]
@@ -58,6 +58,13 @@ def test_the_chat_whose_messages_are_listed(server: Sandbox) -> None:
     task = ListMessagesOperator(task_id="messages", chats=chat)
     assert pushed(task) == {"helpcrunch_chat_address": f"{ADDRESS}/{chat}"}
     assert {entry.path for entry in server.journal} == {f"/v1/chats/{chat}/messages"}
+
+
+def test_the_chat_to_which_a_message_is_sent(server: Sandbox) -> None:
+    chat = server.chats[0]["id"]
+    task = SendMessageOperator(task_id="reply", chat_id=chat, text="It is on its way.", agent_id=1002)
+    assert pushed(task) == {"helpcrunch_chat_address": f"{ADDRESS}/{chat}"}
+    assert server.requests("/v1/organization") == []
 
 
 def test_not_one_chat_of_many(server: Sandbox) -> None:
