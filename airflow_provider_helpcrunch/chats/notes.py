@@ -56,26 +56,23 @@ class Notes:
         :return: a result for each note
         :raises HelpCrunchError: see :meth:`send`
         """
-        moved = [result.id for result in self._at.results.made() if result.outcome == "changed"]
-        for chat in moved if self._text else ():
-            if self._is_due(chat):
-                yield from self.send(client, chat)
+        for chat in [result.id for result in self._at.results.made() if result.outcome == "changed"]:
+            yield from self.send(client, chat)
 
     def send(self, client: HelpCrunchClient, chat: int) -> Iterator[Result]:
         """
-        Leave a note in a chat.
+        Leave a note in a moved chat, unless it has one, or may have one.
 
         :param client: the account. One request; before the first note one more
-        :param chat: the chat's id; its note is due
-        :return: the result; none if there are no notes
+        :param chat: the chat's id
+        :return: the result; none if there is nothing to do
         :raises HelpCrunchRateLimitError: no request is allowed; the note is still due
         :raises HelpCrunchError: the key was refused, or three notes in a row failed
         """
-        if self._text is None:
+        if self._text is None or not self._is_due(chat):
             return
         try:
-            # The first note of a run is preceded by a look into the chat. Whatever is there when a later one is sent is
-            # older than the note before it.
+            # Only the first note needs a look into the chat: notes of earlier runs are older than it, in all chats.
             newest = newest_in(client, chat) if self._newest is None else self._newest
         except (*REFUSALS, *FAULTS) as error:
             result = self._failed(Result(chat, NOTE, None, None, "failed"), error)

@@ -124,6 +124,18 @@ def test_one_that_cannot_be_looked_up_stays_missing_until_it_can(team: Team) -> 
     assert (result["notes"], result["notes_missing"], team.notes()) == (1, 0, {chat: 1})
 
 
+def test_a_chat_that_came_back_and_is_moved_by_a_retry_gets_no_second_one(team: Team) -> None:
+    chats, context = team.arrive(3), {"task_state_store": team.store}
+    team.account.add_fault(Fault("status", status=500, method="PUT", chat=chats[2], times=7))
+    with pytest.raises(HelpCrunchPartialError):
+        team.reassign(context, note=TEXT)
+    team.account.update_chat(chats[0], assignee=LEAVER)
+    team.account.clear_faults()
+    team.reassign(context, note=TEXT)
+    assert len(team.account.writes(chats[0])) == 2
+    assert team.notes() == dict.fromkeys(chats, 1)
+
+
 class TestRefused:
     def test_is_reported_and_sent_by_the_retry(self, team: Team) -> None:
         chats, context = team.arrive(3), {"task_state_store": team.store}
