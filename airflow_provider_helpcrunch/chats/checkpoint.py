@@ -7,21 +7,14 @@ checkpoint continues where the old one stopped.
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.chats.results import NOTE, Result, Results
+from airflow_provider_helpcrunch.packing import from_steps, packed, steps, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-MOST_BYTES = 40 * 1024
-"""Largest state for a deferral, in bytes of JSON. Airflow stores a trigger's arguments and its event in columns that
-hold 65,535 bytes on MySQL; it encrypts the arguments, which makes them a third longer."""
+    from collections.abc import Callable, Sequence
 
 
 @dataclass
@@ -195,45 +188,6 @@ class Checkpoint:
             requests=written["requests"],
             waited=written["waited"],
         )
-
-
-def packed(value: Any) -> str:
-    """
-    Return plain JSON as a short text.
-
-    :param value: the plain JSON
-    """
-    written = json.dumps(value, separators=(",", ":")).encode()
-    return base64.b64encode(zlib.compress(written, level=9)).decode()
-
-
-def unpacked(text: str) -> Any:
-    """
-    Return the value of which :func:`packed` made a text.
-
-    :param text: the text
-    """
-    return json.loads(zlib.decompress(base64.b64decode(text)))
-
-
-def steps(numbers: Iterable[int]) -> list[int]:
-    """
-    Return the first number, then the differences between neighbours.
-
-    Ids of neighbouring chats are close to each other, and small numbers compress well.
-
-    :param numbers: numbers such as ids, in ascending order to pack well
-    """
-    return [after - before for before, after in pairwise([0, *numbers])]
-
-
-def from_steps(differences: Iterable[int]) -> list[int]:
-    """
-    Return the numbers of which :func:`steps` made differences.
-
-    :param differences: the differences
-    """
-    return list(accumulate(differences))
 
 
 def columns(results: Sequence[Result]) -> list[list[Any]]:

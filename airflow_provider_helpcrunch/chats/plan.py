@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
-from airflow_provider_helpcrunch.chats.checkpoint import from_steps, steps
 from airflow_provider_helpcrunch.chats.conditions import Conditions
 from airflow_provider_helpcrunch.chats.results import UNKNOWN, Result
 from airflow_provider_helpcrunch.client.ids import check_id
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.packing import from_steps, steps
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient

@@ -1,11 +1,14 @@
-"""When a task stops to wait for the account's rate limit, and when it is worthwhile to go on."""
+"""Deferral: when a task stops to wait for the account's rate limit, how it waits, and when it goes on."""
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_helpcrunch._airflow import BaseOperator
     from airflow_provider_helpcrunch.client import HelpCrunchClient
     from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchRateLimitError
 
@@ -18,6 +21,53 @@ and chats that are to be changed are read again afterwards, because a person may
 
 FEWEST = 10
 """Smallest number of free permits with which work is resumed."""
+
+MOST_BYTES = 40 * 1024
+"""Largest state for a deferral, in bytes of JSON. Airflow stores a trigger's arguments and its event in columns that
+hold 65,535 bytes on MySQL; it encrypts the arguments, which makes them a third longer."""
+
+
+def if_it_fits(state: dict[str, Any], log: Any) -> dict[str, Any] | None:
+    """
+    Return a state for a deferral; ``None`` if it is too large to be carried: the task then keeps its worker slot.
+
+    :param state: the state, as plain JSON
+    :param log: the task's log
+    """
+    if (size := len(json.dumps(state))) <= MOST_BYTES:
+        return state
+    log.info(
+        "Keeping the worker slot: this task would have to carry %d bytes through a deferral, and %d are safe on "
+        "every database. Airflow 3.3 and newer keep what a task has done in their state store instead.",
+        size,
+        MOST_BYTES,
+    )
+    return None
+
+
+def wait_in_slot(seconds: float, log: Any) -> None:
+    """
+    Wait for the rate limit on the worker.
+
+    :param seconds: how long
+    :param log: the task's log
+    """
+    log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
+    time.sleep(seconds)
+
+
+def defer_for(operator: BaseOperator, seconds: float, state: dict[str, Any]) -> None:
+    """
+    Give the worker slot back and continue later with ``execute_complete``. Does not return.
+
+    :param operator: the operator
+    :param seconds: how long it waits
+    :param state: the state with which it continues, as plain JSON
+    """
+    from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
+
+    operator.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
+    operator.defer(trigger=BudgetTrigger(time.time() + seconds, state), method_name="execute_complete")
 
 
 def seconds_until_free(client: HelpCrunchClient, needed: int | None = None) -> float:

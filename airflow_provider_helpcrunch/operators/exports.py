@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import flag, refused, whole_number
 from airflow_provider_helpcrunch.operators.base import HelpCrunchRecordsOperator
-from airflow_provider_helpcrunch.operators.deferral import BRIEF, PATIENCE, seconds_until_free
+from airflow_provider_helpcrunch.operators.deferral import BRIEF, PATIENCE, defer_for, seconds_until_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -179,17 +178,13 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
         self, client: HelpCrunchClient, run: Run, waited: float, patience: float, refusal: HelpCrunchError
     ) -> None:
         """Defer until a quarter of the account's limit is free, unless that takes longer than patience allows."""
-        from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
-
         seconds = seconds_until_free(client)
         waited += getattr(refusal, "waited", 0.0) + seconds
         if waited > patience:
             return
         if run.staging is not None:
             run.staging.hold(seconds)
-        self.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
-        trigger = BudgetTrigger(time.time() + seconds, {"waited": waited})
-        self.defer(trigger=trigger, method_name="execute_complete")
+        defer_for(self, seconds, {"waited": waited})
 
     def _reported(self, context: Context, run: Run, manifest: Manifest) -> dict[str, Any]:
         from airflow_provider_helpcrunch.plurals import counted

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, names, refused
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats.bulk import ON_ERROR
-from airflow_provider_helpcrunch.operators.deferral import PATIENCE
+from airflow_provider_helpcrunch.operators.deferral import PATIENCE, defer_for, if_it_fits, wait_in_slot
 from airflow_provider_helpcrunch.operators.record_source import RecordSource
 
 if TYPE_CHECKING:
@@ -225,8 +223,7 @@ class UpsertCustomersOperator(HelpCrunchOperator):
         try:
             # Ends with all rows done, or with a state to defer; without one the task waits here, in its slot.
             while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
-                self.log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
-                time.sleep(seconds)
+                wait_in_slot(seconds, self.log)
         # Also when the task is killed or times out: customers were written, and the log must say how many.
         except BaseException as error:
             if runner.requests:
@@ -234,10 +231,7 @@ class UpsertCustomersOperator(HelpCrunchOperator):
             raise
         # Outside the try: Airflow's defer() raises, and that is not a failure to report.
         if seconds is not None and state is not None:
-            from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
-
-            self.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
-            self.defer(trigger=BudgetTrigger(time.time() + seconds, state), method_name="execute_complete")
+            defer_for(self, seconds, state)
         result = self._reported(context, runner)
         # The progress store is kept on failure: the retry goes on from it.
         if runner.progress.errors and self.on_error != "report":
@@ -249,20 +243,9 @@ class UpsertCustomersOperator(HelpCrunchOperator):
 
     def _state(self, runner: UpsertRunner) -> dict[str, Any] | None:
         """Return the state for a deferral; ``None`` if the task is not deferrable, or its state is too large."""
-        from airflow_provider_helpcrunch.chats.checkpoint import MOST_BYTES
-
         if not flag("deferrable", self.deferrable):
             return None
-        state = runner.state(self._fingerprint())
-        if (size := len(json.dumps(state))) <= MOST_BYTES:
-            return state
-        self.log.info(
-            "Keeping the worker slot: this task would have to carry %d bytes through a deferral, and %d are safe on "
-            "every database. Airflow 3.3 and newer keep what a task has done in their state store instead.",
-            size,
-            MOST_BYTES,
-        )
-        return None
+        return if_it_fits(runner.state(self._fingerprint()), self.log)
 
     def _reported(self, context: Context, runner: UpsertRunner) -> dict[str, Any]:
         """Write the counts to the log and the rejects to their file; return the result."""

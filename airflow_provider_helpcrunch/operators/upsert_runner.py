@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.chats.checkpoint import packed, unpacked
 from airflow_provider_helpcrunch.customers.progress import REJECTED, Progress
 from airflow_provider_helpcrunch.customers.upsert import Upsert, in_brief
 from airflow_provider_helpcrunch.exceptions import (
@@ -18,6 +17,7 @@ from airflow_provider_helpcrunch.exceptions import (
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.deferral import BRIEF, Wait
 from airflow_provider_helpcrunch.operators.progress import count_usage
+from airflow_provider_helpcrunch.packing import packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -141,7 +141,8 @@ class Airflow:
         )
 
     def result(self, dag_id: str) -> dict[str, Any]:
-        found = {row["dag_id"]: row["value"] for row in self.rows("SELECT dag_id, key, value FROM xcom")}
+        rows = self.rows("SELECT dag_id, value FROM xcom WHERE key = 'return_value'")
+        found = {row["dag_id"]: row["value"] for row in rows}
         return json.loads(found[dag_id])
 
     def logs(self) -> str:

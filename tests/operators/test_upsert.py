@@ -387,8 +387,8 @@ class TestDeferral:
     def test_a_state_that_is_too_large_keeps_the_slot(
         self, limited: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from airflow_provider_helpcrunch.chats import checkpoint
+        from airflow_provider_helpcrunch.operators import deferral
 
-        monkeypatch.setattr(checkpoint, "MOST_BYTES", 10)
+        monkeypatch.setattr(deferral, "MOST_BYTES", 10)
         result, times = self.deferred_until_done({}, customers=[{"userId": f"n-{n}"} for n in range(15)])
         assert (result["created"], times) == (15, 0)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
 from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES, HelpCrunchOperator
-from airflow_provider_helpcrunch.operators.deferral import PATIENCE
+from airflow_provider_helpcrunch.operators.deferral import PATIENCE, defer_for, if_it_fits, wait_in_slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,16 +172,14 @@ class ChatBulkOperator(HelpCrunchOperator):
         try:
             # Ends with all work done, or with a state to defer; without one the task waits here, in its slot.
             while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
-                self.log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
-                time.sleep(seconds)
+                wait_in_slot(seconds, self.log)
         # Also when the task is killed or times out: chats were changed, and the log must say which.
         except BaseException as error:
             self._report_failure(context, runner, error)
             raise
         # Outside the try: Airflow's defer() raises, and that is not a failure to report.
         if seconds is not None and state is not None:
-            self.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
-            self._defer_for(seconds, state)
+            defer_for(self, seconds, state)
         results = runner.checkpoint.results
         result = self._reported(context, runner)
         failures = Report(results.standing()).failures()
@@ -196,25 +192,7 @@ class ChatBulkOperator(HelpCrunchOperator):
 
     def _state(self, runner: Runner) -> dict[str, Any] | None:
         """Return the state for a deferral; ``None`` if the task is not deferrable, or its state is too large."""
-        from airflow_provider_helpcrunch.chats.checkpoint import MOST_BYTES
-
-        if not flag("deferrable", self.deferrable):
-            return None
-        state = runner.state()
-        if (size := len(json.dumps(state))) <= MOST_BYTES:
-            return state
-        self.log.info(
-            "Keeping the worker slot: this task would have to carry %d bytes through a deferral, and %d are safe on "
-            "every database. Airflow 3.3 and newer keep what a task has done in their state store instead.",
-            size,
-            MOST_BYTES,
-        )
-        return None
-
-    def _defer_for(self, seconds: float, state: dict[str, Any]) -> None:
-        from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
-
-        self.defer(trigger=BudgetTrigger(time.time() + seconds, state), method_name="execute_complete")
+        return if_it_fits(runner.state(), self.log) if flag("deferrable", self.deferrable) else None
 
     def _reported(self, context: Context, runner: Runner) -> dict[str, Any]:
         """Write the report to the log and, with ``report_path``, to a file; return the result."""

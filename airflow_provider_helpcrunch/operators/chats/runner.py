@@ -16,7 +16,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
-from airflow_provider_helpcrunch.operators.deferral import BRIEF, seconds_until_free
+from airflow_provider_helpcrunch.operators.deferral import BRIEF, Wait
 from airflow_provider_helpcrunch.operators.progress import count_usage
 from airflow_provider_helpcrunch.plurals import counted
 
@@ -215,25 +215,14 @@ class Runner:
     ) -> float:
         """Return the seconds until the engine can go on, or raise the refusal if patience does not allow as many."""
         at = self.checkpoint
-        at.waited += getattr(refusal, "waited", 0.0)
-        seconds = seconds_until_free(client, self.engine.requests_left)
-        if at.waited + seconds <= self._patience:
-            at.waited += seconds
-            return seconds
-        self._leave_doubts()
-        if isinstance(refusal, HelpCrunchBudgetStoreError):
-            raise refusal
-        msg = (
-            f"No request was allowed for {at.waited:.0f} s: other tasks are using the account's limit. The next is "
-            f"allowed in {seconds:.0f} s. Run the task again later, or raise patience. {refusal}"
-        )
-        raise HelpCrunchRateLimitError(
-            msg,
-            waited=at.waited,
-            retry_after=seconds,
-            status_code=refusal.status_code,
-            errors=refusal.errors,
-        )
+        wait = Wait(self._patience, at.waited)
+        try:
+            return wait.after(client, refusal, self.engine.requests_left)
+        except (HelpCrunchRateLimitError, HelpCrunchBudgetStoreError):
+            self._leave_doubts()
+            raise
+        finally:
+            at.waited = wait.seconds
 
     def _leave_doubts(self) -> None:
         """Record an interrupted change as failed: the report names it, and a retry looks whether it was made."""

@@ -37,11 +37,12 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
     HelpCrunchRefusedError,
 )
+from airflow_provider_helpcrunch.operators import deferral
 from airflow_provider_helpcrunch.operators.chats import (
     ReassignChatsOperator,
     UpdateChatsOperator,
-    bulk,
 )
+from airflow_provider_helpcrunch.packing import packed, unpacked
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox, endpoints
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.responses import Answer as SandboxAnswer
@@ -238,7 +239,7 @@ def test_many_chats_that_stay_and_many_that_are_refused(line: Start) -> None:
     assert [chat["id"] for chat in result["chats"] if chat["outcome"] == "refused"] == refused
     tried = [request.chat for request in account.server.requests(WRITE)]
     assert len(tried) == len(set(tried)) == 1500
-    assert max(task.sizes) <= checkpoint.MOST_BYTES
+    assert max(task.sizes) <= deferral.MOST_BYTES
 
 
 def test_many_agents_with_long_names(line: Start, twist: Callable[..., None]) -> None:
@@ -347,8 +348,8 @@ def test_a_state_that_is_too_large_keeps_the_worker_slot(
         waits.append(seconds)
         account.left = account.stay
 
-    monkeypatch.setattr(bulk, "time", SimpleNamespace(sleep=sleep, time=time.time))
-    monkeypatch.setattr(checkpoint, "MOST_BYTES", 600)
+    monkeypatch.setattr(deferral, "time", SimpleNamespace(sleep=sleep, time=time.time))
+    monkeypatch.setattr(deferral, "MOST_BYTES", 600)
     task = Task(account, reassign())
     assert task.run()["changed"] == 400
     assert task.sizes
@@ -361,9 +362,9 @@ def test_what_is_carried_fits_a_column_of_mysql(size: int, line: Start) -> None:
     """Airflow encrypts a trigger's arguments, which makes a third more of them; this is the most that is deferred."""
     chance = random.Random(size)
     texts = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=size))
-    arguments = {"until": time.time(), "state": {"packed": checkpoint.packed(texts)}}
-    if len(json.dumps(arguments["state"])) > checkpoint.MOST_BYTES:
-        arguments["state"] = {"packed": "x" * (checkpoint.MOST_BYTES - 20)}
+    arguments = {"until": time.time(), "state": {"packed": packed(texts)}}
+    if len(json.dumps(arguments["state"])) > deferral.MOST_BYTES:
+        arguments["state"] = {"packed": "x" * (deferral.MOST_BYTES - 20)}
     encrypt = getattr(Trigger, "encrypt_kwargs", None) or Trigger._encrypt_kwargs
     assert len(encrypt(arguments)) < COLUMN
 
@@ -462,4 +463,4 @@ def test_results_of_a_plan_are_read_as_they_were_written() -> None:
         Result(7, "status", "new", "closed", "failed", "no response"),
         Result(7, "assignee", "?", 1002, "changed"),
     ]
-    assert plan.from_columns(checkpoint.unpacked(checkpoint.packed(plan.columns(results)))) == results
+    assert plan.from_columns(unpacked(packed(plan.columns(results)))) == results

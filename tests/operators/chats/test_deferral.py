@@ -22,7 +22,8 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
-from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, bulk, runner
+from airflow_provider_helpcrunch.operators import deferral
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, runner
 from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
@@ -224,7 +225,7 @@ class TestOnTheWorker:
                 server.update_chat(taken[-1], assignee=COLLEAGUE)
             time.sleep(seconds)
 
-        monkeypatch.setattr(bulk, "time", SimpleNamespace(sleep=sleep))
+        monkeypatch.setattr(deferral, "time", SimpleNamespace(sleep=sleep))
         result = reassign()
         assert len(taken) >= 2
         assert (result["changed"], result["requests"]) == (75 - len(taken), len(server.journal))

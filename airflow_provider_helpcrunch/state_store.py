@@ -1,0 +1,100 @@
+"""State store: Airflow's task state store (3.3 and newer), without which the work goes on where that is harmless."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+
+class StateStore:
+    """
+    Keeps values of a task instance, where they survive a killed worker.
+
+    :param store: the task's ``task_state_store``, with ``get``, ``set`` and ``delete``; ``None`` if Airflow has none
+    :param fingerprint: hash of the work, part of the keys: values of other work are not found
+    :param without: what a retry does without the store, for the log
+    :param needed_because: why the task stops when the store fails. Default: it goes on without it
+    """
+
+    def __init__(
+        self, store: Any, fingerprint: str, *, without: str, needed_because: str | None = None
+    ) -> None:
+        self._store = store
+        self._fingerprint = fingerprint
+        self._without = without
+        self._needed_because = needed_because
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store works, and therefore has all that was set."""
+        return self._store is not None
+
+    def get(self, part: int | str) -> Any:
+        """
+        Return a value; ``None`` if there is none.
+
+        :param part: last part of its key
+        :raises HelpCrunchError: Airflow is gone, or the store is needed and fails
+        """
+        value = None
+        with self._guarded():
+            if self._store is not None:
+                value = self._store.get(self._key(part))
+        return value
+
+    def set(self, part: int | str, value: Any) -> None:
+        """
+        Keep a value.
+
+        :param part: last part of its key
+        :param value: plain JSON
+        :raises HelpCrunchError: Airflow is gone, or the store is needed and fails
+        """
+        with self._guarded():
+            if self._store is not None:
+                self._store.set(self._key(part), value)
+
+    def delete(self, part: int | str) -> None:
+        """
+        Delete a value, if there is one.
+
+        :param part: last part of its key
+        :raises HelpCrunchError: Airflow is gone, or the store is needed and fails
+        """
+        with self._guarded():
+            if self._store is not None:
+                self._store.delete(self._key(part))
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """
+        Continue without the store when it fails: what was written to HelpCrunch must not be reported as failed.
+
+        Stop when Airflow itself is gone: a task without a supervisor would work at the same time as its own retry. Stop
+        too where going on could repeat what must not be repeated.
+        """
+        try:
+            yield
+        except (EOFError, ConnectionError) as error:
+            msg = "Airflow no longer responds to this task, so it stops; a retry continues after the last change."
+            raise HelpCrunchError(msg) from error
+        except Exception as error:
+            if self._needed_because is not None:
+                msg = (
+                    f"Airflow's state store cannot be used ({error}), so the task stops: {self._needed_because}. A "
+                    "retry continues after the last change."
+                )
+                raise HelpCrunchError(msg) from error
+            log.warning("Airflow's state store cannot be used, so a retry would %s: %s", self._without, error)
+            self._store = None
+
+    def _key(self, part: int | str) -> str:
+        return f"helpcrunch_{self._fingerprint}_{part}"
