@@ -29,6 +29,7 @@ UV := $(TOOLS)/bin/uv
 ENV3 := .venv/airflow3
 ENV2 := .venv/airflow2
 ENVD := .venv/distributed
+ENVF := .venv/foreign
 PACKAGE_METADATA := setup.cfg pyproject.toml airflow_provider_helpcrunch/__init__.py
 EXTRAS := --extra dev --extra parquet --extra redis --extra s3 --extra sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -58,7 +59,7 @@ PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 # One worker more than processors, as some tests wait; ARGS="-n 0" runs them in one process, as a debugger needs it.
 WORKERS ?= $(shell expr $(PROCESSORS) + 1)
 PYTEST := bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-ALL := -m "not packaging and not distributed"
+ALL := -m "not packaging and not distributed and not foreign"
 
 .PHONY: test
 test: $(ENV3)/.stamp ## run the tests on the newest Airflow 3, without those marked `long`; ARGS="-k paging" picks some
@@ -111,6 +112,11 @@ test-distributed: servers $(ENVD)/.stamp ## run two Celery workers on one accoun
 	@# A shell in between would die of the signal that is meant to stop all.
 	@exec env AIRFLOW_HOME=$(CURDIR)/.tmp/distributed $(ENVD)/bin/python -m pytest -v --no-header -m distributed tests/distributed $(ARGS)
 
+.PHONY: test-foreign
+test-foreign: $(ENVF)/.stamp ## run the client through the test batteries of Singer and Airbyte, and OpenLineage beside all operators
+	@mkdir -p .tmp
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/foreign $(ENVF)/bin/python -m pytest -m foreign tests/foreign $(ARGS)
+
 .PHONY: servers
 servers: ## see that PostgreSQL, Redis and openssl are there, for the tests; root on Debian or Ubuntu gets them installed
 	@scripts/servers.sh
@@ -146,6 +152,8 @@ locks: $(TOOLS)/.stamp ## compile requirements/*.txt with the newest releases th
 	@$(COMPILE) $(EXTRAS) requirements/airflow2.in setup.cfg -o requirements/airflow2.txt
 	@$(COMPILE) --extra sandbox --extra redis requirements/airflow3.in requirements/distributed.in setup.cfg \
 		-o requirements/distributed.txt
+	@$(COMPILE) --extra sandbox --extra parquet --extra redis requirements/airflow3.in requirements/foreign.in setup.cfg \
+		-o requirements/foreign.txt
 
 .PHONY: clean
 clean: ## remove all that these targets made, the environments too
@@ -153,7 +161,7 @@ clean: ## remove all that these targets made, the environments too
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: environments
-environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
+environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENVF) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
 
 # The environments. A stamp is newer than the files it was made from, so an unchanged clone installs nothing.
 
@@ -168,6 +176,9 @@ $(ENV2)/.stamp: requirements/airflow2.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 
 $(ENVD)/.stamp: requirements/distributed.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 	@scripts/environment.sh distributed "$(PYTHON)" && touch $@
+
+$(ENVF)/.stamp: requirements/foreign.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
+	@scripts/environment.sh foreign "$(PYTHON)" && touch $@
 
 # Older Airflows as they resolved when they came out, with the newest tools to test.
 .venv/constraints-%/.stamp: requirements/constraints-%.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp

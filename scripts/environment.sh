@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make one of the environments below .venv from its lock file. Usage: environment.sh tools|airflow3|airflow2|distributed PYTHON
+# Make one of the environments below .venv from its lock file. Usage: environment.sh tools|airflow3|airflow2|distributed|foreign PYTHON
 # Quiet when all goes well; otherwise the installer's own words, or one sentence that says what to do.
 set -eu
 
@@ -59,7 +59,7 @@ case $name in
 tools)
     make_tools
     ;;
-airflow3 | distributed)
+airflow3 | distributed | foreign)
     echo "Making .venv/$name (once per lock file) ..." >&2
     require_python
     make_airflow "$(command -v "$python")"
