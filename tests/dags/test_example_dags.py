@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import airflow
 import pytest
+import sqlalchemy
 from airflow.models import DagBag
 from airflow.triggers import base
 
@@ -41,13 +42,16 @@ STARTS_BY_ITSELF = [NIGHTLY, UNASSIGNED]
 @pytest.fixture(scope="module")
 def bag(dags_folder):
     def forbidden(*_, **__):
-        pytest.fail("A DAG file must not look at the network or a connection when it is parsed.")
+        pytest.fail(
+            "A DAG file must not look at the network, the database or a connection when it is parsed."
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         # Not the class itself: a library that is imported while it is replaced cannot derive its own from it.
         patch.setattr(socket.socket, "connect", forbidden)
         patch.setattr(socket, "getaddrinfo", forbidden)
         patch.setattr(BaseHook, "get_connection", forbidden)
+        patch.setattr(sqlalchemy.engine.Engine, "connect", forbidden)
         patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
         return DagBag(str(dags_folder))
 

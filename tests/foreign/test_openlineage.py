@@ -116,11 +116,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[dict
     return home, output, [json.loads(line) for line in events.read_text().splitlines()]
 
 
-def test_every_operator_ran(told: tuple[Path, str, list[dict[str, Any]]]) -> None:
+def test_every_operator_with_a_path_ran(told: tuple[Path, str, list[dict[str, Any]]]) -> None:
     _, output, _ = told
     assert "state:success" in output.splitlines()
-    (operators,) = (line for line in output.splitlines() if line.startswith("operators:"))
-    assert operators == "operators:" + " ".join(operator.__name__ for operator in every_operator())
+    (ran,) = (line.partition(":")[2].split() for line in output.splitlines() if line.startswith("operators:"))
+    assert {operator.__name__ for operator in every_operator() if _has_path(operator)} <= set(ran)
 
 
 @pytest.mark.parametrize("task", EXPECTED)
@@ -140,6 +140,10 @@ def test_what_one_task_writes_is_what_the_next_one_reads(
     for writer, reader in (("chats", "messages"), ("lake_chats", "lake_messages"), ("moves", "moved")):
         written = {_id(dataset) for dataset in complete[f"dag.{writer}"]["outputs"]}
         assert {_id(dataset) for dataset in complete[f"dag.{reader}"]["inputs"]} <= written
+
+
+def _has_path(operator: Any) -> bool:
+    return any(field.endswith("_path") for field in operator.template_fields)
 
 
 def _id(dataset: dict[str, Any]) -> tuple[str, str]:
