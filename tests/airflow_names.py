@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 try:
-    from airflow.sdk import DAG, task
+    from airflow.sdk import DAG, Variable, task
 except ImportError:  # Airflow 2.11
     from airflow.decorators import task
     from airflow.models.dag import DAG
+    from airflow.models.variable import Variable
 
-__all__ = ["DAG", "OutletEvents", "task"]
+__all__ = ["DAG", "OutletEvents", "Variable", "task"]
 
 
 class OutletEvents(list):

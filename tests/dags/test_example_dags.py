@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy
 from airflow.models import DagBag
 from airflow.triggers import base
+from airflow_names import Variable
 
 from airflow_provider_helpcrunch._airflow import BaseHook
 
@@ -43,7 +44,7 @@ STARTS_BY_ITSELF = [NIGHTLY, UNASSIGNED]
 def bag(dags_folder):
     def forbidden(*_, **__):
         pytest.fail(
-            "A DAG file must not look at the network, the database or a connection when it is parsed."
+            "A DAG file must not look at the network, the database, a connection or a variable when it is parsed."
         )
 
     with pytest.MonkeyPatch.context() as patch:
@@ -51,6 +52,7 @@ def bag(dags_folder):
         patch.setattr(socket.socket, "connect", forbidden)
         patch.setattr(socket, "getaddrinfo", forbidden)
         patch.setattr(BaseHook, "get_connection", forbidden)
+        patch.setattr(Variable, "get", forbidden)
         patch.setattr(sqlalchemy.engine.Engine, "connect", forbidden)
         patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
         return DagBag(str(dags_folder))
