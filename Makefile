@@ -152,7 +152,7 @@ locks: $(TOOLS)/.stamp ## compile requirements/*.txt with the newest releases th
 	@$(COMPILE) $(EXTRAS) requirements/airflow2.in setup.cfg -o requirements/airflow2.txt
 	@$(COMPILE) --extra sandbox --extra redis requirements/airflow3.in requirements/distributed.in setup.cfg \
 		-o requirements/distributed.txt
-	@$(COMPILE) --extra sandbox --extra parquet --extra redis requirements/airflow3.in requirements/foreign.in setup.cfg \
+	@$(COMPILE) --extra sandbox --extra parquet --extra redis --extra s3 requirements/airflow3.in requirements/foreign.in setup.cfg \
 		-o requirements/foreign.txt
 
 .PHONY: clean

@@ -16,7 +16,11 @@ log = logging.getLogger(__name__)
 
 def report(direction: Literal["input", "output"], location: Location) -> None:
     """
-    Report to Airflow's lineage that an object is read or was written, in the same form as ``ObjectStoragePath``.
+    Report to Airflow's lineage that an object is read or was written, as ``ObjectStoragePath`` does, but without the id
+    of its connection.
+
+    With the id, OpenLineage would take ``s3://my_aws@bucket/key`` for an object of a bucket ``my_aws@bucket``, which is
+    another one for each connection, and not the one that other tools name.
 
     The object itself is fine even if the report fails, so a failed report is only a warning.
 
@@ -36,7 +40,7 @@ def report(direction: Literal["input", "output"], location: Location) -> None:
         add = getattr(collector, f"add_{direction}_asset", None) or getattr(
             collector, f"add_{direction}_dataset"
         )
-        add(context=context, uri=_uri(str(context)))
+        add(context=context, uri=_uri(context))
     except Exception as exc:
         log.warning(
             "%s could not be reported to Airflow's lineage: %s: %s", location.text, type(exc).__name__, exc
@@ -56,6 +60,7 @@ def _context(location: Location) -> Any:
         return url
 
 
-def _uri(uri: str) -> str:
-    """Return the URI in ASCII, because an asset allows no other characters."""
+def _uri(context: Any) -> str:
+    """Return the URI of a path without its connection, in ASCII, because an asset allows no other characters."""
+    uri = context if isinstance(context, str) else f"{context.protocol}://{context.path}"
     return uri if uri.isascii() else quote(uri, safe="".join(map(chr, range(128))))
