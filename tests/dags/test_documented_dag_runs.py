@@ -1,45 +1,71 @@
-"""The documented DAG of new and active chats, run by Airflow on a local HelpCrunch as a new user has it."""
+"""Every DAG of the README and the documentation, run by Airflow on a local HelpCrunch as a new user has it."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import re
+from pathlib import Path
 
 import airflow
 import pytest
+from code_blocks import CLONE, blocks, dag_files
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 pytestmark = pytest.mark.long
 
-AIRFLOW_3 = int(airflow.__version__.split(".")[0]) >= 3
+PROGRAM = Path(__file__).with_name("run_example_dags.py")
+BUCKET = "s3://my_aws@lake/helpcrunch"
+"""Where a documented DAG writes; a folder stands for it."""
 
 
 @pytest.fixture(scope="module")
-def found(dags_folder, run_python, tmp_path_factory):
-    home, folder = tmp_path_factory.mktemp("user"), tmp_path_factory.mktemp("dags")
-    page = (dags_folder.parent / "docs" / "operators.md").read_text(encoding="utf-8")
-    (code,) = (
-        block for block in re.findall(r"```python\n(.*?)```", page, re.S) if '"helpcrunch_chats"' in block
+def account():
+    with Sandbox(agents=40, chats=120, rate_limit=None) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("user")
+
+
+@pytest.fixture(scope="module")
+def runs(account, home, run_python, tmp_path_factory):
+    folder, modules = tmp_path_factory.mktemp("dags"), tmp_path_factory.mktemp("modules")
+    ids = dag_files(folder, airflow.__version__)
+    for path in folder.iterdir():
+        path.write_text(path.read_text().replace(BUCKET, str(home / "lake")))
+    (strategy,) = (
+        block.text for block in blocks("python") if block.text.startswith("# my_company/strategies.py")
     )
-    (folder / "documented.py").write_text(code if AIRFLOW_3 else code.replace("airflow.sdk", "airflow"))
-    with Sandbox() as sandbox:
-        run_python(
-            *("-m", "airflow", "dags", "test", "helpcrunch_chats"),
-            HOME=str(home),
-            AIRFLOW__CORE__DAGS_FOLDER=str(folder),
-            AIRFLOW_CONN_HELPCRUNCH_DEFAULT=sandbox.connection(),
-        )
-        files = (home / "chats").iterdir()
-        lists = {
-            path.name.partition("-")[0]: gzip.decompress(path.read_bytes()).splitlines() for path in files
-        }
-        yield {name: [json.loads(line) for line in lines] for name, lines in lists.items()}, sandbox.chats
+    (modules / "my_company").mkdir()
+    (modules / "my_company" / "strategies.py").write_text(strategy)
+    result = tmp_path_factory.mktemp("result") / "runs.json"
+    run_python(
+        PROGRAM,
+        result,
+        *(f"{name}:{name}={{}}" for name in ids),
+        HOME=str(home),
+        AIRFLOW__CORE__DAGS_FOLDER=str(folder),
+        AIRFLOW_CONN_HELPCRUNCH_DEFAULT=account.connection(requests_per_minute=6_000),
+        AIRFLOW_VAR_HELPCRUNCH_HASH_SECRET="a long random text",
+        SCHEDULED="yes",
+        PYTHONPATH=f"{CLONE}:{modules}",
+    )
+    return json.loads(result.read_text())
+
+
+def test_every_task_of_every_dag_succeeds(runs):
+    assert {name: run["tasks"] for name, run in runs.items() if run["state"] != "success"} == {}
+    assert len(runs) > 10
 
 
 @pytest.mark.parametrize(("name", "time"), [("new", "createdAt"), ("active", "lastMessageAt")])
-def test_it_finds_chats(found, name, time):
-    records, chats = found[0][name], {chat["id"]: chat for chat in found[1]}
+@pytest.mark.usefixtures("runs")
+def test_new_and_active_chats_are_found(home, account, name, time):
+    (path,) = (home / "chats").glob(f"{name}-*.jsonl.gz")
+    records = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    chats = {chat["id"]: chat for chat in account.chats}
     assert records
     assert all(record[time] == chats[record["id"]][time] for record in records)

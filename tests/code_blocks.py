@@ -1,0 +1,74 @@
+"""Code blocks of the README and the documentation."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+CLONE = Path(__file__).resolve().parents[1]
+PAGES = [
+    *(CLONE / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted((CLONE / "docs").glob("*.md")),
+]
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)``` *$", re.DOTALL | re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    A fenced block of code.
+
+    :param page: the file that it is in
+    :param line: the line on which it begins, from 1
+    :param language: such as ``python``; empty for output and drawings
+    :param text: the code, without the indentation of the block
+    """
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+    @property
+    def is_dag(self) -> bool:
+        """Whether it is a whole DAG file."""
+        return self.language == "python" and "with DAG(" in self.text
+
+    def for_airflow(self, version: str) -> str:
+        """Return the code with the imports of a version of Airflow, as the page on operators tells those on 2.11."""
+        if not version.startswith("2."):
+            return self.text
+        names = {"DAG": "airflow", "task": "airflow.decorators"}
+        return re.sub(
+            r"^from airflow\.sdk import (.+)$",
+            lambda found: "\n".join(f"from {names[name]} import {name}" for name in found[1].split(", ")),
+            self.text,
+            flags=re.MULTILINE,
+        )
+
+
+def blocks(*languages: str) -> list[Block]:
+    """Return the blocks of all pages in these languages, in their order."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for fence in FENCE.finditer(text):
+            lines = [line.removeprefix(fence["indent"]) for line in fence["text"].splitlines(keepends=True)]
+            block = Block(page, text.count("\n", 0, fence.start()) + 1, fence["language"], "".join(lines))
+            if block.language in languages:
+                found.append(block)
+    return found
+
+
+def dag_files(folder: Path, version: str) -> list[str]:
+    """Write each DAG of the pages into a folder, as a reader would, and return the ids of the DAGs."""
+    texts = dict.fromkeys(block.for_airflow(version) for block in blocks("python") if block.is_dag)
+    for number, text in enumerate(texts):
+        (folder / f"documented_{number:02}.py").write_text(text, encoding="utf-8")
+    return [name for text in texts for name in re.findall(r'with DAG\(\s*"(\w+)"', text)]
