@@ -30,6 +30,7 @@ ENV3 := .venv/airflow3
 ENV2 := .venv/airflow2
 ENVD := .venv/distributed
 ENVF := .venv/foreign
+ENV_DOCS := .venv/docs
 PACKAGE_METADATA := setup.cfg pyproject.toml airflow_provider_helpcrunch/__init__.py
 EXTRAS := --extra dev --extra parquet --extra redis --extra s3 --extra sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -53,13 +54,22 @@ airflow: $(ENV3)/.stamp ## open the real Airflow UI with a local HelpCrunch, the
 bench: $(ENV3)/.stamp ## measure against the alternatives, each installed into an environment of its own
 	@$(ENV3)/bin/python benchmarks/run.py $(ARGS)
 
+.PHONY: docs
+docs: $(ENV_DOCS)/.stamp ## show the documentation as a site on 127.0.0.1:8000, and keep it up to date while you write
+	@exec $(ENV_DOCS)/bin/python -m mkdocs serve --strict --dev-addr 127.0.0.1:8000 $(ARGS)
+
+.PHONY: docs-build
+docs-build: $(ENV_DOCS)/.stamp ## build the site into .tmp/site; a broken link, or any other warning, is an error
+	@$(ENV_DOCS)/bin/python -m mkdocs build --strict --quiet --clean $(ARGS)
+	@echo ".tmp/site/index.html"
+
 ## Proof
 
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 # One worker more than processors, as some tests wait; ARGS="-n 0" runs them in one process, as a debugger needs it.
 WORKERS ?= $(shell expr $(PROCESSORS) + 1)
 PYTEST := bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-ALL := -m "not packaging and not distributed and not foreign"
+ALL := -m "not packaging and not distributed and not foreign and not site"
 
 .PHONY: test
 test: $(ENV3)/.stamp ## run the tests on the newest Airflow 3, without those marked `long`; ARGS="-k paging" picks some
@@ -116,6 +126,9 @@ test-distributed: servers $(ENVD)/.stamp ## run two Celery workers on one accoun
 test-foreign: $(ENVF)/.stamp ## run the client through the test batteries of Singer and Airbyte, and OpenLineage beside all operators
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/foreign $(ENVF)/bin/python -m pytest -m foreign tests/foreign $(ARGS)
+.PHONY: test-docs
+test-docs: $(ENV_DOCS)/.stamp ## build the site, see that it loads nothing from elsewhere, and run the recipes
+	@$(ENV_DOCS)/bin/python -m pytest -m site tests/site $(ARGS)
 
 .PHONY: servers
 servers: ## see that PostgreSQL, Redis and openssl are there, for the tests; root on Debian or Ubuntu gets them installed
@@ -154,6 +167,7 @@ locks: $(TOOLS)/.stamp ## compile requirements/*.txt with the newest releases th
 		-o requirements/distributed.txt
 	@$(COMPILE) --extra sandbox --extra parquet --extra redis --extra s3 requirements/airflow3.in requirements/foreign.in setup.cfg \
 		-o requirements/foreign.txt
+	@$(COMPILE) requirements/docs.in -o requirements/docs.txt
 
 .PHONY: clean
 clean: ## remove all that these targets made, the environments too
@@ -162,6 +176,7 @@ clean: ## remove all that these targets made, the environments too
 
 .PHONY: environments
 environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENVF) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
+environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENV_DOCS) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
 
 # The environments. A stamp is newer than the files it was made from, so an unchanged clone installs nothing.
 
@@ -179,6 +194,8 @@ $(ENVD)/.stamp: requirements/distributed.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 
 $(ENVF)/.stamp: requirements/foreign.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 	@scripts/environment.sh foreign "$(PYTHON)" && touch $@
+$(ENV_DOCS)/.stamp: requirements/docs.txt $(TOOLS)/.stamp
+	@scripts/environment.sh docs "$(PYTHON)" && touch $@
 
 # Older Airflows as they resolved when they came out, with the newest tools to test.
 .venv/constraints-%/.stamp: requirements/constraints-%.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp

@@ -1,0 +1,102 @@
+"""Hooks of MkDocs: what the pages in ``docs/``, which GitHub shows as they are, need to become a site."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+
+from airflow_provider_helpcrunch.get_provider_info import get_provider_info
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+CLONE = Path(__file__).resolve().parents[2]
+PACKAGE = "airflow_provider_helpcrunch"
+SOURCE = "https://github.com/airflow-provider-helpcrunch/airflow-provider-helpcrunch/blob/main"
+
+BESIDE = """
+approvals assignment client client.addresses client.filters client.models client.timestamps exceptions
+privacy reports sandbox sandbox.pytest_plugin schema storage
+""".split()
+"""The public modules beside those in ``get_provider_info.py``: see ``docs/compatibility.md``."""
+
+FENCE = re.compile(r"^( *)(```+).*?^\1\2 *$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
+SNIPPET = re.compile(r"^\[`(howto_\w+)`\]\(([^)\s]+\.py)\)$", re.MULTILINE)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the API reference to the navigation: a page for each public module or package."""
+    pages = [{_title(name): f"reference/{name}.md"} for name in reference()]
+    config.nav = [*(config.nav or []), {"API reference": pages}]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add what is no file of ``docs/``: the README as the first page, the API reference, the icon, the style sheet."""
+    readme = (CLONE / "README.md").read_text(encoding="utf-8")
+    files.append(File.generated(config, "index.md", content=_linked(readme, folder="")))
+    for name, modules in reference().items():
+        content = "\n\n".join([f"# {_title(name)}", *(f"::: {module}" for module in modules), ""])
+        files.append(File.generated(config, f"reference/{name}.md", content=content))
+    for path in ("favicon.svg", "site.css"):
+        text = (Path(__file__).parent / path).read_text(encoding="utf-8")
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put in running code where a page names it, and lead links out of ``docs/`` to the repository."""
+    if page.file.generated_by:
+        return markdown
+    markdown = SNIPPET.sub(lambda found: snippet(found[1], posixpath.normpath(f"docs/{found[2]}")), markdown)
+    return _linked(markdown, folder="docs")
+
+
+def reference() -> dict[str, list[str]]:
+    """Return the public modules by the part of the package that they belong to."""
+    info = get_provider_info()
+    kinds = [each for kind in ("operators", "sensors", "triggers", "hooks") for each in info.get(kind, ())]
+    of_airflow = [module for each in kinds for module in each["python-modules"]]
+    parts: dict[str, list[str]] = {}
+    for module in [*of_airflow, *(f"{PACKAGE}.{name}" for name in BESIDE)]:
+        parts.setdefault(module.split(".")[1], []).append(module)
+    return parts
+
+
+def snippet(mark: str, path: str) -> str:
+    """Return the code between ``[START mark]`` and ``[END mark]`` of a file, fenced, with a link to the file."""
+    source = (CLONE / path).read_text(encoding="utf-8")
+    found = re.search(rf"^ *# \[START {mark}\]\n(.*?)^ *# \[END {mark}\]$", source, re.DOTALL | re.MULTILINE)
+    if found is None:
+        msg = f"{path} has no lines between '# [START {mark}]' and '# [END {mark}]'."
+        raise PluginError(msg)
+    code = textwrap.dedent(found[1]).strip("\n")
+    return f"```python\n{code}\n```\n\n[The whole DAG: `{path}`]({SOURCE}/{path})"
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _linked(markdown: str, *, folder: str) -> str:
+    """Lead the links of a page in a folder of the clone to the pages of the site, or else to the repository."""
+
+    def target(found: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(folder, found[1]))
+        page = path.removeprefix("docs/")
+        return page if page != path else f"{SOURCE}/{path}"
+
+    parts, end = [], 0
+    for fence in FENCE.finditer(markdown):
+        parts += [LINK.sub(target, markdown[end : fence.start()]), fence[0]]
+        end = fence.end()
+    return "".join([*parts, LINK.sub(target, markdown[end:])])
