@@ -14,6 +14,8 @@ from mkdocs.structure.files import File
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
@@ -29,6 +31,14 @@ privacy reports sandbox sandbox.pytest_plugin schema storage
 """The public modules beside those in ``get_provider_info.py``: see ``docs/compatibility.md``."""
 
 FENCE = re.compile(r"^( *)(```+).*?^\1\2 *$", re.DOTALL | re.MULTILINE)
+OF_TASKS = """
+    options:
+        filters: ["!^[a-z_]", "!^[A-Z_]+$"]
+"""
+"""Operators and sensors are used by their arguments: their methods and constants are for those who derive from them."""
+
+ROW = re.compile(r"^\|.*$", re.MULTILINE)
+CODE = re.compile(r"`[^`]+`")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 SNIPPET = re.compile(r"^\[`(howto_\w+)`\]\(([^)\s]+\.py)\)$", re.MULTILINE)
 
@@ -43,9 +53,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what is no file of ``docs/``: the README as the first page, the API reference, the icon, the style sheet."""
     readme = (CLONE / "README.md").read_text(encoding="utf-8")
-    files.append(File.generated(config, "index.md", content=_linked(readme, folder="")))
+    files.append(File.generated(config, "index.md", content=_unescaped(_linked(readme, folder=""))))
     for name, modules in reference().items():
-        content = "\n\n".join([f"# {_title(name)}", *(f"::: {module}" for module in modules), ""])
+        entries = [f"::: {module}{OF_TASKS if name in ('operators', 'sensors') else ''}" for module in modules]
+        content = "\n\n".join([f"# {_title(name)}", *entries, ""])
         files.append(File.generated(config, f"reference/{name}.md", content=content))
     for path in ("favicon.svg", "site.css"):
         text = (Path(__file__).parent / path).read_text(encoding="utf-8")
@@ -58,7 +69,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.generated_by:
         return markdown
     markdown = SNIPPET.sub(lambda found: snippet(found[1], posixpath.normpath(f"docs/{found[2]}")), markdown)
-    return _linked(markdown, folder="docs")
+    return _unescaped(_linked(markdown, folder="docs"))
 
 
 def reference() -> dict[str, list[str]]:
@@ -95,8 +106,21 @@ def _linked(markdown: str, *, folder: str) -> str:
         page = path.removeprefix("docs/")
         return page if page != path else f"{SOURCE}/{path}"
 
+    return _outside_code(markdown, lambda text: LINK.sub(target, text))
+
+
+def _unescaped(markdown: str) -> str:
+    """Return a page without the backslash before a bar in code in a table: GitHub needs it, and Python-Markdown shows it."""
+
+    def row(found: re.Match[str]) -> str:
+        return CODE.sub(lambda code: code[0].replace(r"\|", "|"), found[0])
+
+    return _outside_code(markdown, lambda text: ROW.sub(row, text))
+
+
+def _outside_code(markdown: str, change: Callable[[str], str]) -> str:
     parts, end = [], 0
     for fence in FENCE.finditer(markdown):
-        parts += [LINK.sub(target, markdown[end : fence.start()]), fence[0]]
+        parts += [change(markdown[end : fence.start()]), fence[0]]
         end = fence.end()
-    return "".join([*parts, LINK.sub(target, markdown[end:])])
+    return "".join([*parts, change(markdown[end:])])
