@@ -37,6 +37,8 @@ from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 ELSEWHERE = {
     "import dlt": "tests/site/test_recipes.py: dlt is not installed beside Airflow",
     "from pydantic_ai": "tests/site/test_recipes.py: Pydantic AI is not installed beside Airflow",
+    "import boto3": "tests/client/test_webhook_recipe.py: the queue of Amazon is moto's there",
+    "MessageQueueTrigger": "the same: Airflow's common.messaging provider is not installed",
     "# conftest.py": "tests/sandbox/test_documented_tests.py: a project of its own, run with pytest",
     "# test_my_dag.py": "the same",
     "def test_a_broken_connection": "the same",

@@ -25,8 +25,8 @@ PACKAGE = "airflow_provider_helpcrunch"
 SOURCE = "https://github.com/airflow-provider-helpcrunch/airflow-provider-helpcrunch/blob/main"
 
 BESIDE = """
-approvals assignment client client.addresses client.filters client.models client.timestamps exceptions
-privacy reports sandbox sandbox.pytest_plugin schema storage
+approvals assignment client client.addresses client.filters client.models client.timestamps client.webhooks
+exceptions privacy reports sandbox sandbox.pytest_plugin schema storage
 """.split()
 """The public modules beside those in ``get_provider_info.py``: see ``docs/compatibility.md``."""
 
@@ -55,7 +55,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     readme = (CLONE / "README.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "index.md", content=_unescaped(_linked(readme, folder=""))))
     for name, modules in reference().items():
-        entries = [f"::: {module}{OF_TASKS if name in ('operators', 'sensors') else ''}" for module in modules]
+        entries = [
+            f"::: {module}{OF_TASKS if name in ('operators', 'sensors') else ''}" for module in modules
+        ]
         content = "\n\n".join([f"# {_title(name)}", *entries, ""])
         files.append(File.generated(config, f"reference/{name}.md", content=content))
     for path in ("favicon.svg", "site.css"):
@@ -110,7 +112,7 @@ def _linked(markdown: str, *, folder: str) -> str:
 
 
 def _unescaped(markdown: str) -> str:
-    """Return a page without the backslash before a bar in code in a table: GitHub needs it, and Python-Markdown shows it."""
+    """Return a page without the backslash before a bar of code in a table: GitHub needs it, the site would show it."""
 
     def row(found: re.Match[str]) -> str:
         return CODE.sub(lambda code: code[0].replace(r"\|", "|"), found[0])

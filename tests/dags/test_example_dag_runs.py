@@ -16,6 +16,7 @@ pytestmark = pytest.mark.long
 TO_FILE = "example_helpcrunch_agents_to_object_storage"
 TO_XCOM = "example_helpcrunch_agents_to_xcom"
 LISTS = "example_helpcrunch_lists"
+NOBODY_ANSWERS = "example_helpcrunch_nobody_answers"
 ONE_CHAT = "example_helpcrunch_one_chat"
 PROGRAM = Path(__file__).with_name("run_example_dags.py")
 
@@ -40,6 +41,7 @@ def runs(account, output, run_python, tmp_path_factory):
         f"{TO_XCOM}:{TO_XCOM}={{}}",
         f"{TO_FILE}:{TO_FILE}={json.dumps({'base_path': str(output)})}",
         f"{LISTS}:{LISTS}={json.dumps({'base_path': str(output / 'lists')})}",
+        f"{NOBODY_ANSWERS}:{NOBODY_ANSWERS}={json.dumps({'minutes': 1, 'at_least': 2})}",
         f"{ONE_CHAT}:{ONE_CHAT}={json.dumps({'chat_id': account.chats[0]['id'], 'assignee_id': 1007})}",
         AIRFLOW_CONN_HELPCRUNCH_DEFAULT=account.connection(requests_per_minute=6_000),
     )
@@ -118,3 +120,11 @@ def test_one_chat_went_to_the_agent_with_one_request(runs, account):
     (write,) = (request for request in account.journal if request.method == "PUT")
     assert account.chats[0]["assignee"]["id"] == 1007
     assert write.path == "/v1/chats/assignee"
+
+
+def test_the_alarm_is_raised(runs):
+    assert runs[NOBODY_ANSWERS]["state"] == "success"
+    assert {task: state for task, state, _ in runs[NOBODY_ANSWERS]["tasks"]} == {
+        "raise_alarm": "success",
+        "waiting": "success",
+    }

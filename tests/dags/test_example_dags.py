@@ -26,6 +26,7 @@ TO_XCOM = "example_helpcrunch_agents_to_xcom"
 LISTS = "example_helpcrunch_lists"
 MORNING_SHIFT = "example_helpcrunch_morning_shift"
 NIGHTLY = "example_helpcrunch_nightly_warehouse"
+NOBODY_ANSWERS = "example_helpcrunch_nobody_answers"
 ONE_CHAT = "example_helpcrunch_one_chat"
 OWN_PLAN = "example_helpcrunch_own_plan"
 APPROVAL = "example_helpcrunch_approval"
@@ -35,7 +36,7 @@ UNASSIGNED = "example_helpcrunch_unassigned_chats"
 DAG_IDS = [
     *(AGENT_LEAVES, TO_FILE, TO_XCOM),
     *([APPROVAL] if CAN_ASK else []),
-    *(DORMANT, LISTS, MORNING_SHIFT, NIGHTLY, ONE_CHAT, OWN_PLAN, UNASSIGNED),
+    *(DORMANT, LISTS, MORNING_SHIFT, NIGHTLY, NOBODY_ANSWERS, ONE_CHAT, OWN_PLAN, UNASSIGNED),
 ]
 WRITE = [AGENT_LEAVES, DORMANT, MORNING_SHIFT, OWN_PLAN, UNASSIGNED]
 HAS_WATCHERS = hasattr(base, "BaseEventTrigger")
@@ -130,7 +131,7 @@ def test_the_documentation_can_include_its_snippets(dags_folder, dag_id):
     marks = re.findall(r"^ *# \[(START|END) (howto_\w+)\]$", text, re.MULTILINE)
     starts, ends = marks[::2], marks[1::2]
     assert [("END", name) for kind, name in starts if kind == "START"] == ends
-    assert "Operator(" in text[text.index("[START howto_operator") : text.rindex("[END")]
+    assert re.search(r"\w(Operator|Sensor)\(", text[text.index("[START howto_") : text.rindex("[END")])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,12 @@ def test_the_file_is_that_of_the_day_with_and_without_a_logical_date(bag, dag_ru
     ("base_path", "accepted"), [("s3://bucket", True), ("/data", True), ("/data/", False), ("", False)]
 )
 @pytest.mark.parametrize(
-    "dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (TO_XCOM, MORNING_SHIFT, ONE_CHAT, UNASSIGNED)]
+    "dag_id",
+    [
+        dag_id
+        for dag_id in DAG_IDS
+        if dag_id not in (TO_XCOM, MORNING_SHIFT, NOBODY_ANSWERS, ONE_CHAT, UNASSIGNED)
+    ],
 )
 def test_the_form_refuses_a_base_path_that_would_make_an_empty_folder(bag, dag_id, base_path, accepted):
     param = bag.dags[dag_id].params.get_param("base_path")
