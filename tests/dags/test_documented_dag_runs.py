@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import airflow
@@ -47,6 +48,11 @@ def runs(account, home, run_python, tmp_path_factory):
     )
     (modules / "my_company").mkdir()
     (modules / "my_company" / "strategies.py").write_text(strategy)
+    (home / "crm").mkdir()
+    known = [customer["userId"] for customer in account.customers if customer["userId"]][:3]
+    for day in (datetime.now(UTC), datetime.now(UTC) + timedelta(days=1)):
+        rows = "".join(f"{user},Shop\n" for user in known)
+        (home / "crm" / f"customers-{day:%Y-%m-%d}.csv").write_text(f"userId,company\n{rows}")
     result = tmp_path_factory.mktemp("result") / "runs.json"
     run_python(
         PROGRAM,
@@ -75,3 +81,10 @@ def test_new_and_active_chats_are_found(home, account, name, time):
     chats = {chat["id"]: chat for chat in account.chats}
     assert records
     assert all(record[time] == chats[record["id"]][time] for record in records)
+
+
+@pytest.mark.usefixtures("runs")
+def test_customers_are_written_back(account):
+    written = [customer for customer in account.customers if customer["company"] == "Shop"]
+    assert len(written) == 3
+    assert all("crm" in [tag["name"] for tag in customer["tags"]] for customer in written)
