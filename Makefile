@@ -23,6 +23,8 @@ export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 export UV_SYSTEM_CERTS := 1
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_CONFIG := 1
+# CONTRIBUTING.md says until when the site's theme is maintained; it need not say so itself at each build.
+export NO_MKDOCS_2_WARNING := 1
 
 TOOLS := .venv/tools
 UV := $(TOOLS)/bin/uv
