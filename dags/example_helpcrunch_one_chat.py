@@ -1,8 +1,9 @@
 """
-### One chat goes to one agent
+### One chat goes to one agent, with a note
 
-A form for a single chat: its id, which is the last part of its address in HelpCrunch, and the id of the agent who gets
-it. One request assigns the chat, and the chat that HelpCrunch sends back must show the agent.
+A form for a single chat: its id, which is the last part of its address in HelpCrunch, the id of the agent who gets it,
+and a private note for them, which no customer sees. One request assigns the chat, and the chat that HelpCrunch sends
+back must show the agent. The note is sent at most once, even if its task is retried.
 
 For all chats of an agent there is `example_helpcrunch_agent_leaves`, and for a plan of many changes
 `example_helpcrunch_own_plan`.
@@ -21,6 +22,7 @@ except ImportError:  # Airflow 2.11
     from airflow.models import Param
 
 from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperator
+from airflow_provider_helpcrunch.operators.messages import SendMessageOperator
 
 
 @dag(
@@ -40,17 +42,34 @@ from airflow_provider_helpcrunch.operators.chats import UpdateChatAssigneeOperat
         "assignee_id": Param(
             type="integer", minimum=1, title="Agent", description="Id of the agent who gets the chat"
         ),
+        "note": Param(
+            "This chat is yours now: please take it from here.",
+            type="string",
+            minLength=1,
+            title="Note",
+            description="A private note in the chat, which no customer sees",
+        ),
     },
     tags=["example", "helpcrunch"],
 )
 def example_helpcrunch_one_chat() -> None:
     # [START howto_operator_update_chat_assignee]
-    UpdateChatAssigneeOperator(
+    give = UpdateChatAssigneeOperator(
         task_id="give",
         chat_id="{{ params.chat_id }}",
         assignee_id="{{ params.assignee_id }}",
     )
     # [END howto_operator_update_chat_assignee]
+
+    # [START howto_operator_send_message]
+    note = SendMessageOperator(
+        task_id="note",
+        chat_id="{{ params.chat_id }}",
+        type="private",
+        text="{{ params.note }}",
+    )
+    # [END howto_operator_send_message]
+    give >> note
 
 
 example_helpcrunch_one_chat()

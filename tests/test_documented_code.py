@@ -255,4 +255,4 @@ def test_every_language_is_one_that_is_run_or_read_here() -> None:
     fences = {
         word for page in PAGES for word in re.findall(r"^ *```(\w+)", page.read_text(encoding="utf-8"), re.M)
     }
-    assert fences == {"python", "bash", "sql", "json", "yaml"}
+    assert fences == {"python", "bash", "sql", "json", "yaml", "text"}

@@ -22,6 +22,9 @@ NOT_RUN = {
 }
 """DAGs that do not run by themselves, and what shows that they do."""
 
+CONF = {"helpcrunch_message": {"parcel": "17"}}
+"""What a DAG is triggered with."""
+
 BUCKET = "s3://my_aws@lake/helpcrunch"
 """Where a documented DAG writes; a folder stands for it."""
 
@@ -33,12 +36,18 @@ def account():
 
 
 @pytest.fixture(scope="module")
+def before(account):
+    """The chats before any DAG has run; some send messages."""
+    return {chat["id"]: chat for chat in account.chats}
+
+
+@pytest.fixture(scope="module")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("user")
 
 
 @pytest.fixture(scope="module")
-def runs(account, home, run_python, tmp_path_factory):
+def runs(account, before, home, run_python, tmp_path_factory):
     folder, modules = tmp_path_factory.mktemp("dags"), tmp_path_factory.mktemp("modules")
     ids = dag_files(folder, airflow.__version__)
     for path in folder.iterdir():
@@ -53,11 +62,12 @@ def runs(account, home, run_python, tmp_path_factory):
     for day in (datetime.now(UTC), datetime.now(UTC) + timedelta(days=1)):
         rows = "".join(f"{user},Shop\n" for user in known)
         (home / "crm" / f"customers-{day:%Y-%m-%d}.csv").write_text(f"userId,company\n{rows}")
+    assert before
     result = tmp_path_factory.mktemp("result") / "runs.json"
     run_python(
         PROGRAM,
         result,
-        *(f"{name}:{name}={{}}" for name in ids if name not in NOT_RUN),
+        *(f"{name}:{name}={json.dumps(CONF.get(name, {}))}" for name in ids if name not in NOT_RUN),
         HOME=str(home),
         AIRFLOW__CORE__DAGS_FOLDER=str(folder),
         AIRFLOW_CONN_HELPCRUNCH_DEFAULT=account.connection(requests_per_minute=6_000),
@@ -75,12 +85,11 @@ def test_every_task_of_every_dag_succeeds(runs):
 
 @pytest.mark.parametrize(("name", "time"), [("new", "createdAt"), ("active", "lastMessageAt")])
 @pytest.mark.usefixtures("runs")
-def test_new_and_active_chats_are_found(home, account, name, time):
+def test_new_and_active_chats_are_found(home, before, name, time):
     (path,) = (home / "chats").glob(f"{name}-*.jsonl.gz")
     records = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
-    chats = {chat["id"]: chat for chat in account.chats}
     assert records
-    assert all(record[time] == chats[record["id"]][time] for record in records)
+    assert all(record[time] == before[record["id"]][time] for record in records)
 
 
 @pytest.mark.usefixtures("runs")

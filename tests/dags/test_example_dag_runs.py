@@ -122,6 +122,16 @@ def test_one_chat_went_to_the_agent_with_one_request(runs, account):
     assert write.path == "/v1/chats/assignee"
 
 
+@pytest.mark.usefixtures("runs")
+def test_the_agent_finds_one_note(account):
+    notes = [
+        each
+        for each in account.messages(account.chats[0]["id"])
+        if each["text"].startswith("This chat is yours")
+    ]
+    assert [note["type"] for note in notes] == ["private"]
+
+
 def test_the_alarm_is_raised(runs):
     assert runs[NOBODY_ANSWERS]["state"] == "success"
     assert {task: state for task, state, _ in runs[NOBODY_ANSWERS]["tasks"]} == {
