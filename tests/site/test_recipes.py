@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_helpcrunch import client as client_module
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
-pytestmark = pytest.mark.site
+pytestmark = [pytest.mark.site, pytest.mark.slow]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 
