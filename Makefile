@@ -128,6 +128,7 @@ test-distributed: servers $(ENVD)/.stamp ## run two Celery workers on one accoun
 test-foreign: $(ENVF)/.stamp ## run the client through the test batteries of Singer and Airbyte, and OpenLineage beside all operators
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/foreign $(ENVF)/bin/python -m pytest -m foreign tests/foreign $(ARGS)
+
 .PHONY: test-docs
 test-docs: $(ENV_DOCS)/.stamp ## build the site, see that it loads nothing from elsewhere, and run the recipes
 	@$(ENV_DOCS)/bin/python -m pytest -m site tests/site $(ARGS)
@@ -177,8 +178,7 @@ clean: ## remove all that these targets made, the environments too
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: environments
-environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENVF) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
-environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENV_DOCS) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
+environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENVF) $(ENV_DOCS) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
 
 # The environments. A stamp is newer than the files it was made from, so an unchanged clone installs nothing.
 
@@ -196,6 +196,7 @@ $(ENVD)/.stamp: requirements/distributed.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 
 $(ENVF)/.stamp: requirements/foreign.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 	@scripts/environment.sh foreign "$(PYTHON)" && touch $@
+
 $(ENV_DOCS)/.stamp: requirements/docs.txt $(TOOLS)/.stamp
 	@scripts/environment.sh docs "$(PYTHON)" && touch $@
 

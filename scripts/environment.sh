@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make one of the environments below .venv from its lock file. Usage: environment.sh tools|airflow3|airflow2|distributed|foreign PYTHON
-# Make one of the environments below .venv from its lock file. Usage: environment.sh tools|airflow3|airflow2|distributed|docs PYTHON
+# Make one of the environments below .venv from its lock file.
+# Usage: environment.sh tools|airflow3|airflow2|distributed|foreign|docs PYTHON
 # Quiet when all goes well; otherwise the installer's own words, or one sentence that says what to do.
 set -eu
 
