@@ -129,6 +129,7 @@ def check(
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Give the open chats of an agent who leaves to others, first as a dry run",
     params={
         "agent_id": Param(
             type="integer",

@@ -61,6 +61,7 @@ def count_by_role(receipt: dict[str, Any]) -> dict[str, int]:
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Write all agents to a file of the day, and read it downstream",
     params={
         "base_path": Param(
             BASE_PATH,

@@ -52,6 +52,7 @@ def report(lines: list[str]) -> int:
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="List agents of some roles, and look at each in a task of its own",
     tags=["example", "helpcrunch"],
 )
 def example_helpcrunch_agents_to_xcom() -> None:

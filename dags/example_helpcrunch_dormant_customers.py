@@ -72,6 +72,7 @@ def segment(customers: dict[str, Any], days: str) -> dict[str, list[dict[str, in
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Tag customers who have not been seen for a while",
     params={
         "days": Param(
             90,

@@ -41,6 +41,7 @@ ROLES = ["agent", "agentChatOnly", "superviser", "admin"]  # spelled as HelpCrun
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Give unassigned chats to the agents on duty",
     params={
         "roles": Param(
             ["agent", "agentChatOnly"],

@@ -126,7 +126,7 @@ def report(base_path: str) -> dict[str, int]:
         "file_format": "parquet",
         "deferrable": True,
     },
-    description="Exports agents, departments, chats, customers and messages every night, and reports on them",
+    description="Export the account every night, and report on its chats",
     doc_md=__doc__,
     params={
         "base_path": Param(

@@ -43,6 +43,7 @@ def raise_alarm(chats: list[int]) -> None:
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Raise the alarm when customers wait and nobody has their chats",
     params={
         "minutes": Param(
             15,

@@ -32,6 +32,7 @@ from airflow_provider_helpcrunch.operators.messages import SendMessageOperator
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Give one chat to an agent, with a note",
     params={
         "chat_id": Param(
             type="integer",

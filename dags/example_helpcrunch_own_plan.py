@@ -87,6 +87,7 @@ def decide(
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Find chats, decide by a rule of your own, and change them",
     params={
         "department": Param(
             101,

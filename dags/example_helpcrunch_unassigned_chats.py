@@ -55,6 +55,7 @@ if HAS_WATCHERS:
     # For a lost worker or a busy machine: requests are retried by themselves, and a wrong key fails at once.
     default_args={"owner": "support-operations", "retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
+    description="Assign chats as they come, started by a watcher",
     params={
         "roles": Param(
             ["agent", "agentChatOnly"],

@@ -11,12 +11,18 @@ import pytest
 from every_operator import REQUIRED, every_operator
 
 from airflow_provider_helpcrunch.get_provider_info import get_provider_info
-from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
+from airflow_provider_helpcrunch.operators.base import WRITES_COLOR, HelpCrunchOperator
 
 CLONE = Path(__file__).resolve().parents[1]
 PACKAGE = CLONE / "airflow_provider_helpcrunch"
 PACKAGES = sorted(file.parent.relative_to(PACKAGE) for file in PACKAGE.rglob("*/__init__.py"))
 MODULES = sorted(file.stem for file in PACKAGE.glob("*.py") if not file.stem.startswith("__"))
+
+WRITERS = {
+    *("ReassignChatsOperator", "SendMessageOperator", "UpdateChatAssigneeOperator", "UpdateChatsOperator"),
+    "UpsertCustomersOperator",
+}
+"""Operators that change the account."""
 
 
 def _listed(*kinds: str) -> Iterator[str]:
@@ -61,6 +67,11 @@ def _examples() -> list[ast.AST]:
 def test_an_example_dag_has_a_task_of_it(operator: type[HelpCrunchOperator]) -> None:
     name = operator.__name__
     assert any(_is_task_of(name, node) for node in _examples())
+
+
+@pytest.mark.parametrize("operator", every_operator())
+def test_the_graph_shows_by_color_what_changes_the_account(operator: type[HelpCrunchOperator]) -> None:
+    assert (operator.ui_color == WRITES_COLOR) is (operator.__name__ in WRITERS)
 
 
 @pytest.mark.parametrize("module", [*_listed("operators", "sensors", "hooks", "triggers")])

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_CONN_ID = "helpcrunch_default"
+WRITES_COLOR = "#fdebd8"
+"""Color in Airflow's graph of operators that change the account; others are blue."""
+
 MAX_XCOM_BYTES = 1024 * 1024
 LONGEST_PATIENCE = 7 * 86_400
 
@@ -38,6 +41,7 @@ class HelpCrunchOperator(BaseOperator):
     :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
     """
 
+    ui_color = "#e3f1fc"
     template_fields: Sequence[str] = ("helpcrunch_conn_id", "patience")
     arguments_that_may_be_empty: Sequence[str] = ()
 

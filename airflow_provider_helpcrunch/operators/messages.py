@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.links import HelpCrunchChatLink, link_to_chat
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, record_id, refused, text
-from airflow_provider_helpcrunch.operators.base import HelpCrunchListOperator, HelpCrunchOperator
+from airflow_provider_helpcrunch.operators.base import (
+    WRITES_COLOR,
+    HelpCrunchListOperator,
+    HelpCrunchOperator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,6 +184,7 @@ class SendMessageOperator(HelpCrunchOperator):
     API: https://docs.helpcrunch.com/rest-api-v1/create-message-v1
     """
 
+    ui_color = WRITES_COLOR
     template_fields: Sequence[str] = (
         *HelpCrunchOperator.template_fields,
         "chat_id",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, names, refused
-from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
+from airflow_provider_helpcrunch.operators.base import WRITES_COLOR, HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats.bulk import ON_ERROR
 from airflow_provider_helpcrunch.operators.deferral import PATIENCE, defer_for, if_it_fits, wait_in_slot
 from airflow_provider_helpcrunch.operators.record_source import RecordSource
@@ -86,6 +86,7 @@ class UpsertCustomersOperator(HelpCrunchOperator):
     https://docs.helpcrunch.com/rest-api-v1/update-customer-v1
     """
 
+    ui_color = WRITES_COLOR
     template_fields: Sequence[str] = (
         *HelpCrunchOperator.template_fields,
         "customers",

@@ -73,6 +73,9 @@ def test_it_says_what_it_is_and_whose(bag, dag_id):
     assert set(dag.tags) == {"example", "helpcrunch"}
     assert {task.owner for task in dag.tasks} == {"support-operations"}
     assert "helpcrunch_default" in dag.doc_md
+    # The list of DAGs has room for one line.
+    assert 20 <= len(dag.description) <= 80
+    assert "\n" not in dag.description
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
-from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES, HelpCrunchOperator
+from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES, WRITES_COLOR, HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.deferral import PATIENCE, defer_for, if_it_fits, wait_in_slot
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class ChatBulkOperator(HelpCrunchOperator):
     :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
     """
 
+    ui_color = WRITES_COLOR
     template_fields: Sequence[str] = (
         *HelpCrunchOperator.template_fields,
         "report_path",

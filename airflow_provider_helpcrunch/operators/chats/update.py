@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.links import HelpCrunchChatLink, link_to_chat
 from airflow_provider_helpcrunch.operators.arguments import flag, from_json, record_id, refused
-from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
+from airflow_provider_helpcrunch.operators.base import WRITES_COLOR, HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class UpdateChatAssigneeOperator(HelpCrunchOperator):
     API: https://docs.helpcrunch.com/rest-api-v1/update-chat-assignee-v1
     """
 
+    ui_color = WRITES_COLOR
     template_fields: Sequence[str] = (*HelpCrunchOperator.template_fields, "chat_id", "assignee_id")
     operator_extra_links = (HelpCrunchChatLink(),)
 
