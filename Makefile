@@ -33,6 +33,7 @@ ENV2 := .venv/airflow2
 ENVD := .venv/distributed
 ENVF := .venv/foreign
 ENV_DOCS := .venv/docs
+ENV_RELEASE := .venv/release
 PACKAGE_METADATA := setup.cfg pyproject.toml airflow_provider_helpcrunch/__init__.py
 EXTRAS := --extra dev --extra parquet --extra redis --extra s3 --extra sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -71,7 +72,7 @@ PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 # One worker more than processors, as some tests wait; ARGS="-n 0" runs them in one process, as a debugger needs it.
 WORKERS ?= $(shell expr $(PROCESSORS) + 1)
 PYTEST := bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-ALL := -m "not packaging and not distributed and not foreign and not site"
+ALL := -m "not packaging and not distributed and not foreign and not site and not release"
 
 .PHONY: test
 test: $(ENV3)/.stamp ## run the tests on the newest Airflow 3, without those marked `long`; ARGS="-k paging" picks some
@@ -161,6 +162,12 @@ build: $(ENV3)/.stamp ## build the wheel and the source distribution into dist/
 	@rm -rf build
 	@ls dist/*
 
+.PHONY: release-check
+release-check: build $(ENV_RELEASE)/.stamp $(ENV2)/.stamp ## check what a release uploads: metadata, SBOM, known weaknesses, and the wheel with each extra beside every Airflow and Python; an hour or two
+	@scripts/release_check.sh "$(PYTHON)"
+	@AIRFLOW_HOME=$(CURDIR)/.tmp/packaging $(ENV3)/bin/python -m pytest -m "packaging or release" tests/packaging \
+		--distributions dist --numprocesses $(PROCESSORS) --dist loadgroup $(ARGS)
+
 .PHONY: locks
 locks: $(TOOLS)/.stamp ## compile requirements/*.txt with the newest releases that fit
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -171,6 +178,7 @@ locks: $(TOOLS)/.stamp ## compile requirements/*.txt with the newest releases th
 	@$(COMPILE) --extra sandbox --extra parquet --extra redis --extra s3 requirements/airflow3.in requirements/foreign.in setup.cfg \
 		-o requirements/foreign.txt
 	@$(COMPILE) requirements/docs.in -o requirements/docs.txt
+	@$(COMPILE) requirements/release.in -o requirements/release.txt
 
 .PHONY: clean
 clean: ## remove all that these targets made, the environments too
@@ -199,6 +207,9 @@ $(ENVF)/.stamp: requirements/foreign.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp
 
 $(ENV_DOCS)/.stamp: requirements/docs.txt $(TOOLS)/.stamp
 	@scripts/environment.sh docs "$(PYTHON)" && touch $@
+
+$(ENV_RELEASE)/.stamp: requirements/release.txt $(TOOLS)/.stamp
+	@scripts/environment.sh release "$(PYTHON)" && touch $@
 
 # Older Airflows as they resolved when they came out, with the newest tools to test.
 .venv/constraints-%/.stamp: requirements/constraints-%.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp

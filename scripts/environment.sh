@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make one of the environments below .venv from its lock file.
-# Usage: environment.sh tools|airflow3|airflow2|distributed|foreign|docs PYTHON
+# Usage: environment.sh tools|airflow3|airflow2|distributed|foreign|docs|release PYTHON
 # Quiet when all goes well; otherwise the installer's own words, or one sentence that says what to do.
 set -eu
 
@@ -84,6 +84,11 @@ docs)
     echo "Making .venv/docs (once per lock file) ..." >&2
     require_python
     make_docs
+    ;;
+release)
+    require_python
+    run "$tools/bin/uv" venv --quiet --clear --no-project --python "$(command -v "$python")" .venv/release
+    run "$tools/bin/uv" pip sync --quiet --require-hashes --python .venv/release/bin/python requirements/release.txt
     ;;
 constraints-*)
     echo "Making .venv/$name (once per constraints file) ..." >&2
