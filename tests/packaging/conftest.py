@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def distributions(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build from a copy: the build leaves folders beside the sources, and other tests may be reading those."""
-    given: Path | None = request.config.getoption("--distributions")
+    given: Path | None = request.config.getoption("--distributions", default=None)
     if given is not None:
         return given.resolve()
     source = tmp_path_factory.mktemp("source") / "clone"
