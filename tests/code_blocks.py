@@ -8,7 +8,10 @@ from pathlib import Path
 
 CLONE = Path(__file__).resolve().parents[1]
 PAGES = [
-    *(CLONE / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *(
+        CLONE / name
+        for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+    ),
     *sorted((CLONE / "docs").glob("*.md")),
 ]
 FENCE = re.compile(

@@ -144,6 +144,8 @@ def own_env(environment: Path, home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "300",
+        # Or Python would import the package of the clone, where the tests are started, instead of the wheel's.
+        "PYTHONSAFEPATH": "1",
     }
 
 
