@@ -18,7 +18,13 @@ from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 CLONE = Path(__file__).resolve().parents[1]
 PACKAGE = CLONE / "airflow_provider_helpcrunch"
 TEMPLATES = sorted(path for path in (CLONE / ".github").rglob("*") if path.is_file())
-FILES = [CLONE / "ARCHITECTURE.md", CLONE / "CONTRIBUTING.md", CLONE / "SECURITY.md", *TEMPLATES]
+FILES = [
+    CLONE / "ARCHITECTURE.md",
+    CLONE / "CONTRIBUTING.md",
+    CLONE / "SECURITY.md",
+    CLONE / "docs/security.md",
+    *TEMPLATES,
+]
 PRE_COMMIT = CLONE / ".pre-commit-config.yaml"
 SETUP = configparser.ConfigParser()
 SETUP.read(CLONE / "setup.cfg")
@@ -74,7 +80,9 @@ class TestNames:
 
 
 def test_the_names_are_seen() -> None:
-    assert "tests/client/test_transport.py::test_redirects_are_not_followed" in names(CLONE / "SECURITY.md")
+    assert "tests/client/test_transport.py::test_redirects_are_not_followed" in names(
+        CLONE / "docs/security.md"
+    )
     assert PATH.fullmatch("chats/drain.py")
     assert PATH.fullmatch("airflow_provider_helpcrunch/storage/")
     assert not is_there("chats/drains.py")

@@ -1,4 +1,4 @@
-"""The key is replaced while a task moves chats: what SECURITY.md says about it."""
+"""The key is replaced while a task moves chats: what docs/security.md says about it."""
 
 from __future__ import annotations
 
