@@ -74,12 +74,14 @@ class Conditions:
     values: Mapping[str, Any]
 
     @classmethod
-    def read(cls, before: Any) -> Conditions:
+    def read(cls, before: Any, *, as_sent: bool = False) -> Conditions:
         """
         Check the conditions of a plan's entry and return them.
 
         :param before: a dictionary with any of ``assignee`` (an id, or ``None`` for nobody), ``status`` and
             ``department`` (an id, or ``None`` for none); ``None`` for no conditions
+        :param as_sent: whether the status is what HelpCrunch once sent, so that it may be one that this package does
+            not know (``False``)
         :raises HelpCrunchConfigurationError: something in it is wrong
         """
         if before is None:
@@ -90,7 +92,7 @@ class Conditions:
         if unknown := sorted(str(name) for name in before if name not in FIELDS):
             msg = f"before has {', '.join(unknown)}; it knows {', '.join(FIELDS)}."
             raise HelpCrunchConfigurationError(msg)
-        return cls({field: _checked(field, before[field]) for field in FIELDS if field in before})
+        return cls({field: _checked(field, before[field], as_sent) for field in FIELDS if field in before})
 
     def broken_by(
         self,
@@ -119,9 +121,9 @@ class Conditions:
         return "; ".join(reasons) or None
 
 
-def _checked(field: str, value: Any) -> Any:
+def _checked(field: str, value: Any, as_sent: bool) -> Any:
     if field == "status":
-        return known_status(value)
+        return status_of(value) if as_sent else known_status(value)
     is_none = is_nobody(value) if field == "assignee" else value is None
     return None if is_none else check_id(f"before.{field}", value)
 

@@ -42,21 +42,22 @@ class Change:
     field: str
     value: Any
 
-    def make(self, client: HelpCrunchClient) -> None:
+    def make(self, client: HelpCrunchClient) -> Mapping[str, Any]:
         """
         Make the change. One request.
 
         :param client: the account
+        :return: the chat as it is then
         """
         match self.field:
             case "assignee":
-                client.update_chat_assignee(self.chat, self.value)
+                return client.update_chat_assignee(self.chat, self.value)
             case "department":
-                client.update_chat_department(self.chat, self.value)
+                return client.update_chat_department(self.chat, self.value)
             case "status":
-                client.update_chat_status(self.chat, self.value)
+                return client.update_chat_status(self.chat, self.value)
             case _:
-                client.snooze_chat(self.chat, self.value)
+                return client.snooze_chat(self.chat, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ class Plan:
                 if (written := _without_row(entry)) is None:
                     continue
                 chat, found = _changes_of(written)
-                if (before := Conditions.read(written.get("before"))).values:
+                before = Conditions.read(written.get("before"), as_sent=written is not entry)
+                if before.values:
                     conditions[chat] = before
             except HelpCrunchConfigurationError as error:
                 msg = f"Entry {number} of the plan: {error} Nothing was changed."
@@ -178,12 +180,16 @@ def _without_row(entry: Any) -> Mapping[str, Any] | None:
             "reassignments can be a plan; take the result or the report of a dry run."
         )
         raise HelpCrunchConfigurationError(msg)
-    found = {"assignee": entry.get("before"), **{name: entry[name] for name in _ROW_ONLY if name in entry}}
-    before = {name: value for name, value in found.items() if value != UNKNOWN}
-    return {"id": entry.get("id"), "assignee": entry.get("after"), "before": before}
+    if entry.get("after") is None:
+        # Somebody emptied the cell, perhaps to leave the chat where it is: it must not be unassigned.
+        msg = "it names no agent in after; take the whole row out to leave the chat where it is."
+        raise HelpCrunchConfigurationError(msg)
+    before = {field: entry[name] for field, name in _CONDITIONS if name in entry and entry[name] != UNKNOWN}
+    return {"id": entry.get("id"), "assignee": entry["after"], "before": before}
 
 
-_ROW_ONLY = ("status", "department")
+_CONDITIONS = (("assignee", "before"), ("status", "status"), ("department", "department"))
+"""Fields of conditions, and the columns of a dry run's row that have them."""
 
 
 def _changes_of(entry: Mapping[str, Any]) -> tuple[int, list[Change]]:

@@ -129,7 +129,8 @@ class PlanRun:
                     yield self._failed(Result(chat, change.field, UNKNOWN, change.value, "failed"), error)
                 return
         for change in left:
-            yield self._result_of(client, change, found, broken)
+            result, found = self._result_of(client, change, found, broken)
+            yield result
 
     def _broken_condition(self, found: Mapping[str, Any], changes: list[Change]) -> str | None:
         """Return why a chat is no longer as planned; ``None`` if it is, or if nothing must still be so."""
@@ -140,32 +141,38 @@ class PlanRun:
 
     def _result_of(
         self, client: HelpCrunchClient, change: Change, found: Mapping[str, Any] | None, broken: str | None
-    ) -> Result:
+    ) -> tuple[Result, Mapping[str, Any] | None]:
+        """Return the result of a change, and the chat after it; ``None`` if that is not known."""
         result = Result(change.chat, change.field, UNKNOWN, change.value, "unchanged")
         if found is None:
-            return self._made(client, change, result)
+            return self._made(client, change, result)[0], None
         try:
             before = value_in(found, change.field)
         except HelpCrunchResponseError as error:
-            return self._failed(result, error)
+            return self._failed(result, error), found
         result = result._replace(before=before, **state_of(found))
         self.departments |= names_in_chat(found, "department")
         if before == change.value:
-            return result
+            return result, found
         if broken is not None:
             self.names |= names_in_chat(found, "assignee")
-            return result._replace(outcome="skipped", error=broken)
+            return result._replace(outcome="skipped", error=broken), found
         return self._made(client, change, result)
 
-    def _made(self, client: HelpCrunchClient, change: Change, result: Result) -> Result:
+    def _made(
+        self, client: HelpCrunchClient, change: Change, result: Result
+    ) -> tuple[Result, Mapping[str, Any] | None]:
+        after: list[Mapping[str, Any]] = []
         error = attempted(
             client,
             self._at,
             result._replace(outcome="changed"),
-            lambda: change.make(client),
+            lambda: after.append(change.make(client)),
             lambda chat: value_in(chat, change.field) == change.value,
         )
-        return result._replace(outcome="changed") if error is None else self._failed(result, error)
+        # A change may bring others with it: the rules of a new department may assign the chat.
+        made = result._replace(outcome="changed") if error is None else self._failed(result, error)
+        return made, after[-1] if after else None
 
     def _failed(self, result: Result, error: HelpCrunchError) -> Result:
         self.error = error

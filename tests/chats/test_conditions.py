@@ -14,7 +14,8 @@ from airflow_provider_helpcrunch.chats.plan import Plan
 from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 from airflow_provider_helpcrunch.chats.reassignment import Reassignment, ReassignmentRun
 from airflow_provider_helpcrunch.chats.results import Report, Result, Results
-from airflow_provider_helpcrunch.exceptions import HelpCrunchRateLimitError
+from airflow_provider_helpcrunch.client import HelpCrunchClient
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchRateLimitError
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 LEAVER, COLLEAGUE, TARGETS = 1001, 1005, (1002, 1003)
@@ -211,6 +212,37 @@ def test_an_entry_half_made_by_a_killed_try_is_completed(account: Sandbox) -> No
     apply(account, [entry])
     assert [write.path for write in account.writes()] == ["/v1/chats/status"]
     assert account.chat(chat)["status"] == "pending"
+
+
+def test_what_a_change_brings_with_it_is_put_right_by_the_next(
+    account: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules of a department may assign a chat that comes to it."""
+    chat = account.chats[0]["id"]
+    real = HelpCrunchClient.update_chat_department
+
+    def with_a_rule(client: HelpCrunchClient, number: int, department: int) -> Any:
+        real(client, number, department)
+        account.update_chat(number, assignee=COLLEAGUE)
+        return client.get_chat(number)
+
+    monkeypatch.setattr(HelpCrunchClient, "update_chat_department", with_a_rule)
+    entry = {"id": chat, "department": BILLING, "assignee": LEAVER, "before": {"assignee": LEAVER}}
+    results = apply(account, [entry])
+    assert account.chat(chat)["assignee"]["id"] == LEAVER
+    assert (results[chat].outcome, results[chat].before) == ("changed", COLLEAGUE)
+
+
+@pytest.mark.parametrize("status", ["awaiting a call", None])
+def test_a_dry_run_over_chats_in_a_status_that_nobody_knows(account: Sandbox, status: str | None) -> None:
+    chat = account.chats[0]["id"]
+    (row,) = dry_run(account)
+    assert (
+        apply(account, [{**row, "status": status}])[chat].error == f"its status is opened now, not {status}"
+    )
+    account.update_chat(chat, status="opened")
+    with pytest.raises(HelpCrunchConfigurationError, match="is not a status of a chat"):
+        apply(account, [{"id": chat, "assignee": 1002, "before": {"status": status}}])
 
 
 def test_all_changes_of_a_chat_are_left_where_one_condition_is_broken(account: Sandbox) -> None:

@@ -139,7 +139,11 @@ WRONG_ENTRIES: list[tuple[Any, str]] = [
     ({**PLANNED, "field": "status"}, "only a dry run's planned reassignments can be a plan"),
     ({**PLANNED, "id": None}, "id must be a HelpCrunch id"),
     ({**PLANNED, "after": ""}, "assignee must be a HelpCrunch id"),
-    ({**PLANNED, "status": "done"}, "'done' is not a status of a chat"),
+    ({**PLANNED, "after": None}, "it names no agent in after; take the whole row out"),
+    (
+        {name: PLANNED[name] for name in PLANNED if name != "after"},
+        "it names no agent in after; take the whole row out",
+    ),
 ]
 
 

@@ -80,9 +80,19 @@ def test_an_account_that_sends_no_departments(server: Sandbox, reassign: Reassig
     assert apply(rows)["changed"] == 4
 
 
-def test_a_condition_that_is_left_out_of_a_row_is_none(server: Sandbox, reassign: Reassign) -> None:
-    rows = [{name: row[name] for name in row if name != "status"} for row in reassign(dry_run=True)["chats"]]
-    server.update_chat(rows[0]["id"], status="pending")
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("status", {"status": "pending"}),
+        ("before", {"assignee": COLLEAGUE}),
+        ("department", {"department": BILLING}),
+    ],
+)
+def test_a_condition_that_is_left_out_of_a_row_is_none(
+    column: str, change: dict[str, Any], server: Sandbox, reassign: Reassign
+) -> None:
+    rows = [{name: row[name] for name in row if name != column} for row in reassign(dry_run=True)["chats"]]
+    server.update_chat(rows[0]["id"], **change)
     assert apply(rows)["changed"] == 4
 
 
