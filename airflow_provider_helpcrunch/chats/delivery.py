@@ -110,6 +110,11 @@ def deliver_once(
     :raises HelpCrunchUnconfirmedError: it cannot be told whether an earlier try has sent it; it was not sent again
     :raises HelpCrunchError: it was not sent; or that is open, and another call looks first
     """
+    if kept is not None and Attempt(*kept["attempt"]).digest != message.attempt(0).digest:
+        log.warning(
+            "The text is not the one that an earlier try has sent or was about to send. A task sends at most one "
+            "message to a chat: if that one was sent, this one is not."
+        )
     if kept is not None and kept["is_sent"]:
         return Delivery(kept["message"], is_new=False)
     if kept is not None:

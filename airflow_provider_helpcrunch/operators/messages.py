@@ -157,12 +157,12 @@ class SendMessageOperator(HelpCrunchOperator):
         SendMessageOperator(task_id="reply", chat_id=4410021, text="Your parcel is on its way.", agent_id=1002)
         SendMessageOperator.partial(task_id="mark", type="private", text="In the spring survey").expand(chat_id=chats)
 
-    HelpCrunch would take a message twice if it were sent twice. By default a task instance sends its message at most
-    once, in all of its tries, also if it is cleared after a success. On Airflow 3.3 and newer, what is about to be sent
-    is kept in the state store (without the text), and that it was sent. A retry that finds only the former waits until
-    30 seconds have passed since, looks for the message among the newest 100 of the chat, and sends it only if it is not
-    there. On older versions every retry looks first; there, a message that has the same text, type and author as an
-    older one counts as sent, and the text must render to the same in each try.
+    HelpCrunch would take a message twice if it were sent twice. By default a task instance sends at most one message to
+    a chat, in all of its tries, also if it is cleared after a success and its text is another then. On Airflow 3.3 and
+    newer, what is about to be sent is kept in the state store (without the text), and that it was sent. A retry that
+    finds only the former waits until 30 seconds have passed since, looks for the message among the newest 100 of the
+    chat, and sends it only if it is not there. On older versions every retry looks first; there, a message that has the
+    same text, type and author as an older one counts as sent, and the text must render to the same in each try.
 
     Requests: one that notes the newest message of the chat, and the message; one more to look for a message whose
     outcome is open. ``at_least_once``: the message alone.
@@ -287,28 +287,33 @@ class SendMessageOperator(HelpCrunchOperator):
         return deliver_once(
             client,
             message,
-            self._kept(store),
-            lambda entry: self._keep(store, entry),
+            self._kept(store, _key(message)),
+            lambda entry: self._keep(store, _key(message), entry),
             may_be_sent=store is None and is_retry,
         )
 
-    def _kept(self, store: Any) -> Entry | None:
+    def _kept(self, store: Any, key: str) -> Entry | None:
         """Return what an earlier try has kept in Airflow's state store."""
         try:
-            return None if store is None else store.get(KEY)
+            return None if store is None else store.get(key)
         except Exception as error:
             raise _store_failed(error) from error
 
-    def _keep(self, store: Any, entry: Entry) -> None:
+    def _keep(self, store: Any, key: str, entry: Entry) -> None:
         try:
             if store is not None:
-                store.set(KEY, entry)
+                store.set(key, entry)
         except Exception as error:
             if not entry["is_sent"]:
                 raise _store_failed(error) from error
             self.log.warning(
                 "Airflow's state store cannot be used, so a retry would look into the chat: %s", error
             )
+
+
+def _key(message: Message) -> str:
+    """Return the key of a message: the same map index may mean another chat when its task is cleared."""
+    return f"{KEY}_{message.chat}"
 
 
 def _store_failed(error: Exception) -> Exception:

@@ -185,11 +185,14 @@ class TestStore:
         assert send(team, chat, 2)["sent"]
         assert sent(team, chat) == 2
 
-    def test_a_text_that_renders_to_another_is_not_sent_as_well(self, team: Team, chat: int) -> None:
+    def test_a_text_that_renders_to_another_is_not_sent_as_well(
+        self, team: Team, chat: int, client_log: list[str]
+    ) -> None:
         team.kill_at("send_message", 1, after=True)
         with pytest.raises(Killed):
             send(team, chat, text="It is 12:01.")
         assert send(team, chat, 2, text="It is 12:06.")["sent"] is False
+        assert "The text is not the one that an earlier try" in client_log[0]
         assert len(team.account.messages(chat)) == len(team.account.requests(POST)) + self.before(team, chat)
 
     @staticmethod
@@ -203,6 +206,16 @@ class TestStore:
         first = send(team, chat)
         again = send(team, chat, 2)
         assert again == {"chat": chat, "message": first["message"], "sent": False, "requests": 0}
+
+    def test_a_task_that_is_cleared_and_means_another_chat_sends_it_there(
+        self, team: Team, chat: int
+    ) -> None:
+        """The same map index, when the list of chats upstream has become another."""
+        (other,) = team.arrive()
+        send(team, chat)
+        assert send(team, other, 2)["sent"]
+        assert (sent(team, chat), sent(team, other)) == (1, 1)
+        assert send(team, chat, 3)["sent"] is False
 
     def test_waits_until_the_request_of_a_dead_worker_must_have_arrived(
         self, team: Team, chat: int, monkeypatch: pytest.MonkeyPatch
