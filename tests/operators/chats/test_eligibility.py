@@ -52,6 +52,20 @@ class TestMost:
         assert set(left(result).values()) == {"All of to_agents have 5 open chats or more."}
         assert all(chat["after"] is None for chat in result["chats"] if chat["outcome"] == "left")
 
+    @pytest.mark.parametrize("total", ["low", "high", "zero", "missing", -30])
+    def test_a_total_that_is_wrong_breaks_no_cap(
+        self, total: Any, monkeypatch: pytest.MonkeyPatch, task_log: Callable[..., Any]
+    ) -> None:
+        from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
+
+        task_log(ReassignChatsOperator(task_id="log", from_agents=1, to_agents=2))
+        team = Team(monkeypatch, total=total)
+        team.arrive(130, 1002)
+        team.arrive(10, 1003)
+        team.arrive(8)
+        result = team.reassign(max_per_agent=130)
+        assert (result["changed"], team.open_chats(1002), team.open_chats(1003)) == (8, 130, 14)
+
     def test_who_has_more_already_gets_none_and_loses_none(self, team: Team) -> None:
         team.arrive(7, 1002)
         team.arrive(4)
