@@ -119,7 +119,8 @@ class PlanRun:
         """Make the changes of one chat that are left to make."""
         if not (left := [change for change in changes if self._is_left(change)]):
             return
-        chat, found, broken = changes[0].chat, None, None
+        chat, broken = changes[0].chat, None
+        found: Mapping[str, Any] | None = None
         if self._is_read_first(chat):
             try:
                 found = client.get_chat(chat)
