@@ -44,7 +44,7 @@ def approval_text(result: Mapping[str, Any], *, most: int = MOST_CHATS) -> str:
             (
                 (
                     _chat(row),
-                    row["status"],
+                    _escaped(str(row["status"] or "unknown")),
                     _named(row["department"], row.get("department_name")) or "none",
                     _agent(row, "before"),
                     _agent(row, "after"),

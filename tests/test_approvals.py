@@ -85,6 +85,11 @@ def test_a_name_is_shown_as_it_is(name: str, shown: str, tmp_path: Path) -> None
     assert f"| {shown} |" in text(tmp_path, {**ROW, "before_name": name})
 
 
+@pytest.mark.parametrize(("status", "shown"), [("a | b", r"a \| b"), (None, "unknown")])
+def test_a_status_that_nobody_knows(status: str | None, shown: str, tmp_path: Path) -> None:
+    assert f"| 4410021 | {shown} | Billing |" in text(tmp_path, {**ROW, "status": status})
+
+
 def test_a_chat_is_linked_where_its_address_is_known(tmp_path: Path) -> None:
     address = "https://shop.helpcrunch.com/inbox/chats/4410021"
     assert f"| [4410021]({address}) | opened |" in text(tmp_path, {**ROW, "url": address})
