@@ -23,8 +23,8 @@ def approval_text(result: Mapping[str, Any], *, most: int = MOST_CHATS) -> str:
 
     :param result: the result of ``ReassignChatsOperator(dry_run=True, report_path=…)``: its report has the names
     :param most: most chats in the table; the rest are counted (100)
-    :return: how many chats each agent would get; a table of the chats, with their addresses where these are known; and
-        where the whole report is
+    :return: how many chats each agent would get, and how many nobody; a table of the chats, with their addresses where
+        these are known; and where the whole report is
     :raises HelpCrunchConfigurationError: the result has no report
     :raises HelpCrunchStorageError: the report cannot be read
     """
@@ -34,11 +34,15 @@ def approval_text(result: Mapping[str, Any], *, most: int = MOST_CHATS) -> str:
             "run."
         )
         raise HelpCrunchConfigurationError(msg)
-    rows = [row for row in read_records(receipt) if row["outcome"] == "planned"]
-    gets = Counter(_agent(row, "after") for row in rows)
+    found = list(read_records(receipt))
+    rows = [row for row in found if row["outcome"] == "planned"]
+    left = sum(row["outcome"] == "left" for row in found)
+    agents = _agents(rows)
+    gets = Counter(row["after"] for row in rows)
     parts = [
-        f"**{counted(len(rows), 'chat')}** would get another agent.",
-        _table(("Agent", "Gets"), ((agent, f"{number:,}") for agent, number in gets.most_common())),
+        f"**{counted(len(rows), 'chat')}** would get another agent."
+        + (f" {counted(left, 'chat')} would be left, because of caps or departments." if left else ""),
+        _table(("Agent", "Gets"), ((agents[agent], f"{number:,}") for agent, number in gets.most_common())),
         _table(
             ("Chat", "Status", "Department", "From", "To"),
             (
@@ -46,8 +50,8 @@ def approval_text(result: Mapping[str, Any], *, most: int = MOST_CHATS) -> str:
                     _chat(row),
                     _escaped(str(row["status"] or "unknown")),
                     _named(row["department"], row.get("department_name")) or "none",
-                    _agent(row, "before"),
-                    _agent(row, "after"),
+                    agents[row["before"]],
+                    agents[row["after"]],
                 )
                 for row in rows[:most]
             ),
@@ -64,8 +68,14 @@ def _chat(row: Mapping[str, Any]) -> str:
     return f"[{row['id']}]({row['url']})" if row.get("url") else str(row["id"])
 
 
-def _agent(row: Mapping[str, Any], side: str) -> str:
-    return _named(row[side], row[f"{side}_name"]) or "nobody"
+def _agents(rows: Sequence[Mapping[str, Any]]) -> dict[Any, str]:
+    """Return what stands for each agent: the name, with the id where several have it."""
+    names = {row[side]: row[f"{side}_name"] for row in rows for side in ("before", "after")}
+    shared = Counter(names.values())
+    return {
+        agent: (_named(agent, name) or "nobody") + (f" ({agent})" if name and shared[name] > 1 else "")
+        for agent, name in names.items()
+    }
 
 
 def _named(number: Any, name: str | None) -> str | None:

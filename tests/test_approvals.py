@@ -52,7 +52,7 @@ def test_names_instead_of_ids(suffix: str, tmp_path: Path) -> None:
         {**ROW, "id": 4410024, "outcome": "left", "after": None, "after_name": None, "error": "nobody"},
     ]
     assert text(tmp_path, *rows, suffix=suffix) == (
-        "**3 chats** would get another agent.\n\n"
+        "**3 chats** would get another agent. 1 chat would be left, because of caps or departments.\n\n"
         "| Agent | Gets |\n| --- | --- |\n| Bo | 2 |\n| 1003 | 1 |\n\n"
         "| Chat | Status | Department | From | To |\n| --- | --- | --- | --- | --- |\n"
         "| 4410021 | opened | Billing | Ada | Bo |\n"
@@ -60,6 +60,12 @@ def test_names_instead_of_ids(suffix: str, tmp_path: Path) -> None:
         "| 4410023 | opened | 13 | Ada | 1003 |\n\n"
         f"The whole report: `{tmp_path}/plan.{suffix}`"
     )
+
+
+def test_two_agents_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    shown = text(tmp_path, ROW, {**ROW, "id": 4410022, "after": 1003})
+    assert "| Bo (1002) | 1 |\n| Bo (1003) | 1 |" in shown
+    assert "| Ada | Bo (1003) |" in shown
 
 
 def test_what_is_too_long_for_a_page_is_counted(tmp_path: Path) -> None:
