@@ -73,6 +73,11 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _client(conn_id: str | None, host: str | None) -> HelpCrunchClient:
+    for name, given in (("--conn-id", conn_id), ("--host", host)):
+        # As of a shell variable that is not set: the default would be another account.
+        if given is not None and not given.strip():
+            msg = f"{name} is empty; give it a value, or leave it out."
+            raise HelpCrunchConfigurationError(msg)
     api_key = os.environ.get(KEY_VARIABLE)
     if conn_id is None and api_key is not None:
         base_url = host or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL

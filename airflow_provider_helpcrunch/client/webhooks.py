@@ -70,7 +70,7 @@ def sign(body: bytes, signing_key: str) -> str:
     :param body: the raw body
     :param signing_key: the key of *Settings → Developers → Webhooks*
     :return: 40 hexadecimal digits in small letters: the HMAC-SHA1 of the body
-    :raises HelpCrunchConfigurationError: the body is not bytes, or the key is empty
+    :raises HelpCrunchConfigurationError: the body is not bytes, or the key is empty or not a text
 
     API: https://docs.helpcrunch.com/webhooks/how-to-verify-help-crunch-webhook-signatures
     """
@@ -86,11 +86,13 @@ def verify(body: bytes, signature: str | None, signing_key: str) -> None:
     :param signature: the header ``X-HelpCrunch-Signature``; ``None`` if there is none
     :param signing_key: the key of *Settings → Developers → Webhooks*
     :raises HelpCrunchSignatureError: there is no signature, or it is not that of this body
-    :raises HelpCrunchConfigurationError: the body is not bytes, or the key is empty
+    :raises HelpCrunchConfigurationError: the body is not bytes, the signature is not a text, or the key is empty or not
+        a text
 
     API: https://docs.helpcrunch.com/webhooks/how-to-verify-help-crunch-webhook-signatures
     """
     expected = sign(body, signing_key)
+    _check_header(signature)
     if not signature:
         msg = f"The webhook has no {SIGNATURE_HEADER}: HelpCrunch did not send it, or something on the way removed it."
         raise HelpCrunchSignatureError(msg)
@@ -135,8 +137,17 @@ def _check(body: object, signing_key: object) -> None:
             "written in another way."
         )
         raise HelpCrunchConfigurationError(msg)
-    if not isinstance(signing_key, str) or not signing_key.strip():
+    if signing_key is not None and not isinstance(signing_key, str):
+        msg = f"signing_key must be a text, not {type(signing_key).__name__}: decode it."
+        raise HelpCrunchConfigurationError(msg)
+    if not signing_key or not signing_key.strip():
         msg = "signing_key is empty: copy it from Settings → Developers → Webhooks in HelpCrunch."
+        raise HelpCrunchConfigurationError(msg)
+
+
+def _check_header(signature: object) -> None:
+    if signature is not None and not isinstance(signature, str):
+        msg = f"signature must be the text of the header {SIGNATURE_HEADER}, not {type(signature).__name__}: decode it."
         raise HelpCrunchConfigurationError(msg)
 
 

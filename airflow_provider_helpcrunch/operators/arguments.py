@@ -154,7 +154,7 @@ def from_json(name: str, text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # the former also for a number of thousands of digits
         msg = f"{name} was rendered to {text[:200]!r}, which is not JSON: write {{{{ … | tojson }}}} in the template."
         raise refused(msg) from None
 

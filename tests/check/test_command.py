@@ -185,6 +185,8 @@ def test_a_wrong_key_is_one_sentence(terminal: Terminal) -> None:
         ({"HELPCRUNCH_API_KEY": "key"}, ("--host", "ftp://x"), "The API URL must look like"),
         ({}, (), "Airflow has no connection 'helpcrunch_default': name another one with --conn-id"),
         ({"HELPCRUNCH_API_KEY": "key"}, ("--conn-id", "other"), "Airflow has no connection 'other'"),
+        ({"HELPCRUNCH_API_KEY": "key"}, ("--host", ""), "--host is empty; give it a value"),
+        ({"HELPCRUNCH_API_KEY": "key"}, ("--conn-id", " "), "--conn-id is empty; give it a value"),
         ({}, ("--host", HOST), "--host belongs to the key in HELPCRUNCH_API_KEY"),
         ({}, ("--conn-id", "other", "--host", HOST), "--host belongs to the key in HELPCRUNCH_API_KEY"),
         ({"AIRFLOW_CONN_HELPCRUNCH_DEFAULT": connection(password="")}, (), "it has no API key"),

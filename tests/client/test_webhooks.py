@@ -83,11 +83,19 @@ class TestVerify:
             (ASSIGNED, "", "signing_key is empty"),
             (ASSIGNED, "  ", "signing_key is empty"),
             (ASSIGNED, None, "signing_key is empty"),
+            (ASSIGNED, b"signing-key", "signing_key must be a text, not bytes: decode it"),
         ],
     )
     def test_a_mistake_of_the_caller_is_no_wrong_signature(self, body: Any, key: Any, said: str) -> None:
         with pytest.raises(HelpCrunchConfigurationError, match=said):
             verify(body, SIGNATURE, key)
+
+    @pytest.mark.parametrize("signature", [SIGNATURE.encode(), [SIGNATURE], b""])
+    def test_a_header_that_is_not_decoded_is_a_mistake_of_the_caller(self, signature: Any) -> None:
+        with pytest.raises(
+            HelpCrunchConfigurationError, match="signature must be the text of the header X-HelpCrunch"
+        ):
+            verify(ASSIGNED, signature, "signing-key")
 
     def test_the_comparison_takes_constant_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         compared: list[tuple[bytes, bytes]] = []

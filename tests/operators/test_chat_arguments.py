@@ -160,6 +160,8 @@ class TestEveryOperator:
         ("null", "{name} must be a HelpCrunch id"),
         ("{}", "{name} must be a HelpCrunch id"),
         ("[1002", "which is not JSON: write {{ … | tojson }}"),
+        (f"[{'9' * 5_000}]", "which is not JSON: write {{ … | tojson }}"),
+        ("[" * 100_000, "which is not JSON: write {{ … | tojson }}"),
         ("['1002']", "which is not JSON: write {{ … | tojson }}"),
         ("[{'id': 1002}]", "which is not JSON: write {{ … | tojson }}"),
         ("Ada", "{name} must be a HelpCrunch id"),
