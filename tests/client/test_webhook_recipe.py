@@ -27,7 +27,7 @@ def block(word: str) -> str:
     return found
 
 
-def webhook(chat_id: int, **changes: Any) -> dict[str, Any]:
+def webhook(chat_id: int | str, **changes: Any) -> dict[str, Any]:
     data = {"chat_id": chat_id, "customer": {"id": 880012, "name": "Kim", "email": "kim@mail.example"}}
     return {"id": f"hook-{chat_id}", "event": "chat.new", "attempts": 0, "eventData": data, **changes}
 
@@ -135,10 +135,11 @@ def test_the_dag_gives_away_new_chats_that_nobody_has(
     server = sandbox(agents=3, chats=0)
     connection(server, requests_per_minute=1000, rate_limit_store="memory://")
     free, taken = server.insert_chats(1)[0]["id"], server.insert_chats(1, assignee=1001)[0]["id"]
-    for event in (webhook(free), webhook(taken), webhook(9, event="chat.closed")):
+    gone, unreadable = webhook(5), webhook("none")
+    for event in (gone, unreadable, webhook(free), webhook(taken), webhook(9, event="chat.closed")):
         queue.handler(request(json.dumps(event).encode()), None)
     batch = queue.received()
-    assert len(batch) == 3
+    assert len(batch) == 5
     event = SimpleNamespace(extra={"from_trigger": True, "payload": {"message_batch": batch}})
     for _ in range(2):
         names["assign_new_chats"].function(agent=1002, triggering_asset_events={names["webhooks"]: [event]})
