@@ -164,8 +164,9 @@ class TimeCursor:
         Return the cursor that :meth:`to_json` wrote.
 
         :param written: the plain JSON
+        :raises KeyError, TypeError, ValueError: it is something else
         """
-        return cls(written["since"], dict(written["recent"]))
+        return cls(float(written["since"]), {int(number): float(at) for number, at in written["recent"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +219,9 @@ class SetCursor:
         Return the cursor that :meth:`to_json` wrote.
 
         :param written: the plain JSON
+        :raises KeyError, TypeError, ValueError: it is something else
         """
-        return cls(frozenset(written["known"]), written["floor"])
+        return cls(frozenset(map(int, written["known"])), int(written["floor"]))
 
 
 class Kind(NamedTuple):

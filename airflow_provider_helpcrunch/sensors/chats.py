@@ -55,7 +55,7 @@ class ChatsSensor(ChatSearchArguments, BaseSensorOperator):
     :param waiting_for: only chats whose customer wrote the last message, at least so long ago: a ``timedelta`` or
         seconds. A reply, an automatic one too, ends the wait; another message of the customer starts it anew. Default:
         all
-    :param filters: further conditions; see the operator, as for all until ``department``
+    :param filters: further conditions. This and the next arguments, up to ``department``, are those of the operator
     :param comparison: how ``filters`` are joined: ``AND`` or ``OR`` (``AND``)
     :param created_since: only chats created at this time or later
     :param created_before: only chats created before this time

@@ -203,7 +203,17 @@ class ChatsEventTrigger(BaseEventTrigger):
             )
             self.asset_state_store = None
             return None
-        return None if kept is None else KINDS[self.event].cursor.from_json(kept)
+        try:
+            return None if kept is None else KINDS[self.event].cursor.from_json(kept)
+        except (KeyError, TypeError, ValueError) as error:
+            # Somebody may have changed it in Airflow. Raised, it would end the trigger again and again.
+            self.log.error(
+                "The watch begins anew, and events since it last ran are missed: the cursor %s in the asset's state "
+                "store cannot be read (%r).",
+                self._key,
+                error,
+            )
+            return None
 
     async def _keep(self, cursor: Cursor) -> None:
         """Keep a cursor. If that fails, the one of the next poll is kept instead."""

@@ -361,6 +361,34 @@ def test_without_a_state_store_it_begins_anew(account: Sandbox, polls: Gate) -> 
     assert database.events == {}
 
 
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        *(
+            ("new", kept)
+            for kept in ({}, [], "text", 7, {"since": "x", "recent": []}, {"since": 0, "recent": 7})
+        ),
+        *(("unassigned", kept) for kept in ({}, {"known": ["x"], "floor": 0}, {"known": [], "floor": None})),
+    ],
+)
+def test_a_cursor_that_cannot_be_read_begins_anew(
+    event: str, kept: Any, account: Sandbox, polls: Gate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = Database()
+    database.states["asset"] = {f"helpcrunch_helpcrunch_default_{event}_all": json.dumps(kept)}
+
+    async def story() -> None:
+        async with Triggerer(database, {1: ChatsEventTrigger(event)}) as triggerer:
+            await polls.settled()
+            fresh = ids(account.insert_chats(1))
+            await polls.poll()
+            await triggerer.sync()
+            assert database.chats(1) == fresh
+
+    run(story())
+    assert "The watch begins anew, and events since it last ran are missed" in capsys.readouterr().out
+
+
 def test_a_trigger_of_several_assets_says_that_its_cursor_is_not_kept(
     account: Sandbox, polls: Gate, capsys: pytest.CaptureFixture[str]
 ) -> None:
