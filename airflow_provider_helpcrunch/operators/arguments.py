@@ -165,12 +165,16 @@ def text(name: str, value: Any) -> str:
 
     :param name: the argument, for the message
     :param value: what the user gave
-    :raises HelpCrunchConfigurationError: it is neither, or empty
+    :raises HelpCrunchConfigurationError: it is neither, or empty, or holds half of a surrogate pair
     """
     is_number = isinstance(value, int) and not isinstance(value, bool)
     found = str(value).strip() if isinstance(value, str) or is_number else ""
     if found in ("", "None"):
         msg = f"{name} must be a text that is not empty, not {value!r}."
+        raise refused(msg)
+    if not found.isascii() and any("\ud800" <= letter <= "\udfff" for letter in found):
+        # HelpCrunch would store another text, by which what was sent could not be recognized.
+        msg = f"{name} holds half of a character, such as an emoji that was cut in two: {found[-50:]!r}."
         raise refused(msg)
     return found
 

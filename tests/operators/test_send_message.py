@@ -97,6 +97,10 @@ class TestMessage:
         ({"chat_id": "x"}, "chat_id must be a HelpCrunch id (a whole number above 0), not 'x'."),
         ({"text": " "}, "text must be a text that is not empty, not ' '."),
         ({"text": None}, "text must be a text that is not empty, not None."),
+        (
+            {"text": "Thanks \ud83d"},
+            "text holds half of a character, such as an emoji that was cut in two: 'Thanks \\ud83d'.",
+        ),
         ({"markdown_text": ""}, "markdown_text must be a text that is not empty, not ''."),
         ({"type": "email"}, "type must be message or private, not 'email'."),
         ({"delivery": "twice"}, "delivery must be at_most_once or at_least_once, not 'twice'."),

@@ -238,6 +238,10 @@ def always_first(*_: Any) -> int:
         ({"max_per_agent": "many"}, "max_per_agent must be a whole number from 1 to 10000000, not 'many'."),
         ({"within_department": "perhaps"}, "within_department must be true or false, not 'perhaps'."),
         ({"note": " "}, "note must be a text that is not empty, not ' '."),
+        (
+            {"note": "Thanks \ud83d"},
+            "note holds half of a character, such as an emoji that was cut in two: 'Thanks \\ud83d'.",
+        ),
         ({"note": ["a"]}, "note must be a text that is not empty, not ['a']."),
         ({"note_agent": 1002}, "note_agent needs note: without it there is nothing to sign."),
         (
