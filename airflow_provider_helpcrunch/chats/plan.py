@@ -99,7 +99,10 @@ class Plan:
                 msg = f"Entry {number} of the plan: {error} Nothing was changed."
                 raise HelpCrunchConfigurationError(msg) from None
             if chat in seen:
-                msg = f"Entry {number} of the plan: chat {chat} already has an entry; put all its changes into one."
+                msg = (
+                    f"Entry {number} of the plan: chat {chat} already has an entry; put all its changes into one. "
+                    "Nothing was changed."
+                )
                 raise HelpCrunchConfigurationError(msg)
             seen.add(chat)
             changes += found

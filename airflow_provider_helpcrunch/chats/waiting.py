@@ -94,8 +94,7 @@ class Condition:
             return False
         if self.criteria.statuses is None and self.excludes_closed and not Selection(None).has_status(chat):
             return False
-        created = _moment_in(chat, "createdAt")
-        if self.older_than is not None and not _is_past(created, now, self.older_than):
+        if self.older_than is not None and not _is_past(_moment_in(chat, "createdAt"), now, self.older_than):
             return False
         return self.waiting_for is None or _is_past(_waits_since(chat), now, self.waiting_for)
 

@@ -111,7 +111,8 @@ def check_record(number: int, record: Any) -> None:
 
     :param number: the place of the record in the input, from 1
     :param record: the record
-    :raises HelpCrunchConfigurationError: it is no object, has a name that a customer has not, or NaN
+    :raises HelpCrunchConfigurationError: it is no object, or has a name that a customer has not, NaN, or half of a
+        character
     """
     if not isinstance(record, Mapping):
         msg = f"Row {number} of customers must be an object with the fields of a customer, not {type(record).__name__}."
@@ -124,6 +125,15 @@ def check_record(number: int, record: Any) -> None:
     if empty := next((name for name, value in record.items() if value != value), None):
         msg = f"Row {number} of customers has NaN as {empty}: leave it out, or write None to clear the field."
         raise HelpCrunchConfigurationError(msg)
+    try:
+        json.dumps(dict(record), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        # HelpCrunch would store another text, and no file could hold the row if it is rejected.
+        msg = (
+            f"Row {number} of customers holds half of a character, such as an emoji that was cut in two. Shorten texts "
+            "between characters."
+        )
+        raise HelpCrunchConfigurationError(msg) from None
 
 
 def _id_in(record: Mapping[str, Any]) -> int | None:

@@ -117,6 +117,11 @@ class TestSurvey:
                 "Row 1 of customers has 'mail', and a customer has no such field",
             ),
             ([{"userId": "u-1", "phone": float("nan")}], "Row 1 of customers has NaN as phone: leave it out"),
+            ([{"userId": "u-1"}, {"userId": "u-\ud83d"}], "Row 2 of customers holds half of a character"),
+            (
+                [{"userId": "u-1", "customData": {"a": "\udc00"}}],
+                "Row 1 of customers holds half of a character",
+            ),
             ([{"email": "secret"}, {"name": "secret"}], "No row of customers has userId, by which"),
         ],
     )
