@@ -167,7 +167,8 @@ def test_the_page_has_each_endpoint_once_with_its_method() -> None:
 
 
 def test_the_page_names_operators_that_exist() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "operators").rglob("*.py"))
+    folders = [PACKAGE / name for name in ("operators", "sensors", "triggers")]
+    sources = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
     assert get_provider_info()["operators"]
     for *_, operators in table():
         assert operators == "—" or names(operators)

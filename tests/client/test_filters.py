@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
@@ -20,7 +20,7 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 Start = Callable[..., Sandbox]
 Connect = Callable[..., HelpCrunchClient]
 
-QUIET = settings(deadline=None, max_examples=300)
+QUIET = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 
 FIELDS = ", ".join(CHAT_FIELDS)
 NUMBERS, TEXTS = "=, !=, >, <, >=, <=".split(", "), "=, !=, ~, !~".split(", ")
