@@ -193,6 +193,8 @@ def s3_server() -> Iterator[S3]:
 
 @pytest.fixture
 def s3(s3_server: S3) -> Iterator[S3]:
+    # Another test of this process may have begun with an empty cloud: moto has one for all.
+    s3_server.client.create_bucket(Bucket="bucket")
     yield s3_server
     s3_server.refused_part = None
     s3_server.cut = _answered
