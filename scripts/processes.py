@@ -155,7 +155,15 @@ class Processes:
 
     def _stop(self) -> None:
         """End every group, first with a request and after a while without."""
-        ignore_signals()
+        before = ignore_signals()
+        try:
+            self._end_all()
+        finally:
+            # Children inherit what is ignored: without this, no later one of this process could be asked to end.
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _end_all(self) -> None:
         # A task of Airflow has a process group of its own, and would outlive the worker that started it.
         family = [descendants(process.pid) for process in self._running.values()]
         for name, process in reversed(self._running.items()):
@@ -182,10 +190,13 @@ def raise_on_signals() -> None:
         signal.signal(number, _interrupt)
 
 
-def ignore_signals() -> None:
-    """Go on to the end: a second Ctrl-C must not leave half of the processes running."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def ignore_signals() -> dict[signal.Signals, Any]:
+    """
+    Go on to the end: a second Ctrl-C must not leave half of the processes running.
+
+    :return: what handled the signals before
+    """
+    return {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 import time
 import urllib.request
@@ -142,3 +143,11 @@ def test_a_yes_a_no_and_no_answer(account: Sandbox, running: Airflow, tmp_path: 
         assert (states["approve"], states["apply"]) == ("success", "skipped")
     untouched = [chat for chat, record in before.items() if record["assignee"]["id"] in (1002, 1003)]
     assert [account.chat(chat) for chat in untouched] == [before[chat] for chat in untouched]
+
+
+def test_the_signals_of_this_process_are_as_before(scripts: Any, tmp_path: Path) -> None:
+    """What is ignored here would be ignored by every process that a later test starts."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    with scripts.Processes(tmp_path, {}, cwd=tmp_path, patience=1):
+        pass
+    assert {number: signal.getsignal(number) for number in before} == before
