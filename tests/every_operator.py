@@ -31,7 +31,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
 
 def _is_complete(operator: type[HelpCrunchOperator]) -> bool:
     """Say whether somebody can use the class as it is: the bases have methods that are not implemented."""
-    methods = (getattr(operator, name) for name in ("perform", "table", "work") if hasattr(operator, name))
+    methods = (
+        getattr(operator, name) for name in ("perform", "runner", "table", "work") if hasattr(operator, name)
+    )
     return not any("raise NotImplementedError" in inspect.getsource(method) for method in methods)
 
 

@@ -58,11 +58,15 @@ def public_names(module: Any) -> list[Any]:
     return [getattr(module, name) for name in getattr(module, "__all__", vars(module))]
 
 
+BASES = ("base", "resumable")
+"""Modules with classes that only other modules of the package derive from."""
+
+
 def offers(module: str, base: type) -> bool:
-    """Whether ``module`` defines a class for users: public and of the kind ``base``. A module ``base`` has none."""
+    """Whether ``module`` defines a class for users: public and of the kind ``base``. Those in ``BASES`` have none."""
     classes = [kind for kind in public_names(importlib.import_module(module)) if isinstance(kind, type)]
     own = [kind.__name__ for kind in classes if kind.__module__.startswith(module) and issubclass(kind, base)]
-    return not module.endswith(".base") and any(not name.startswith("_") for name in own)
+    return module.rpartition(".")[2] not in BASES and any(not name.startswith("_") for name in own)
 
 
 def run_python(code: str, home: Path) -> str:

@@ -135,8 +135,8 @@ def _totals(replies: Replies) -> Answer:
         return Answer(grouped(judged))
     return contradicted(
         grouped(judged),
-        "Lists are complete all the same, with a warning and some requests more, but the strategy least_loaded may "
-        "count chats wrongly.",
+        "Lists are complete nevertheless, with a warning and a few more requests; to count an agent's open chats, all "
+        "of them are read.",
     )
 
 

@@ -168,7 +168,7 @@ class Upsert:
             if row.problem is not None:
                 raise UnfitError(row.problem)
             there = (found or {}).get(row.key)
-            # A customer whose id was not found by a search may be there all the same: this is cheap, and certain.
+            # A customer whose id was not found by a search may be there nevertheless: this is cheap, and certain.
             if there is None or (not there and self._options.key == "id"):
                 there = self._lookup.of_one(client, row)
             customer = self._only_one(row, there)

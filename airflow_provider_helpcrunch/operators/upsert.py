@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch._airflow import conf
 from airflow_provider_helpcrunch.operators.arguments import choice, flag, names, refused
-from airflow_provider_helpcrunch.operators.base import WRITES_COLOR, HelpCrunchOperator
-from airflow_provider_helpcrunch.operators.chats.bulk import ON_ERROR
-from airflow_provider_helpcrunch.operators.deferral import PATIENCE, defer_for, if_it_fits, wait_in_slot
+from airflow_provider_helpcrunch.operators.deferral import PATIENCE
 from airflow_provider_helpcrunch.operators.record_source import RecordSource
+from airflow_provider_helpcrunch.operators.resumable import ResumableOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.operators.upsert_runner import UpsertRunner
 
 
-class UpsertCustomersOperator(HelpCrunchOperator):
+class UpsertCustomersOperator(ResumableOperator):
     """
     Create customers, or change what differs in those who are there.
 
@@ -86,9 +84,8 @@ class UpsertCustomersOperator(HelpCrunchOperator):
     https://docs.helpcrunch.com/rest-api-v1/update-customer-v1
     """
 
-    ui_color = WRITES_COLOR
     template_fields: Sequence[str] = (
-        *HelpCrunchOperator.template_fields,
+        *ResumableOperator.template_fields,
         "customers",
         "key",
         "add_tags",
@@ -96,9 +93,9 @@ class UpsertCustomersOperator(HelpCrunchOperator):
         "create_missing",
         "rejects_path",
         "rejects_format",
-        "on_error",
         "is_dry_run",
     )
+    earlier_in_words = "Rows applied by earlier tries of this task: %d."
     arguments_that_may_be_empty: Sequence[str] = ("customers",)  # a task upstream found nothing to write
 
     # Set by check_arguments: the input is read once for its survey, and a place is looked at once.
@@ -116,9 +113,7 @@ class UpsertCustomersOperator(HelpCrunchOperator):
         create_missing: bool | str = True,
         rejects_path: str | ObjectStoragePath | None = None,
         rejects_format: str | None = None,
-        on_error: str = "fail_at_end",
         dry_run: bool | str = False,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -129,10 +124,8 @@ class UpsertCustomersOperator(HelpCrunchOperator):
         self.create_missing = create_missing
         self.rejects_path = rejects_path
         self.rejects_format = rejects_format
-        self.on_error = on_error
         # Not "dry_run": that is a method of every Airflow operator.
         self.is_dry_run = dry_run
-        self.deferrable = deferrable
 
     def check_arguments(self) -> None:
         """
@@ -144,8 +137,6 @@ class UpsertCustomersOperator(HelpCrunchOperator):
         from airflow_provider_helpcrunch.customers.survey import Survey
 
         super().check_arguments()
-        choice("on_error", self.on_error, ON_ERROR)
-        flag("deferrable", self.deferrable)
         options = self._options()
         self._rejects = self._checked_rejects()
         self._source = RecordSource.of("customers", self.customers)
@@ -167,88 +158,39 @@ class UpsertCustomersOperator(HelpCrunchOperator):
         :raises HelpCrunchPartialError: some rows were not applied, and all others were (``fail_at_end``)
         :raises HelpCrunchError: the work stopped; a retry goes on
         """
-        runner = self._runner(context)
-        runner.load()
-        if earlier := runner.progress.done:
-            self.log.info("Rows applied by earlier tries of this task: %d.", earlier)
-        return self._go_on(context, runner)
+        return super().perform(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """
-        Continue after a deferral.
-
-        :param context: the context of the task, from Airflow
-        :param event: the event of the trigger: the state that the task had when it was deferred
-        :return: see :meth:`perform`
-        :raises HelpCrunchError: the event is missing, the input has changed since, or see :meth:`perform`
-        """
-        return self._without_frames(self._resume, context, event)
-
-    def _resume(self, context: Context, event: dict[str, Any] | None) -> dict[str, Any]:
-        if not event:
-            from airflow_provider_helpcrunch.exceptions import HelpCrunchError
-
-            msg = (
-                "The trigger ended without an event, so the task cannot go on. Clear it to start "
-                "over: that is harmless."
-            )
-            raise HelpCrunchError(msg)
-        # Another process, perhaps on another worker: nothing that was checked before the deferral holds here.
-        self.check_arguments()
-        runner = self._runner(context)
-        runner.resume(event, self._fingerprint())
-        return self._go_on(context, runner)
-
-    def _runner(self, context: Context) -> UpsertRunner:
+    def runner(self, context: Context) -> UpsertRunner:
+        """Return the runner of the work."""
         from airflow_provider_helpcrunch.customers.progress_store import ProgressStore
         from airflow_provider_helpcrunch.operators.upsert_runner import UpsertRunner
 
         options = self._options()
         if options.dry_run:
-            # Airflow emits an event for each outlet of a task that succeeds, which would start the DAGs scheduled on
-            # it although nothing changed. The operator object belongs to this run alone, so it may be changed.
-            self.outlets = []
+            self.no_events()
+        fingerprint = self._fingerprint()
         return UpsertRunner(
             self.helpcrunch_conn_id,
             self._source,
             self._survey,
             options,
-            ProgressStore(None if options.dry_run else context.get("task_state_store"), self._fingerprint()),
+            ProgressStore(None if options.dry_run else context.get("task_state_store"), fingerprint),
             float(self._patience() or PATIENCE),
             fail_fast=self.on_error == "fail_fast",
+            fingerprint=fingerprint,
             log=self.log,
         )
 
-    def _go_on(self, context: Context, runner: UpsertRunner) -> dict[str, Any]:
-        state = None
-        try:
-            # Ends with all rows done, or with a state to defer; without one the task waits here, in its slot.
-            while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
-                wait_in_slot(seconds, self.log)
-        # Also when the task is killed or times out: customers were written, and the log must say how many.
-        except BaseException as error:
-            if runner.requests:
-                self.log.error("The work stopped (%s) after: %s", type(error).__name__, _in_words(runner))
-            raise
-        # Outside the try: Airflow's defer() raises, and that is not a failure to report.
-        if seconds is not None and state is not None:
-            defer_for(self, seconds, state)
-        result = self._reported(context, runner)
-        # The progress store is kept on failure: the retry goes on from it.
-        if runner.progress.errors and self.on_error != "report":
-            if (instance := context.get("ti")) is not None and self.do_xcom_push:
-                instance.xcom_push(key="return_value", value=result)
-            raise _partial(runner)
-        runner.store.clear()
-        return result
+    def failure(self, runner: UpsertRunner) -> HelpCrunchPartialError | None:
+        """Return an error that names the first rows that were not applied; ``None`` if there are none."""
+        return _partial(runner) if runner.progress.errors else None
 
-    def _state(self, runner: UpsertRunner) -> dict[str, Any] | None:
-        """Return the state for a deferral; ``None`` if the task is not deferrable, or its state is too large."""
-        if not flag("deferrable", self.deferrable):
-            return None
-        return if_it_fits(runner.state(self._fingerprint()), self.log)
+    def report_stop(self, context: Context, runner: UpsertRunner, error: BaseException) -> None:
+        """Say in the log how many customers were written before an error."""
+        if runner.requests:
+            self.log.error("The work stopped (%s) after: %s", type(error).__name__, _in_words(runner))
 
-    def _reported(self, context: Context, runner: UpsertRunner) -> dict[str, Any]:
+    def reported(self, context: Context, runner: UpsertRunner) -> dict[str, Any]:
         """Write the counts to the log and the rejects to their file; return the result."""
         self.log.info(_in_words(runner))
         result: dict[str, Any] = {**runner.progress.counts(), "requests": runner.requests}

@@ -50,6 +50,7 @@ class UpsertRunner:
     :param store: keeps the progress for a retry
     :param patience: longest time in seconds that one request may wait for a permit and for 429s
     :param fail_fast: whether the first row that is rejected ends the work
+    :param fingerprint: hash of the work, by which a state is recognized after a deferral
     :param log: the task's log
     """
 
@@ -63,6 +64,7 @@ class UpsertRunner:
         patience: float,
         *,
         fail_fast: bool,
+        fingerprint: str,
         log: Any,
     ) -> None:
         self.store = store
@@ -77,6 +79,7 @@ class UpsertRunner:
         self._engine: Upsert | None = None
         self._wait = Wait(patience)
         self._fail_fast = fail_fast
+        self._fingerprint = fingerprint
         self._log = log
         self._named = 0
 
@@ -84,29 +87,33 @@ class UpsertRunner:
         """Continue after the rows that earlier tries of this task have applied."""
         self.progress = self.store.load().retried()
 
-    def state(self, fingerprint: str) -> dict[str, Any]:
-        """
-        Return the state for a deferral, as plain JSON: all that is not in the progress store.
+    @property
+    def earlier(self) -> int:
+        """Number of rows that earlier tries of the task have applied; asked before this try begins."""
+        return self.progress.done
 
-        :param fingerprint: hash of the work
-        """
+    def clear(self) -> None:
+        """Forget the progress that a retry would need: the task is done."""
+        self.store.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Return the state for a deferral, as plain JSON: all that is not in the progress store."""
         kept = None if self.store.is_open else packed(self.progress.to_json())
         return {
-            "fingerprint": fingerprint,
+            "fingerprint": self._fingerprint,
             "requests": self.requests,
             "waited": self._wait.seconds,
             "progress": kept,
         }
 
-    def resume(self, state: dict[str, Any], fingerprint: str) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """
         Continue from the state of another runner, which was deferred.
 
         :param state: the result of its :meth:`state`
-        :param fingerprint: hash of the work
         :raises HelpCrunchError: the state is of other work
         """
-        if state.get("fingerprint") != fingerprint:
+        if state.get("fingerprint") != self._fingerprint:
             msg = (
                 "The input of this task has changed while it was deferred. Run it again: it compares each customer "
                 "before it writes."

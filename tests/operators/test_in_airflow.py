@@ -545,7 +545,10 @@ def test_parsing_a_dag_with_chats_loads_little_more(ran: Run) -> None:
     assert ours(ran.imported_with_chats) - ours(ran.imported) == {
         "airflow_provider_helpcrunch.assignment",
         "airflow_provider_helpcrunch.links",
-        *(f"{PACKAGE}.{name}" for name in ("applications", "chats", "customers", "deferral", "messages")),
+        *(
+            f"{PACKAGE}.{name}"
+            for name in ("applications", "chats", "customers", "deferral", "messages", "resumable")
+        ),
         *(
             f"{PACKAGE}.chats.{name}"
             for name in ("bulk", "listing", "reassign", "search", "search_arguments", "update")

@@ -1,14 +1,14 @@
-"""Base class of the operators that change chats: run an engine, defer, report."""
+"""Base class of the operators that change chats: an engine, its runner and its report."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch._airflow import conf
-from airflow_provider_helpcrunch.operators.arguments import choice, flag, refused, whole_number
-from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES, WRITES_COLOR, HelpCrunchOperator
-from airflow_provider_helpcrunch.operators.deferral import PATIENCE, defer_for, if_it_fits, wait_in_slot
+from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
+from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES
+from airflow_provider_helpcrunch.operators.deferral import PATIENCE
+from airflow_provider_helpcrunch.operators.resumable import ResumableOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.operators.chats.runner import Engine, ManyChanges, Runner
     from airflow_provider_helpcrunch.storage import Target
 
-ON_ERROR = ("fail_at_end", "fail_fast", "report")
 
-
-class ChatBulkOperator(HelpCrunchOperator):
+class ChatBulkOperator(ResumableOperator):
     """
     Base of the operators that change many chats.
 
@@ -38,12 +36,10 @@ class ChatBulkOperator(HelpCrunchOperator):
     :param patience: longest time in seconds that one request may wait for the rate limit and for 429s (600)
     """
 
-    ui_color = WRITES_COLOR
     template_fields: Sequence[str] = (
-        *HelpCrunchOperator.template_fields,
+        *ResumableOperator.template_fields,
         "report_path",
         "report_format",
-        "on_error",
         "max_xcom_bytes",
     )
 
@@ -55,17 +51,13 @@ class ChatBulkOperator(HelpCrunchOperator):
         *,
         report_path: str | ObjectStoragePath | None = None,
         report_format: str | None = None,
-        on_error: str = "fail_at_end",
         max_xcom_bytes: int | str = MAX_XCOM_BYTES,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.report_path = report_path
         self.report_format = report_format
-        self.on_error = on_error
         self.max_xcom_bytes = max_xcom_bytes
-        self.deferrable = deferrable
 
     @property
     def must_keep_progress(self) -> bool:
@@ -92,8 +84,6 @@ class ChatBulkOperator(HelpCrunchOperator):
         :raises HelpCrunchConfigurationError: an argument is wrong
         """
         super().check_arguments()
-        choice("on_error", self.on_error, ON_ERROR)
-        flag("deferrable", self.deferrable)
         whole_number("max_xcom_bytes", self.max_xcom_bytes, low=1, high=2**31)
         self._report_target = self._checked_target()
 
@@ -110,47 +100,16 @@ class ChatBulkOperator(HelpCrunchOperator):
         :raises HelpCrunchPartialError: some changes failed, and all others were made (``fail_at_end``)
         :raises HelpCrunchError: the work stopped; the log and the report list the changes made before
         """
-        runner = self._prepared(context)
-        runner.load()
-        if earlier := runner.checkpoint.results.earlier:
-            self.log.info("Changes made by earlier tries of this task: %d.", earlier)
-        return self._go_on(context, runner)
+        return super().perform(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """
-        Continue after a deferral.
-
-        :param context: the context of the task, from Airflow
-        :param event: the event of the trigger: the state that the task had when it was deferred
-        :return: see :meth:`perform`
-        :raises HelpCrunchError: the event is missing, the work has changed since, or see :meth:`perform`
-        """
-        return self._without_frames(self._resume, context, event)
-
-    def _resume(self, context: Context, event: dict[str, Any] | None) -> dict[str, Any]:
-        if not event:
-            from airflow_provider_helpcrunch.exceptions import HelpCrunchError
-
-            msg = (
-                "The trigger ended without an event, so the task cannot go on. Clear it to start "
-                "over: that is harmless."
-            )
-            raise HelpCrunchError(msg)
-        # Another process, perhaps on another worker: nothing that was checked before the deferral holds here.
-        self.check_arguments()
-        runner = self._prepared(context)
-        runner.resume(event)
-        return self._go_on(context, runner)
-
-    def _prepared(self, context: Context) -> Runner:
+    def runner(self, context: Context) -> Runner:
+        """Return the runner of the work."""
         from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
         from airflow_provider_helpcrunch.operators.chats.runner import Runner
 
         work = self.work()
         if work.dry_run:
-            # Airflow emits an event for each outlet of a task that succeeds, which would start the DAGs scheduled on
-            # it although nothing changed. The operator object belongs to this run alone, so it may be changed.
-            self.outlets = []
+            self.no_events()
         return Runner(
             self.helpcrunch_conn_id,
             work,
@@ -166,36 +125,14 @@ class ChatBulkOperator(HelpCrunchOperator):
             log=self.log,
         )
 
-    def _go_on(self, context: Context, runner: Runner) -> dict[str, Any]:
+    def failure(self, runner: Runner) -> HelpCrunchPartialError | None:
+        """Return an error that names the first changes that were not made; ``None`` if there are none."""
         from airflow_provider_helpcrunch.chats.results import Report
 
-        state = None
-        try:
-            # Ends with all work done, or with a state to defer; without one the task waits here, in its slot.
-            while (seconds := runner.until_spent()) is not None and (state := self._state(runner)) is None:
-                wait_in_slot(seconds, self.log)
-        # Also when the task is killed or times out: chats were changed, and the log must say which.
-        except BaseException as error:
-            self._report_failure(context, runner, error)
-            raise
-        # Outside the try: Airflow's defer() raises, and that is not a failure to report.
-        if seconds is not None and state is not None:
-            defer_for(self, seconds, state)
-        results = runner.checkpoint.results
-        result = self._reported(context, runner)
-        failures = Report(results.standing()).failures()
-        # The progress store is kept on failure: the retry goes on from it.
-        if failures and self.on_error != "report":
-            self._push(context, result)
-            raise _partial(failures)
-        runner.store.clear(results)
-        return result
+        failures = Report(runner.checkpoint.results.standing()).failures()
+        return _partial(failures) if failures else None
 
-    def _state(self, runner: Runner) -> dict[str, Any] | None:
-        """Return the state for a deferral; ``None`` if the task is not deferrable, or its state is too large."""
-        return if_it_fits(runner.state(), self.log) if flag("deferrable", self.deferrable) else None
-
-    def _reported(self, context: Context, runner: Runner) -> dict[str, Any]:
+    def reported(self, context: Context, runner: Runner) -> dict[str, Any]:
         """Write the report to the log and, with ``report_path``, to a file; return the result."""
         from airflow_provider_helpcrunch.chats.results import Report, in_words
         from airflow_provider_helpcrunch.plurals import counted
@@ -229,24 +166,15 @@ class ChatBulkOperator(HelpCrunchOperator):
         )
         return None
 
-    def _report_failure(self, context: Context, runner: Runner, error: BaseException) -> None:
+    def report_stop(self, context: Context, runner: Runner, error: BaseException) -> None:
         """Report the changes made before an error. An error in reporting is only logged, or it would hide the first."""
         if not len(runner.checkpoint.results):
             return
         self.log.error("The work stopped (%s). Changes made before:", type(error).__name__)
         try:
-            self._push(context, self._reported(context, runner))
+            self.push(context, self.reported(context, runner))
         except Exception as second:
             self.log.error("The report could not be written: %s", second)
-
-    def _push(self, context: Context, result: dict[str, Any]) -> None:
-        """Push the result to XCom although the task fails; Airflow does it only when a task succeeds."""
-        instance = context.get("ti")
-        if instance is None or not self.do_xcom_push:
-            return
-        for key, value in result.items() if self.multiple_outputs else ():
-            instance.xcom_push(key=key, value=value)
-        instance.xcom_push(key="return_value", value=result)
 
     def _checked_target(self) -> Target | None:
         """Return where the report goes, ``None`` if there is none; refuse a place that cannot be written to."""

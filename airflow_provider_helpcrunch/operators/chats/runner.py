@@ -127,6 +127,15 @@ class Runner:
         # it tries again.
         self.checkpoint = Checkpoint(results, in_doubt=[*results.failed_before(), *self.store.held()])
 
+    @property
+    def earlier(self) -> int:
+        """Number of changes by earlier tries of the task."""
+        return self.checkpoint.results.earlier
+
+    def clear(self) -> None:
+        """Forget the results that a retry would need: the task is done."""
+        self.store.clear(self.checkpoint.results)
+
     def state(self) -> dict[str, Any]:
         """
         Return the state for a deferral, as plain JSON: all that is neither in the progress store nor in HelpCrunch.
