@@ -153,6 +153,14 @@ class TestRejects:
         mended = [{**row, "notes": "short"} for row in rows]
         assert upsert(mended)["created"] == 1
 
+    def test_several_outputs_are_pushed_one_by_one_too(self, server: Sandbox) -> None:
+        instance = Instance()
+        with pytest.raises(HelpCrunchRefusedError):
+            upsert([ADA, REFUSED, BO], {"ti": instance}, multiple_outputs=True)
+        result = instance.pushed.pop("return_value")
+        assert instance.pushed == result
+        assert result["refused"] == 1
+
     def test_one_that_failed_is_worth_a_retry(self, server: Sandbox) -> None:
         upsert()
         number = next(each["id"] for each in server.customers if each["userId"] == "u-1")
