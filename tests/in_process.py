@@ -1,10 +1,14 @@
-"""A client of an account in process, without a socket."""
+"""Accounts in process, without a socket: for a client of a test, and for whatever connects to a sandbox that serves."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
+
+import requests
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client.connections import WatchedAdapter
 from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
 from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Sandbox
@@ -23,3 +27,21 @@ def client_of(account: Sandbox, requests: int = 5_000, **arguments: Any) -> Help
         budget=RateLimiter(MemoryStore(requests, 3600.0), requests, 3600.0),
         **{"retry": retry, "http_adapter": account.adapter(), **arguments},
     )
+
+
+SERVING: dict[int | None, Sandbox] = {}
+"""The sandboxes that serve in this process, by port."""
+
+
+class ShortCut(WatchedAdapter):
+    """
+    Hands requests to the sandboxes of this process, and sends all others.
+
+    A request over a socket costs five times as much, most of it in the server. Child processes are not concerned: for
+    them the sandbox serves.
+    """
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **keywords: Any) -> requests.Response:
+        if (sandbox := SERVING.get(urlsplit(request.url or "").port)) is None:
+            return super().send(request, *arguments, **keywords)
+        return sandbox.adapter().send(request, *arguments, **keywords)

@@ -12,6 +12,11 @@ import pytest
 from airflow_provider_helpcrunch._airflow import BaseOperator
 
 
+@pytest.fixture(autouse=True)
+def no_socket(in_process: None) -> None:
+    """Operators say what is asked, not how it travels."""
+
+
 class Lines:
     """A logger that keeps its lines, for ``operator._log``: the tasks' own logger differs between Airflow 2 and 3."""
 
