@@ -471,6 +471,7 @@ class TestFaults:
 class TestFiveThousand:
     """Four in five are there already, one in a hundred is refused."""
 
+    @pytest.mark.long
     def test_with_a_crash_in_the_middle(self, tmp_path: Path) -> None:
         account = Sandbox(rate_limit=None, agents=2, chats=13_000, now=1_800_000_000)
         ids = [each["userId"] for each in account.customers if each["userId"]][:4000]

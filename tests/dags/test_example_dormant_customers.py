@@ -10,6 +10,8 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.long
+
 DORMANT = "example_helpcrunch_dormant_customers"
 PROGRAM = Path(__file__).with_name("run_example_dags.py")
 DAYS = 120

@@ -174,8 +174,8 @@ def second() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def plan(server: Sandbox, home: Path) -> list[dict[str, Any]]:
-    # No chat has its planned assignee already: a change that a killed try announced, but did not make, would turn out to
-    # be in place, and no write would be needed.
+    # No chat has its planned assignee already: a change that a killed try announced, but did not make, would turn out
+    # to be in place, and no write would be needed.
     plan = [
         {"id": chat["id"], "assignee": 1001 + (chat["assignee"]["id"] if chat["assignee"] else number) % 10}
         for number, chat in enumerate(server.chats)

@@ -80,6 +80,7 @@ def test_a_seed_replays_in_another_process() -> None:
     assert done.stdout.splitlines()[-1] == str([simulate.run(seed).journal for seed in range(10)])
 
 
+@pytest.mark.long
 class TestPlantedBugs:
     """A simulation that finds nothing proves nothing, unless it finds what is put there for it."""
 

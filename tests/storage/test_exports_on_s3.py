@@ -58,7 +58,7 @@ class Lake:
         return {row["id"]: row for row in rows}
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", [pytest.param(FORMATS[0], marks=pytest.mark.long), *FORMATS[1:]])
 def test_two_nights_equal_the_truth(file_format: str, s3: S3, account: Sandbox) -> None:
     lake = Lake(s3, file_format)
     for day in ("day 1", "day 2"):

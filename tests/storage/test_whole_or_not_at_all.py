@@ -196,14 +196,8 @@ def test_a_longer_object_is_replaced(
     assert os.listdir(folder) == [f"x.{suffix}"]
 
 
-@pytest.mark.parametrize(
-    "suffix",
-    [
-        pytest.param("jsonl.zst", marks=pytest.mark.long),
-        "csv.gz",
-        pytest.param("parquet", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("suffix", ["jsonl.zst", "csv.gz", "parquet"])
 def test_memory_does_not_grow_with_the_number_of_records(suffix: str, folder: Path) -> None:
     root = Path(airflow_provider_helpcrunch.__file__).parents[1]
     done = subprocess.run(

@@ -194,9 +194,11 @@ def test_a_reassignment(chats: int, stay: int, stored: bool, line: Start) -> Non
 
 @pytest.mark.parametrize("stored", [False, True], ids=["carried", "in the state store"])
 @pytest.mark.parametrize("check", [False, True])
-def test_a_plan(check: bool, stored: bool, line: Start) -> None:
-    account = line(300)
-    chats = [chat["id"] for chat in account.server.insert_chats(5000, assignee=LEAVER)]
+@pytest.mark.parametrize("size", [600, pytest.param(5000, marks=pytest.mark.long)])
+def test_a_plan(size: int, check: bool, stored: bool, line: Start) -> None:
+    account = line(size // 16)
+    chats = [chat["id"] for chat in account.server.insert_chats(size, assignee=LEAVER)]
+    refused = chats[size // 2]
     random.Random(1).shuffle(chats)
     plan = [{"id": chat, "assignee": TARGETS[chat % 3]} for chat in chats]
 
@@ -205,17 +207,17 @@ def test_a_plan(check: bool, stored: bool, line: Start) -> None:
             task_id="apply", plan=plan, check=check, deferrable=True, max_xcom_bytes=2**30, on_error="report"
         )
 
-    account.server.add_fault(Fault("status", status=404, chat=chats[2000], times=0, method="PUT"))
+    account.server.add_fault(Fault("status", status=404, chat=refused, times=0, method="PUT"))
     task = Task(account, make, {"task_state_store": Store()} if stored else {})
     result = task.run()
     assert len(task.sizes) >= 16
     assert max(task.sizes) <= (1024 if stored else SMALL)
-    assert written(account) == [chat for chat in chats if chat != chats[2000]]
+    assert written(account) == [chat for chat in chats if chat != refused]
     assert [(chat["id"], chat["after"]) for chat in result["chats"]] == [
         (entry["id"], entry["assignee"]) for entry in plan
     ]
     assert {chat["before"] for chat in result["chats"]} == ({LEAVER} if check else {"?"})
-    assert (result["changed"], result["refused"]) == (4999, 1)
+    assert (result["changed"], result["refused"]) == (size - 1, 1)
     assert result["requests"] == len(account.server.journal)
 
 

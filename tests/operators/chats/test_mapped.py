@@ -22,6 +22,8 @@ from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, r
 from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.long
+
 StartAccount = Callable[..., Sandbox]
 
 LEAVERS = (1001, 1005)

@@ -29,7 +29,11 @@ def hundreds(chats: int) -> int:
 
 @pytest.mark.parametrize(
     ("strategy", "chats"),
-    [*(("round_robin", size) for size in (*SIZES, 1000)), *(("least_loaded", size) for size in (0, 1, 101))],
+    [
+        *(("round_robin", size) for size in SIZES),
+        pytest.param("round_robin", 1000, marks=pytest.mark.long),
+        *(("least_loaded", size) for size in (0, 1, 101)),
+    ],
 )
 def test_chats_of_an_agent(strategy: str, chats: int, account: StartAccount, reassign: Reassign) -> None:
     server = account(*["opened"] * chats)

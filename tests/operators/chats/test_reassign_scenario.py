@@ -17,6 +17,8 @@ import pytest
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
+pytestmark = pytest.mark.long
+
 LEAVER, TARGETS, COLLEAGUE = 1001, [1002, 1003, 1004], 1010
 SEARCH, WRITE = "/v1/chats/search", "/v1/chats/assignee"
 HERE = Path(__file__).parent

@@ -19,6 +19,8 @@ from airflow_provider_helpcrunch.operators.chats import runner
 from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.long
+
 LIMIT, CHATS, WINDOW, MARGIN = 30, 100, 1.0, 0.1
 
 StartLimited = Callable[..., tuple[Sandbox, RedisServer]]

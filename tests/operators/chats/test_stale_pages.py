@@ -71,8 +71,8 @@ class Person:
     ("first", "refused"),
     [
         pytest.param(None, {1}, id="at the first write"),
-        pytest.param(None, {5}, id="at a later write"),
-        pytest.param(AGENTS, {5}, id="after one at the listing of agents"),
+        pytest.param(None, {5}, id="at a later write", marks=pytest.mark.long),
+        pytest.param(AGENTS, {5}, id="after one at the listing of agents", marks=pytest.mark.long),
         pytest.param(SEARCH, {1}, id="after one at the search"),
         pytest.param(None, {1, 2, 3}, id="three times in a row"),
     ],
