@@ -119,7 +119,7 @@ def client() -> Iterator[Callable[..., HelpCrunchClient]]:
     with contextlib.ExitStack() as stack:
 
         def connect(
-            sandbox: Sandbox, *, limit: int = 100_000, period: float = 1.0, **arguments: Any
+            sandbox: Sandbox, *, limit: int = 1_000, period: float = 1.0, **arguments: Any
         ) -> HelpCrunchClient:
             arguments.setdefault("budget", RateLimiter(MemoryStore(limit, period), limit, period))
             arguments.setdefault("retry", QUICK)
