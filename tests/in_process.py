@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.client.connections import WatchedAdapter
 from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
 from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
-from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints
+from airflow_provider_helpcrunch.sandbox.responses import Answer, chat_missing
 
 
 class Killed(BaseException):
@@ -45,3 +48,17 @@ class ShortCut(WatchedAdapter):
         if (sandbox := SERVING.get(urlsplit(request.url or "").port)) is None:
             return super().send(request, *arguments, **keywords)
         return sandbox.adapter().send(request, *arguments, **keywords)
+
+
+def answer_404_for_nothing(monkeypatch: pytest.MonkeyPatch, resource: str = "chats") -> None:
+    """Let accounts answer a search for chats, or customers, that finds nothing with a 404, as some do."""
+    route = ("POST", f"/v1/{resource}/search")
+    honest = endpoints.ROUTES[route]
+
+    def answer(account: Any, settings: Any, request: Any) -> Answer:
+        answered = honest(account, settings, request)
+        return (
+            answered if json.loads(answered.body)["data"] else chat_missing(settings.errors, "Chat not found")
+        )
+
+    monkeypatch.setitem(endpoints.ROUTES, route, answer)

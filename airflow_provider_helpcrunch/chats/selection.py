@@ -18,10 +18,6 @@ CLOSED = Filter("chats.status", "=", "closed")
 """Filter by the only status that the documentation always spells the same way. Others are checked here instead."""
 
 
-NEVER = Filter("chats.createdAt", "<", 0)
-"""Filter that matches nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Selection:
     """

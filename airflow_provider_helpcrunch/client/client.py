@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -39,14 +41,19 @@ from airflow_provider_helpcrunch.client.customer_fields import (
     written_change,
     written_fields,
 )
-from airflow_provider_helpcrunch.client.filters import check_filters
 from airflow_provider_helpcrunch.client.ids import check_id, id_in
 from airflow_provider_helpcrunch.client.message_body import message_body
-from airflow_provider_helpcrunch.client.models import chat_of, customer_of, message_of
+from airflow_provider_helpcrunch.client.models import chat_of, message_of
 from airflow_provider_helpcrunch.client.pages import ListRequest, Page
 from airflow_provider_helpcrunch.client.pagination import ActivityListing, Listing, refuse_wrong_activity
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.retry import RetryPolicy
+from airflow_provider_helpcrunch.client.searches import (
+    answers_404_for_nothing,
+    counts_wrongly,
+    list_request,
+    search_request,
+)
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.client.transport import IN_FLIGHT, Transport, Usage
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_rating, written_statuses
@@ -54,6 +61,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBadRequestError,
     HelpCrunchConfigurationError,
     HelpCrunchNotFoundError,
+    HelpCrunchPaginationError,
     HelpCrunchUnconfirmedError,
 )
 from airflow_provider_helpcrunch.rate_limit.limiter import (
@@ -86,25 +94,15 @@ if TYPE_CHECKING:
     )
     from airflow_provider_helpcrunch.client.response import Response
     from airflow_provider_helpcrunch.client.timestamps import Moment
-    from airflow_provider_helpcrunch.schema import Record
 
     Filters = Iterable[Filter | Mapping[str, Any]]
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 20.0
 
-OLDEST_FIRST: dict[Resource, dict[str, str]] = {
-    "chats": {"sort": "chats.createdAt", "order": "asc"},
-    "customers": {"sort": "customers.firstSeen", "order": "asc"},
-}
 LATEST_ACTIVITY_FIRST = {"sort": "chats.lastMessageAt", "order": "desc"}
-EVERY: dict[Resource, dict[str, Any]] = {
-    "chats": {"field": "chats.createdAt", "operator": ">=", "value": 0},
-    "customers": {"field": "customers.id", "operator": ">", "value": 0},
-}
-"""Filters that match every record: the documentation requires one in every search."""
-
-CONVERSIONS: dict[Resource, Callable[[Record], Record]] = {"chats": chat_of, "customers": customer_of}
 
 
 class HelpCrunchClient:
@@ -396,7 +394,7 @@ class HelpCrunchClient:
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-chats-v1
         """
-        return self._listing(ListRequest("GET", "/chats", OLDEST_FIRST["chats"], "chats", chat_of), page_size)
+        return self._listing(list_request("chats"), page_size)
 
     def list_chats(self, *, page_size: int = LARGEST_PAGE) -> list[Chat]:
         """
@@ -443,7 +441,7 @@ class HelpCrunchClient:
 
         API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
         """
-        return self._listing(_search("chats", filters, comparison), page_size)
+        return self._listing(search_request("chats", filters, comparison), page_size)
 
     def search_chats(
         self, filters: Filters = (), *, comparison: str = "AND", page_size: int = LARGEST_PAGE
@@ -486,7 +484,7 @@ class HelpCrunchClient:
         API: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1
         """
         _check_window(offset, limit)
-        return self._page(_search("chats", filters, comparison), offset, limit, probe=probe)
+        return self._page(search_request("chats", filters, comparison), offset, limit, probe=probe)
 
     def get_chat(self, chat_id: int) -> Chat:
         """
@@ -742,8 +740,7 @@ class HelpCrunchClient:
 
         API: https://docs.helpcrunch.com/rest-api-v1/get-customers-v1
         """
-        order = OLDEST_FIRST["customers"]
-        return self._listing(ListRequest("GET", "/customers", order, "customers", customer_of), page_size)
+        return self._listing(list_request("customers"), page_size)
 
     def list_customers(self, *, page_size: int = LARGEST_PAGE) -> list[Customer]:
         """
@@ -789,7 +786,7 @@ class HelpCrunchClient:
 
         API: https://docs.helpcrunch.com/rest-api-v1/search-customers-v1
         """
-        return self._listing(_search("customers", filters, comparison), page_size)
+        return self._listing(search_request("customers", filters, comparison), page_size)
 
     def search_customers(
         self, filters: Filters = (), *, comparison: str = "AND", page_size: int = LARGEST_PAGE
@@ -833,7 +830,7 @@ class HelpCrunchClient:
         API: https://docs.helpcrunch.com/rest-api-v1/search-customers-v1
         """
         _check_window(offset, limit)
-        return self._page(_search("customers", filters, comparison), offset, limit, probe=probe)
+        return self._page(search_request("customers", filters, comparison), offset, limit, probe=probe)
 
     # Changing customers
 
@@ -1015,20 +1012,23 @@ class HelpCrunchClient:
         get = partial(self._get_page, cancelled=cancelled)
         try:
             return get(request, offset, limit, probe=probe)
-        except HelpCrunchNotFoundError as error:
+        except (HelpCrunchNotFoundError, HelpCrunchPaginationError) as error:
             if request.method != "POST":
                 raise
-            not_found = error
-        # Some accounts answer 404 to a search that finds nothing. But so does a wrong address, and a server in trouble
-        # may: only where a search for all records works, and this one is refused again, does it mean "nothing matches".
-        try:
-            get(_search(cast("Resource", request.noun), (), "AND"), 0, 1)
-        except HelpCrunchNotFoundError:
-            raise not_found from None
-        try:
-            return get(request, offset, limit, probe=probe)
-        except HelpCrunchNotFoundError:
-            return Page([], [], None, offset)
+            doubt = error
+        # A search: it may have found nothing, as this account says it.
+        resource = cast("Resource", request.noun)
+        if isinstance(doubt, HelpCrunchPaginationError):
+            if not counts_wrongly(get, resource):
+                raise doubt
+            log.warning("HelpCrunch's totals are wrong, so nothing follows: %s", doubt)
+        elif not answers_404_for_nothing(get, resource):
+            raise doubt
+        else:
+            # Only where it is refused again: a server in trouble may have recovered meanwhile.
+            with contextlib.suppress(HelpCrunchNotFoundError):
+                return get(request, offset, limit, probe=probe)
+        return Page([], [], None, offset)
 
     def _get_page(
         self,
@@ -1103,12 +1103,6 @@ def _unconfirmed(customer_id: int, name: str) -> HelpCrunchUnconfirmedError:
         f"{name}."
     )
     return HelpCrunchUnconfirmedError(msg)
-
-
-def _search(resource: Resource, filters: Filters, comparison: str) -> ListRequest:
-    written, word = check_filters(filters, comparison, resource)
-    query = {"filter": written or [EVERY[resource]], "comparison": word, **OLDEST_FIRST[resource]}
-    return ListRequest("POST", f"/{resource}/search", query, resource, CONVERSIONS[resource])
 
 
 def _check_window(offset: int, limit: int) -> None:

@@ -47,8 +47,13 @@ def refusal(status: int, message: str) -> tuple[int, Any]:
 
 
 def kind(asked: Asked) -> str:
-    """Say which of the requests it is that follow a 404."""
-    return "control" if asked.body["filter"][0]["field"] == "chats.createdAt" else "search"
+    """Say which of the requests it is that follow a 404, or an empty page under a total."""
+    if asked.method == "GET":
+        return "list"
+    first = asked.body["filter"][0]
+    if first["field"] != "chats.createdAt":
+        return "search"
+    return "control" if first["operator"] == ">=" else "never"
 
 
 class Script:
@@ -85,12 +90,12 @@ def test_a_404_that_does_not_come_again_loses_nothing(client: Connect) -> None:
 
 def test_where_a_search_for_every_chat_is_404_too_the_first_one_is_raised(client: Connect) -> None:
     with (
-        AnsweringServer(script := Script(search=[404], control=[404])) as server,
+        AnsweringServer(script := Script(search=[404], control=[404], list=[404])) as server,
         pytest.raises(HelpCrunchNotFoundError, match=r"POST /chats/search: .*refusal 1\.") as caught,
     ):
         client(server).search_chats_page([MINE], comparison="OR", offset=3)
     assert caught.value.__cause__ is None
-    assert script.kinds == ["search", "control"]
+    assert script.kinds == ["search", "control", "list"]
     assert script.asked[1].body == {
         "filter": [{"field": "chats.createdAt", "operator": ">=", "value": 0}],
         "comparison": "AND",
@@ -99,6 +104,20 @@ def test_where_a_search_for_every_chat_is_404_too_the_first_one_is_raised(client
         "offset": 0,
         "limit": 1,
     }
+
+
+def test_nothing_matches_where_the_account_has_no_chat_at_all(client: Connect) -> None:
+    with AnsweringServer(script := Script(search=[404], control=[404], list=[NONE])) as server:
+        assert client(server).search_chats_page([MINE]).ids == []
+    assert script.kinds == ["search", "control", "list", "search"]
+
+
+def test_a_search_that_fails_beside_a_list_of_chats_is_no_empty_one(client: Connect) -> None:
+    with (
+        AnsweringServer(Script(search=[404], control=[404], list=[FOUND])) as server,
+        pytest.raises(HelpCrunchNotFoundError, match=r"refusal 1\."),
+    ):
+        client(server).search_chats_page([MINE])
 
 
 def test_nothing_matches_where_only_this_search_is_404(client: Connect) -> None:
@@ -113,9 +132,10 @@ def test_nothing_matches_where_only_this_search_is_404(client: Connect) -> None:
     "answers",
     [
         {"search": [404], "control": [refusal(401, "No")]},
+        {"search": [404], "control": [404], "list": [refusal(401, "No")]},
         {"search": [404, refusal(401, "No")], "control": [FOUND]},
     ],
-    ids=["at the search for every chat", "at the second search"],
+    ids=["at the search for every chat", "at the list", "at the second search"],
 )
 def test_another_error_meanwhile_is_raised(client: Connect, answers: dict[str, Any]) -> None:
     with AnsweringServer(Script(**answers)) as server, pytest.raises(HelpCrunchAuthError):
@@ -134,12 +154,31 @@ def test_an_empty_page_of_a_search_that_its_total_contradicts_is_asked_for_again
         assert client(server).search_chats_page([MINE], offset=offset).ids == [7]
     assert script.kinds == ["search", "search"]
     with (
-        AnsweringServer(Script(search=[empty])) as server,
+        AnsweringServer(Script(search=[empty], never=[NONE])) as server,
         pytest.raises(
             HelpCrunchPaginationError, match=f"page at offset {offset} is empty, although .* {total} chats"
         ),
     ):
         client(server).search_chats_page([MINE], offset=offset)
+
+
+@pytest.mark.parametrize(("offset", "total"), [(0, 1), (0, 280), (100, 101)])
+def test_a_total_means_nothing_where_even_nothing_has_one(client: Connect, offset: int, total: int) -> None:
+    empty = {"data": [], "total": total}
+    with AnsweringServer(script := Script(search=[empty], never=[empty])) as server:
+        page = client(server).search_chats_page([MINE], offset=offset)
+    assert (page.ids, page.total, page.offset) == ([], None, offset)
+    assert script.kinds[-1] == "never"
+    assert set(script.kinds[:-1]) == {"search"}
+
+
+@pytest.mark.parametrize("never", [FOUND, 404, {"data": [], "total": None}])
+def test_a_total_counts_where_nothing_contradicts_it(client: Connect, never: Any) -> None:
+    with (
+        AnsweringServer(Script(search=[{"data": [], "total": 1}], never=[never])) as server,
+        pytest.raises(HelpCrunchPaginationError, match="is empty, although"),
+    ):
+        client(server).search_chats_page([MINE])
 
 
 @pytest.mark.parametrize(("offset", "total"), [(0, 0), (0, None), (100, 100), (100, 7)])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import Killed
+from in_process import Killed, answer_404_for_nothing
 from upserting import Work, client_of, created, customer, outcomes, sent, upsert, writes
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -70,6 +70,21 @@ class TestCreated:
             client_of(account).delete_customer(each["id"])
         assert upsert(account, [ADA, BO]) == ["created", "created"]
         assert len(account.customers) == 2
+
+    @pytest.mark.parametrize("others", [True, False])
+    @pytest.mark.parametrize("total", [1, 5, "exact"])
+    def test_in_an_account_that_says_in_its_own_way_that_nobody_is_there(
+        self, total: Any, others: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        account = Sandbox(rate_limit=None, agents=1, chats=8, total=total)
+        if total == "exact":
+            answer_404_for_nothing(monkeypatch, "customers")
+        for each in () if others else account.customers:
+            client_of(account).delete_customer(each["id"])
+        before = len(account.customers)
+        assert upsert(account, [ADA, BO]) == ["created", "created"]
+        assert upsert(account, [ADA, BO]) == ["unchanged", "unchanged"]
+        assert len(account.customers) == before + 2
 
     @pytest.mark.parametrize(
         ("record", "options", "said"),

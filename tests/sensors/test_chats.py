@@ -10,7 +10,7 @@ from typing import Any
 
 import airflow
 import pytest
-from in_process import client_of
+from in_process import answer_404_for_nothing, client_of
 
 from airflow_provider_helpcrunch._airflow import BaseOperator, TaskDeferred
 from airflow_provider_helpcrunch.client.filters import Filter
@@ -18,6 +18,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchConfigurationError,
     HelpCrunchError,
+    HelpCrunchPaginationError,
     HelpCrunchServerError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
@@ -104,6 +105,36 @@ class TestFinds:
         ]
         assert found(filters=filters, comparison="or") == [mine, theirs]
         assert found(filters=filters, comparison="or", older_than=3600) == []
+
+    @pytest.mark.parametrize(
+        "conditions", [{}, {"assignee": 1001}, {"statuses": ["closed"]}, {"assignee": "unassigned"}]
+    )
+    @pytest.mark.parametrize("total", [1, 5, "exact"])
+    def test_nothing_in_an_account_that_says_so_in_its_own_way(
+        self,
+        total: Any,
+        conditions: dict[str, Any],
+        account_of: Callable[..., Sandbox],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        account = account_of(total=total)
+        if total == "exact":
+            answer_404_for_nothing(monkeypatch)
+        assert found(**conditions) == []
+        mine = ids(account.insert_chats(1, assignee=1001, status="closed"))
+        mine += ids(account.insert_chats(1, assignee=1001))
+        nobodys = ids(account.insert_chats(1))
+        assert found() == [mine[1], *nobodys]
+        assert found(assignee=1001, statuses="closed,opened") == mine
+        assert found(assignee="unassigned") == nobodys
+        assert found(assignee=1002) == []
+
+    def test_an_empty_page_under_a_true_total_is_loud(self, account_of: Callable[..., Sandbox]) -> None:
+        account = account_of()
+        account.insert_chats(3)
+        account.add_fault(Fault("empty_page", path="/v1/chats/search", times=0))
+        with pytest.raises(HelpCrunchPaginationError, match="is empty, although HelpCrunch reports 3 chats"):
+            found()
 
     @pytest.mark.parametrize("given", [timedelta(minutes=15), 900, "900", 900.0])
     def test_chats_whose_customer_waits(self, given: Any, account_of: Callable[..., Sandbox]) -> None:

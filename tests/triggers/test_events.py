@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from in_process import client_of
+from in_process import answer_404_for_nothing, client_of
 
 pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow shares streams since 3.3")
 
@@ -60,6 +60,32 @@ def test_new_chats_once_and_none_that_was_there_before(account: Sandbox, polls: 
             await polls.poll()
             await triggerer.sync()
             assert database.chats(1) == first + second
+
+    run(story())
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("total", [1, 5, "exact"])
+def test_an_account_without_chats_that_says_so_in_its_own_way(
+    event: str, total: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    account, database = Sandbox(agents=5, chats=0, rate_limit=None, total=total), Database()
+    polls = gate(monkeypatch, lambda _: client_of(account))
+    if total == "exact":
+        answer_404_for_nothing(monkeypatch)
+
+    async def story() -> None:
+        async with Triggerer(database, {1: ChatsEventTrigger(event)}) as triggerer:
+            await polls.settled()
+            await polls.poll()
+            mine = ids(account.insert_chats(2))
+            if event == "closed":
+                for chat in mine:
+                    account.update_chat(chat, status="closed")
+            await polls.poll()
+            await triggerer.sync()
+            assert database.chats(1) == mine
+            assert "poll" not in caplog.text
 
     run(story())
 
