@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _IN_LOCATION = ("city", "regionCode", "countryCode")
+"""Fields that only older documentation lets a request set. Newer documentation has them in ``location``, read-only."""
 
 
 def different_fields(fields: Mapping[str, Any], customer: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,22 +36,31 @@ def different_fields(fields: Mapping[str, Any], customer: Mapping[str, Any]) -> 
     return changes
 
 
-def unmade_fields(
+def untouched_fields(
     changes: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> list[str]:
     """
-    Return the fields that a change left as they were. One with a third value is none: HelpCrunch may write it its way.
+    Return the fields that a change left as they were.
 
     :param changes: the result of :func:`different_fields`, which was sent
     :param before: the customer, as it was
-    :param after: the customer that HelpCrunch sent back; a field that it lacks contradicts nothing
+    :param after: the customer that HelpCrunch sent back
     """
     return [
         name
         for name in different_fields(changes, after)
-        if _found(name, after) is not None or name in after
         if _plain(name, _found(name, after)) == _plain(name, _found(name, before))
     ]
+
+
+def may_be_ignored(name: str, customer: Mapping[str, Any]) -> bool:
+    """
+    Say whether an account may ignore a field: one that it does not show, or that is documented as read-only too.
+
+    :param name: its name
+    :param customer: the customer, as HelpCrunch sent it
+    """
+    return name in _IN_LOCATION or name not in customer
 
 
 def missing_tags(tags: Iterable[Mapping[str, Any]], customer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

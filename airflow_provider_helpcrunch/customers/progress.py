@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Outcome: TypeAlias = Literal["created", "updated", "unchanged", "planned", "refused", "failed"]
 
@@ -19,6 +19,9 @@ LETTERS: dict[Outcome, str] = {
     "refused": "r",
     "failed": "f",
 }
+NOT_KEPT: dict[Outcome, str] = {"created": "C", "updated": "U", "unchanged": "#"}
+"""Letters of rows with a field that HelpCrunch did not keep."""
+
 _OPEN = "-"
 
 
@@ -28,25 +31,38 @@ class Progress:
 
     :param outcomes: a letter for each row, in order. Default: none has one yet
     :param errors: why rows were rejected, by their numbers. Default: none was
+    :param fields_not_kept: names of the fields that HelpCrunch did not keep. Default: it kept all
     """
 
-    def __init__(self, outcomes: str = "", errors: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        outcomes: str = "",
+        errors: Mapping[int, str] | None = None,
+        fields_not_kept: Iterable[str] = (),
+    ) -> None:
         self._outcomes = bytearray(outcomes, "ascii")
         self.errors = dict(errors or {})
         """Why rows were rejected, by their numbers."""
+        self.fields_not_kept = set(fields_not_kept)
+        """Names of the fields that HelpCrunch accepted and did not keep."""
         self.unsaved: set[int] = set()
         """Numbers of the rows whose outcomes have not been saved yet."""
 
-    def record(self, row: int, outcome: Outcome, error: str | None = None) -> None:
+    def record(
+        self, row: int, outcome: Outcome, error: str | None = None, not_kept: Iterable[str] = ()
+    ) -> None:
         """
         Record the outcome of a row.
 
         :param row: its number, from 1
         :param outcome: the outcome
         :param error: why it was rejected. Default: it was not
+        :param not_kept: names of its fields that HelpCrunch did not keep. Default: none
         """
         self._outcomes.extend(_OPEN.encode() * (row - len(self._outcomes)))
-        self._outcomes[row - 1] = ord(LETTERS[outcome])
+        fields = set(not_kept)
+        self.fields_not_kept |= fields
+        self._outcomes[row - 1] = ord((NOT_KEPT if fields else LETTERS)[outcome])
         self.errors.pop(row, None)
         if error is not None:
             self.errors[row] = error
@@ -63,7 +79,14 @@ class Progress:
     def counts(self) -> dict[str, int]:
         """Return the number of rows by outcome, including outcomes with none."""
         found = Counter(self._outcomes.decode())
-        return {outcome: found[letter] for outcome, letter in LETTERS.items()}
+        return {
+            outcome: found[letter] + found[NOT_KEPT.get(outcome, "")] for outcome, letter in LETTERS.items()
+        }
+
+    @property
+    def not_kept(self) -> int:
+        """Number of rows with a field that HelpCrunch did not keep."""
+        return sum(self._outcomes.count(ord(letter)) for letter in NOT_KEPT.values())
 
     @property
     def done(self) -> int:
@@ -75,7 +98,7 @@ class Progress:
         outcomes = self._outcomes.decode()
         for outcome in REJECTED:
             outcomes = outcomes.replace(LETTERS[outcome], _OPEN)
-        return Progress(outcomes)
+        return Progress(outcomes, fields_not_kept=self.fields_not_kept)
 
     def part(self, start: int, end: int) -> dict[str, Any]:
         """
@@ -87,6 +110,7 @@ class Progress:
         return {
             "outcomes": self._outcomes[start:end].decode(),
             "errors": {str(row): error for row, error in self.errors.items() if start < row <= end},
+            "fields_not_kept": sorted(self.fields_not_kept),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -101,4 +125,5 @@ class Progress:
         :param written: the plain JSON, of all parts in their order
         """
         errors = {int(row): error for each in written for row, error in each["errors"].items()}
-        return cls("".join(each["outcomes"] for each in written), errors)
+        fields = {name for each in written for name in each["fields_not_kept"]}
+        return cls("".join(each["outcomes"] for each in written), errors, fields)

@@ -16,10 +16,12 @@ from airflow_provider_helpcrunch.client import retry
 from airflow_provider_helpcrunch.client.customer_fields import CREATE_FIELDS, tag_names
 from airflow_provider_helpcrunch.customers.changes import (
     different_fields,
+    may_be_ignored,
     missing_tags,
     present_tags,
-    unmade_fields,
+    untouched_fields,
 )
+from airflow_provider_helpcrunch.customers.ignored import IgnoredFields
 from airflow_provider_helpcrunch.customers.lookup import AT_ONCE, Lookup
 from airflow_provider_helpcrunch.customers.rows import Row, UnfitError
 from airflow_provider_helpcrunch.exceptions import (
@@ -92,6 +94,8 @@ class Result(NamedTuple):
     :param customer: id of its customer, where that is known
     :param names: names of the fields that were changed or would be
     :param error: why it was refused or failed
+    :param not_kept: names of the fields that HelpCrunch accepted, but shows with another value
+    :param not_sent: names of the fields that were not sent any more, because HelpCrunch ignores them
     """
 
     row: int
@@ -99,6 +103,8 @@ class Result(NamedTuple):
     customer: int | None = None
     names: tuple[str, ...] = ()
     error: HelpCrunchError | UnfitError | None = None
+    not_kept: tuple[str, ...] = ()
+    not_sent: tuple[str, ...] = ()
 
 
 class Upsert:
@@ -120,6 +126,7 @@ class Upsert:
         self._options = options
         self._progress = progress
         self._lookup = Lookup(options.key)
+        self._ignored = IgnoredFields()
         self._late: set[int] = set()
         self._doubtful: set[int] = set()
         self._faults = 0
@@ -160,7 +167,7 @@ class Upsert:
                 continue
             self._late.discard(row.number)
             error = None if result.error is None else str(result.error)
-            self._progress.record(row.number, result.outcome, error)
+            self._progress.record(row.number, result.outcome, error, (*result.not_kept, *result.not_sent))
             yield result
 
     def _result(self, client: HelpCrunchClient, row: Row, found: Found | None) -> Result:
@@ -210,39 +217,60 @@ class Upsert:
         customer = client.create_customer({**new, **({"tags": tags} if tags else {})})
         # The rest can only be set once the customer is there.
         rest = {name: value for name, value in fields.items() if name not in CREATE_FIELDS}
-        if changes := different_fields(rest, customer):
-            _change(client, customer, changes)
-        return Result(row.number, "created", customer["id"], names)
+        changes, not_sent = self._ignored.split(different_fields(rest, customer))
+        untouched, not_kept = self._changed(client, customer, changes)
+        made = tuple(name for name in names if name not in (*untouched, *not_sent))
+        return Result(
+            row.number, "created", customer["id"], made, not_kept=not_kept, not_sent=tuple(not_sent)
+        )
 
     def _updated(self, client: HelpCrunchClient, row: Row, customer: Customer) -> Result:
         number, options = customer["id"], self._options
-        changes = different_fields(row.fields, customer)
+        changes, not_sent = self._ignored.split(different_fields(row.fields, customer))
         more = missing_tags(options.tags_of(row), customer)
         fewer = present_tags(options.remove_tags, customer)
         names = (*changes, *(["tags"] if more or fewer else []))
-        is_created = row.number in self._doubtful
         if options.dry_run and names:
             return Result(row.number, "planned", number, names)
-        if not names:
-            return Result(row.number, "created" if is_created else "unchanged", number)
-        if changes:
-            _change(client, customer, changes)
+        untouched, not_kept = self._changed(client, customer, changes)
         if more:
             client.add_customer_tags(number, more)
         if fewer:
             client.remove_customer_tags(number, fewer)
-        return Result(row.number, "created" if is_created else "updated", number, names)
-
-
-def _change(client: HelpCrunchClient, customer: Customer, changes: Mapping[str, Any]) -> None:
-    """Change a customer. The client checks some fields of the response; here the others are held against the past."""
-    after = client.update_customer(customer["id"], changes)
-    if unmade := unmade_fields(changes, customer, after):
-        msg = (
-            f"HelpCrunch accepted a change of the customer {customer['id']}, but the customer that it sent back shows "
-            f"other {', '.join(unmade)}."
+        made = tuple(name for name in names if name not in untouched)
+        changed: Outcome = "updated" if made else "unchanged"
+        return Result(
+            row.number,
+            "created" if row.number in self._doubtful else changed,
+            number,
+            made,
+            not_kept=not_kept,
+            not_sent=tuple(not_sent),
         )
-        raise HelpCrunchUnconfirmedError(msg)
+
+    def _changed(
+        self, client: HelpCrunchClient, customer: Customer, changes: Mapping[str, Any]
+    ) -> tuple[list[str], tuple[str, ...]]:
+        """
+        Change a customer, if there is anything to change.
+
+        The client checks some fields of the response; here the others are held against the past.
+
+        :return: the fields that HelpCrunch left as they were, although it may only ignore them; and all fields that it
+            shows with another value than the one that was sent
+        """
+        if not changes:
+            return [], ()
+        after = client.update_customer(customer["id"], changes)
+        untouched = untouched_fields(changes, customer, after)
+        if unmade := [name for name in untouched if not may_be_ignored(name, after)]:
+            msg = (
+                f"HelpCrunch accepted a change of the customer {customer['id']}, but the customer that it sent back "
+                f"shows other {', '.join(unmade)}."
+            )
+            raise HelpCrunchUnconfirmedError(msg)
+        self._ignored.note(changes, untouched)
+        return untouched, tuple(different_fields(changes, after))
 
 
 def in_brief(error: BaseException | None) -> str:

@@ -50,6 +50,11 @@ class UpsertCustomersOperator(ResumableOperator):
     each. Mend the rows and give the file as ``customers``: its ``error`` column is ignored. Three rows in a row without
     a usable response stop the task: HelpCrunch is down.
 
+    HelpCrunch may accept a field and yet show another value, which would be sent again in each run: it may ignore
+    ``city``, ``regionCode`` and ``countryCode``, which newer documentation has as read-only, and fields that an account
+    does not show, or write a value its own way. That is no failure: the log names the row and the fields, and the
+    result counts them. A field that was ignored for three customers in a row is not sent for the others.
+
     A ``POST`` whose response is lost may have created the customer, so the key is looked up again before it is
     repeated. HelpCrunch refuses a ``userId`` that another customer has, which makes it the safest key. Two customers
     may have the same email address: one who was created twice, for example, because HelpCrunch's search was late.
@@ -153,7 +158,8 @@ class UpsertCustomersOperator(ResumableOperator):
 
         :param context: the context of the task, from Airflow; the events of outlet assets get the result
         :return: how many rows were ``created``, ``updated``, ``unchanged``, ``planned``, ``refused`` and ``failed``;
-            ``requests``, how many were sent; and with ``rejects_path`` ``rejects``, the receipt of the file
+            ``not_kept``, in how many HelpCrunch did not keep a field, and ``fields_not_kept``, the names of these
+            fields; ``requests``, how many were sent; and with ``rejects_path`` ``rejects``, the receipt of the file
         :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was sent or written
         :raises HelpCrunchPartialError: some rows were not applied, and all others were (``fail_at_end``)
         :raises HelpCrunchError: the work stopped; a retry goes on
@@ -193,7 +199,12 @@ class UpsertCustomersOperator(ResumableOperator):
     def reported(self, context: Context, runner: UpsertRunner) -> dict[str, Any]:
         """Write the counts to the log and the rejects to their file; return the result."""
         self.log.info(_in_words(runner))
-        result: dict[str, Any] = {**runner.progress.counts(), "requests": runner.requests}
+        result: dict[str, Any] = {
+            **runner.progress.counts(),
+            "not_kept": runner.progress.not_kept,
+            "fields_not_kept": sorted(runner.progress.fields_not_kept),
+            "requests": runner.requests,
+        }
         if self._rejects is not None:
             receipt = self._rejects.write(self._source, self._survey.columns, runner.progress.errors)
             result["rejects"] = {**receipt}
@@ -240,8 +251,11 @@ class UpsertCustomersOperator(ResumableOperator):
 def _in_words(runner: UpsertRunner) -> str:
     from airflow_provider_helpcrunch.plurals import counted
 
-    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in runner.progress.counts().items() if count)
-    return f"Customers: {counts or 'none'}; {counted(runner.requests, 'request')}"
+    progress = runner.progress
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in progress.counts().items() if count)
+    fields = ", ".join(sorted(progress.fields_not_kept))
+    not_kept = f"; HelpCrunch did not keep {fields} in {counted(progress.not_kept, 'row')}" if fields else ""
+    return f"Customers: {counts or 'none'}{not_kept}; {counted(runner.requests, 'request')}"
 
 
 def _partial(runner: UpsertRunner) -> HelpCrunchPartialError:

@@ -167,19 +167,31 @@ class UpsertRunner:
         return self._survey.read(self._source, wanted)
 
     def _name(self, result: Result) -> None:
-        """Write a row that was rejected, or would be applied, to the log, by its number and without its values."""
-        if result.outcome not in (*REJECTED, "planned") or self._named > MOST_LINES:
+        """Write to the log a row that needs a look, by its number and without its values."""
+        if (line := _line(result)) is None or self._named > MOST_LINES:
             return
         self._named += 1
         if self._named > MOST_LINES:
             self._log.info("More rows are not listed here.")
         elif result.outcome == "planned":
-            whom = "a new customer" if result.customer is None else f"customer {result.customer}"
-            self._log.info(
-                "Row %d would set %s of %s", result.row, ", ".join(result.names) or "nothing", whom
-            )
+            self._log.info(line)
         else:
-            self._log.warning("Row %d was %s: %s", result.row, result.outcome, in_brief(result.error))
+            self._log.warning(line)
+
+
+def _line(result: Result) -> str | None:
+    """Return what the log says of a row that was rejected, not kept or would be applied; ``None`` for any other."""
+    if result.outcome in REJECTED:
+        return f"Row {result.row} was {result.outcome}: {in_brief(result.error)}"
+    if result.outcome == "planned":
+        whom = "a new customer" if result.customer is None else f"customer {result.customer}"
+        return f"Row {result.row} would set {', '.join(result.names) or 'nothing'} of {whom}"
+    if result.not_kept:
+        return (
+            f"Row {result.row}: HelpCrunch accepted {', '.join(result.not_kept)} of customer {result.customer}, but "
+            "shows another value."
+        )
+    return None
 
 
 def _as_error(result: Result) -> HelpCrunchError:

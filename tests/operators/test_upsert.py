@@ -39,7 +39,8 @@ TaskLog = Callable[[Any], list[str]]
 ADA = {"userId": "u-1", "name": "Ada"}
 BO = {"userId": "u-2", "name": "Bo"}
 REFUSED = {"userId": "u-3", "notes": "secret " * 50}
-NONE = {"created": 0, "updated": 0, "unchanged": 0, "planned": 0, "refused": 0, "failed": 0}
+COUNTS = {"created": 0, "updated": 0, "unchanged": 0, "planned": 0, "refused": 0, "failed": 0}
+NONE: dict[str, Any] = {**COUNTS, "not_kept": 0, "fields_not_kept": []}
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +73,17 @@ class TestResult:
         assert upsert() == {**NONE, "created": 2, "requests": 4}
         assert upsert([{**ADA, "name": "Adele"}, BO]) == {**NONE, "updated": 1, "unchanged": 1, "requests": 3}
         assert len(server.journal) == 7
+
+    def test_what_helpcrunch_does_not_keep(self, server: Sandbox, task_log: TaskLog) -> None:
+        upsert()
+        work = task([{**ADA, "city": "Lviv"}, {**BO, "name": "Bob"}])
+        lines = task_log(work)
+        kept = {"updated": 1, "unchanged": 1, "requests": 4}
+        assert work.execute({}) == {**NONE, **kept, "not_kept": 1, "fields_not_kept": ["city"]}
+        number = next(each["id"] for each in server.customers if each["userId"] == "u-1")
+        assert f"Row 1: HelpCrunch accepted city of customer {number}, but shows another value." in lines
+        assert "Customers: 1 updated, 1 unchanged; HelpCrunch did not keep city in 1 row; 4 requests" in lines
+        assert "Lviv" not in "".join(lines)
 
     @pytest.mark.parametrize("nothing", [[], "[]", ()])
     def test_nothing_to_write_is_no_error(self, nothing: Any, server: Sandbox) -> None:
@@ -238,7 +250,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"deferrable": "soon"}, "deferrable must be true or false"),
     ({"on_error": "ignore"}, "on_error must be fail_at_end, fail_fast or report, not 'ignore'"),
     ({"rejects_path": "rejects"}, "rejects' has no suffix that names a format"),
-    ({"rejects_path": "rejects.jsonl", "rejects_format": "csv"}, "contradicts the suffix"),
+    (
+        {"rejects_path": "rejects.jsonl", "rejects_format": "csv"},
+        "rejects_format='csv' contradicts the suffix",
+    ),
+    ({"rejects_path": "rejects", "rejects_format": "pdf"}, "rejects_format='pdf' is unknown"),
     ({"rejects_path": "/dev/null/rejects.csv"}, "'/dev/null' is not a directory"),
     ({"rejects_path": 5}, "A path must be a string or an ObjectStoragePath, not int"),
     ({"rejects_format": "csv"}, "rejects_format needs rejects_path"),
