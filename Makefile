@@ -126,7 +126,7 @@ test-distributed: servers $(ENVD)/.stamp ## run two Celery workers on one accoun
 	@exec env AIRFLOW_HOME=$(CURDIR)/.tmp/distributed $(ENVD)/bin/python -m pytest -v --no-header -m distributed tests/distributed $(ARGS)
 
 .PHONY: test-foreign
-test-foreign: $(ENVF)/.stamp ## run the client through the test batteries of Singer and Airbyte, and OpenLineage beside all operators
+test-foreign: $(ENVF)/.stamp ## run the test batteries of Singer and Airbyte, all operators beside OpenLineage, and the webhook recipe on a queue
 	@mkdir -p .tmp
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/foreign $(ENVF)/bin/python -m pytest -m foreign tests/foreign $(ARGS)
 

@@ -70,7 +70,7 @@ def blocks(*languages: str) -> list[Block]:
 
 
 MESSAGING = "from airflow.providers.common.messaging"
-"""A provider that is not installed for tests, in the DAG of ``docs/webhooks.md``: see ``test_webhook_recipe.py``."""
+"""A provider in the DAG of ``docs/webhooks.md``, which is installed for ``test_message_queue.py`` alone."""
 
 
 def dag_files(folder: Path, version: str) -> list[str]:
