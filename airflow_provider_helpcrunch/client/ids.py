@@ -54,7 +54,7 @@ def id_in(record: Mapping[str, Any], field: str) -> int | None:
 
     :param record: the record
     :param field: the field of the nested record
-    :return: the id; ``None`` only if the API says ``null``
+    :return: the id; ``None`` only if the API says ``null``, or 0, which is no id
     :raises HelpCrunchResponseError: the field is missing, or holds no id
     """
     value = record.get(field)
@@ -62,4 +62,4 @@ def id_in(record: Mapping[str, Any], field: str) -> int | None:
     if number is None and (value is not None or field not in record):
         msg = f"HelpCrunch sent record {id_of(record)} without a readable {field}."
         raise HelpCrunchResponseError(msg)
-    return number
+    return number or None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hmac
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_helpcrunch.client.ids import id_of, number_from
 from airflow_provider_helpcrunch.exceptions import (
@@ -28,6 +28,9 @@ from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+Body: TypeAlias = bytes | bytearray | memoryview
+"""The body of a request, as it came."""
 
 SIGNATURE_HEADER = "X-HelpCrunch-Signature"
 """The header with the signature; names of headers have no upper or lower case."""
@@ -63,7 +66,7 @@ class Webhook:
         return id_of(self.data if self.event.startswith("customer.") else self.data.get("customer"))
 
 
-def sign(body: bytes, signing_key: str) -> str:
+def sign(body: Body, signing_key: str) -> str:
     """
     Return the signature of a webhook, as HelpCrunch makes it; for tests of your own.
 
@@ -78,7 +81,7 @@ def sign(body: bytes, signing_key: str) -> str:
     return hmac.new(signing_key.strip().encode(), body, "sha1").hexdigest()
 
 
-def verify(body: bytes, signature: str | None, signing_key: str) -> None:
+def verify(body: Body, signature: str | None, signing_key: str) -> None:
     """
     Refuse a webhook that HelpCrunch did not sign. The comparison takes the same time wherever two signatures differ.
 
@@ -105,7 +108,7 @@ def verify(body: bytes, signature: str | None, signing_key: str) -> None:
         raise HelpCrunchSignatureError(msg)
 
 
-def parse(body: bytes) -> Webhook:
+def parse(body: Body) -> Webhook:
     """
     Read a webhook that was verified.
 
@@ -131,7 +134,7 @@ def parse(body: bytes) -> Webhook:
 
 
 def _check(body: object, signing_key: object) -> None:
-    if not isinstance(body, bytes | bytearray | memoryview):
+    if not isinstance(body, Body):
         msg = (
             f"body must be the bytes of the request as they came, not {type(body).__name__}: what was decoded may be "
             "written in another way."
@@ -153,9 +156,9 @@ def _check_header(signature: object) -> None:
 
 def _object(text: Any, what: str) -> dict[str, Any]:
     found = None
-    if isinstance(text, str | bytes | bytearray):
+    if isinstance(text, str | bytes | bytearray | memoryview):
         try:
-            found = json.loads(text)
+            found = json.loads(bytes(text) if isinstance(text, memoryview) else text)
         except (ValueError, RecursionError):
             found = None
     # Outside of the handler: the error of the parser would be chained, and it quotes the text.

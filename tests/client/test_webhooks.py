@@ -134,6 +134,12 @@ class TestParse:
         assert (webhook.chat_id, webhook.customer_id) == (4410021, 880012)
         assert "Kim" not in repr(webhook)
 
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_every_body_that_can_be_verified_can_be_read(self, kind: Any) -> None:
+        body = kind(b'{"id": "1", "event": "chat.new", "eventData": {"chat_id": 7}}')
+        verify(body, sign(body, "key"), "key")
+        assert parse(body).chat_id == 7
+
     @pytest.mark.parametrize("event", ["customer.new", "customer.tags_changed"])
     def test_a_customer(self, event: str) -> None:
         webhook = parse(body(event=event, eventData={"id": "880012", "customData": {}}))

@@ -23,6 +23,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.sandbox.shape import Shape
 from airflow_provider_helpcrunch.sensors.chats import ChatsSensor
 from airflow_provider_helpcrunch.triggers.chats import ChatsTrigger, failure_event
 
@@ -93,6 +94,22 @@ class TestFinds:
         assert found(assignee=1001) == mine
         assert found(department="101") == nobodys
         assert found(assignee="unassigned", department=102) == []
+
+    @pytest.mark.parametrize("nobody", [0, "0", {"id": 0, "name": ""}])
+    def test_chats_of_nobody_where_that_is_an_agent_with_the_id_0(
+        self, nobody: Any, account_of: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        honest = Shape.chat
+
+        def written(*given: Any) -> dict[str, Any]:
+            chat = honest(*given)
+            return {**chat, "assignee": chat["assignee"] or nobody}
+
+        monkeypatch.setattr(Shape, "chat", written)
+        account = account_of()
+        nobodys, mine = ids(account.insert_chats(2)), ids(account.insert_chats(1, assignee=1001))
+        assert found(assignee="unassigned") == nobodys
+        assert found(assignee=1001) == mine
 
     def test_chats_that_match_one_of_two_filters(self, account_of: Callable[..., Sandbox]) -> None:
         account = account_of()
