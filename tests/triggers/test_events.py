@@ -373,6 +373,41 @@ def test_a_watch_outlives_failures_and_polls_less_often(
     assert pauses == [("1", "120"), ("2", "240"), ("3", "480")]
 
 
+@pytest.mark.parametrize("event", EVENTS)
+def test_two_intervals_on_one_asset_miss_no_event_of_the_asset(
+    event: str, account: Sandbox, polls: Gate
+) -> None:
+    database, mine = Database(), []
+    watchers = {1: ChatsEventTrigger(event, poll_interval=10), 2: ChatsEventTrigger(event, poll_interval=300)}
+    polls.streams = 2
+
+    def happen() -> None:
+        mine.extend(ids(account.insert_chats(2, status="closed" if event == "closed" else "opened")))
+
+    async def story() -> None:
+        async with Triggerer(database, watchers) as triggerer:
+            await polls.settled()
+            await triggerer.sync()
+            for interval in (10, 10, 300, 10):
+                happen()
+                await polls.poll(interval)
+                await triggerer.sync()
+            # Reported by the first alone, whose cursor is kept; the second has not polled since.
+            triggerer.kill()
+        happen()
+        async with Triggerer(database, watchers) as triggerer:
+            await polls.settled()
+            await triggerer.sync()
+            happen()
+            await polls.poll()
+            await triggerer.sync()
+
+    run(story())
+    assert set(database.chats(1)) | set(database.chats(2)) == set(mine)
+    for watcher in watchers:
+        assert max(Counter(database.chats(watcher)).values()) == 1
+
+
 def test_without_a_state_store_it_begins_anew(account: Sandbox, polls: Gate) -> None:
     database = Database()
 

@@ -129,29 +129,30 @@ class Gate:
 
     def __init__(self, streams: int = 1) -> None:
         self.streams = streams
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[tuple[Any, asyncio.Future[None]]] = []
 
     async def pause(self, polls: Any) -> None:
         polls._at_once.clear()
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        self._waiting.append((polls, future))
         await future
 
     async def settled(self) -> None:
         """Wait until every stream has polled, and its watchers have seen the poll."""
-        await until(lambda: sum(not future.done() for future in self._waiting) >= self.streams)
+        await until(lambda: sum(not future.done() for _, future in self._waiting) >= self.streams)
         await idle()
 
-    async def poll(self) -> None:
-        """Let every stream poll once more."""
+    async def poll(self, interval: float | None = None) -> None:
+        """Let every stream poll once more, or those with an interval alone."""
         await self.settled()
-        self.open()
+        self.open(interval)
         await self.settled()
 
-    def open(self) -> None:
-        """Let every stream that waits go on."""
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
+    def open(self, interval: float | None = None) -> None:
+        """Let every stream that waits go on, or those with an interval alone."""
+        opened = [each for each in self._waiting if interval in (None, each[0]._interval)]
+        self._waiting = [each for each in self._waiting if each not in opened]
+        for _, future in opened:
             if not future.done():
                 future.set_result(None)
 
