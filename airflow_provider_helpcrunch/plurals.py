@@ -1,14 +1,17 @@
-"""Numbers with their nouns, and lists of which only the beginning is named, for sentences."""
+"""Numbers with their nouns, and values and lists of which only the beginning is shown, for sentences."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_NAMED = 20
 """Most items that a sentence names."""
+
+LONGEST_QUOTED = 200
+"""Most characters of a value that a sentence quotes."""
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -30,3 +33,14 @@ def named(items: Sequence[object]) -> str:
     """
     more = len(items) - MOST_NAMED
     return ", ".join(map(str, items[:MOST_NAMED])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def quoted(value: Any) -> str:
+    """
+    Return a value as Python writes it; of a long one the beginning.
+
+    :param value: what somebody gave
+    """
+    text = repr(value)
+    more = len(text) - LONGEST_QUOTED
+    return text if more <= 0 else f"{text[:LONGEST_QUOTED]}… and {more:,} more characters"

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.plurals import quoted
 from airflow_provider_helpcrunch.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -302,7 +303,10 @@ def _names(argument: str, value: Any) -> list[str]:
 def _refuse_unknown(argument: str, names: Iterable[str], table: Table, known: Iterable[str]) -> None:
     for name in names:
         if name not in known:
-            msg = f"{argument} names {name!r}, which is no column of {table.name}; its columns are {', '.join(known)}."
+            msg = (
+                f"{argument} names {quoted(name)}, which is no column of {table.name}; its columns are "
+                f"{', '.join(known)}."
+            )
             raise HelpCrunchConfigurationError(msg)
 
 

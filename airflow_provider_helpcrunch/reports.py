@@ -22,6 +22,7 @@ import msgspec
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.exports.manifest import HEAD, Manifest, directory_of
+from airflow_provider_helpcrunch.plurals import quoted
 from airflow_provider_helpcrunch.storage.location import locate
 from airflow_provider_helpcrunch.storage.objects import read_object
 
@@ -95,10 +96,10 @@ def views(connection: DuckDBPyConnection, **paths: Sequence[str]) -> None:
     """
     for view, given in paths.items():
         if view not in COLUMNS:
-            msg = f"There is no view {view!r}: name some of {', '.join(COLUMNS)}."
+            msg = f"There is no view {quoted(view)}: name some of {', '.join(COLUMNS)}."
             raise HelpCrunchConfigurationError(msg)
         if isinstance(given, str):
-            msg = f"The files of view {view!r} must be a list of paths, not one text."
+            msg = f"The files of view {quoted(view)} must be a list of paths, not one text."
             raise HelpCrunchConfigurationError(msg)
     for view in COLUMNS:
         source = _rows(connection, view, paths[view]) if paths.get(view) else _nothing(view)
@@ -156,7 +157,7 @@ def read_sql(name: str) -> str:
     :raises HelpCrunchConfigurationError: there is no such report
     """
     if name not in (known := names()):
-        msg = f"There is no report {name!r}: name one of {', '.join(known)}."
+        msg = f"There is no report {quoted(name)}: name one of {', '.join(known)}."
         raise HelpCrunchConfigurationError(msg)
     return (_directory() / f"{name}.sql").read_text(encoding="utf-8")
 

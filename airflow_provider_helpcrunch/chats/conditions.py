@@ -11,6 +11,7 @@ from airflow_provider_helpcrunch.chats.results import UNKNOWN
 from airflow_provider_helpcrunch.client.ids import check_id, id_in, id_of
 from airflow_provider_helpcrunch.client.vocabulary import known_status, status_of
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.plurals import quoted
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 FIELDS = ("assignee", "status", "department")
@@ -87,7 +88,7 @@ class Conditions:
         if before is None:
             return cls({})
         if not isinstance(before, Mapping):
-            msg = f'before must be an object such as {{"assignee": 1, "status": "opened"}}, not {before!r}.'
+            msg = f'before must be an object such as {{"assignee": 1, "status": "opened"}}, not {quoted(before)}.'
             raise HelpCrunchConfigurationError(msg)
         if unknown := sorted(str(name) for name in before if name not in FIELDS):
             msg = f"before has {', '.join(unknown)}; it knows {', '.join(FIELDS)}."

@@ -16,6 +16,7 @@ from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.packing import from_steps, steps
+from airflow_provider_helpcrunch.plurals import quoted
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -171,7 +172,7 @@ def _without_row(entry: Any) -> Mapping[str, Any] | None:
     :return: the entry; ``None`` for a row about a chat that the dry run left where it is
     """
     if not isinstance(entry, Mapping):
-        msg = f'it must be an object such as {{"id": 1, "assignee": 2}}, not {entry!r}.'
+        msg = f'it must be an object such as {{"id": 1, "assignee": 2}}, not {quoted(entry)}.'
         raise HelpCrunchConfigurationError(msg)
     if "outcome" not in entry:
         return entry

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.client.response import error_details
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def check_method(method: Any) -> str:
     """
     word = str(method).upper()
     if word not in METHODS:
-        msg = f"method must be one of {', '.join(METHODS)}, not {method!r}."
+        msg = f"method must be one of {', '.join(METHODS)}, not {quoted(method)}."
         raise HelpCrunchConfigurationError(msg)
     return word
 

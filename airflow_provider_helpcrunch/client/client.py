@@ -64,6 +64,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchPaginationError,
     HelpCrunchUnconfirmedError,
 )
+from airflow_provider_helpcrunch.plurals import quoted
 from airflow_provider_helpcrunch.rate_limit.limiter import (
     DEFAULT_ON_FAILURE,
     DEFAULT_REQUESTS_PER_MINUTE,
@@ -165,7 +166,7 @@ class HelpCrunchClient:
         if inbox_domain is not None and inbox_host(inbox_domain) is None:
             msg = (
                 "inbox_domain must be the first part of your inbox's address, such as shop, or shop.helpcrunch.com; "
-                f"not {str(inbox_domain)[:50]!r}."
+                f"not {quoted(inbox_domain)}."
             )
             raise HelpCrunchConfigurationError(msg)
         self.inbox_domain = inbox_domain
@@ -645,7 +646,7 @@ class HelpCrunchClient:
         """
         fields = {"agent": "readByAgent", "customer": "readByCustomer"}
         if side not in fields:
-            msg = f"side must be agent or customer, not {side!r}."
+            msg = f"side must be agent or customer, not {quoted(side)}."
             raise HelpCrunchConfigurationError(msg)
         # The chats of older accounts lack these fields; a field that is missing cannot contradict the change.
         confirmation = Confirmation(fields[side], bool(read), lambda chat, field: chat.get(field, bool(read)))

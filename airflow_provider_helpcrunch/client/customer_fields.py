@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_helpcrunch.client.ids import check_id
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 Fields = Mapping[str, Any]
 Tags = Iterable[str | Mapping[str, Any]]
@@ -56,10 +57,10 @@ def written_fields(fields: Any, allowed: tuple[str, ...] = UPDATE_FIELDS) -> dic
     :raises HelpCrunchConfigurationError: a field does not exist, or its value does not fit
     """
     if not isinstance(fields, Mapping):
-        msg = f"The fields of a customer are an object, not {fields!r}."
+        msg = f"The fields of a customer are an object, not {quoted(fields)}."
         raise HelpCrunchConfigurationError(msg)
     if unknown := [name for name in fields if name not in allowed]:
-        msg = f"A customer has no field {unknown[0]!r} that can be set here; fields are {', '.join(allowed)}."
+        msg = f"A customer has no field {quoted(unknown[0])} that can be set here; fields are {', '.join(allowed)}."
         raise HelpCrunchConfigurationError(msg)
     return {name: None if value is None else _written(name, value) for name, value in fields.items()}
 
@@ -88,7 +89,7 @@ def written_batches(changes: Iterable[Any]) -> list[dict[int, dict[str, Any]]]:
     written: dict[int, dict[str, Any]] = {}
     for change in changes:
         if not isinstance(change, Mapping):
-            msg = f"A change is an object with customer and fields, not {change!r}."
+            msg = f"A change is an object with customer and fields, not {quoted(change)}."
             raise HelpCrunchConfigurationError(msg)
         number = check_id("customer", change.get("customer"))
         if number in written:
@@ -110,7 +111,7 @@ def written_tags(tags: Any) -> list[dict[str, Any]]:
     rows = [dict(tag) if isinstance(tag, Mapping) else {"name": tag} for tag in _listed("tags", given)]
     for row in rows:
         if not isinstance(row.get("name"), str) or not row["name"] or not row.keys() <= {"name", "color"}:
-            msg = f"A tag is a name, or an object with name and color, not {row!r}."
+            msg = f"A tag is a name, or an object with name and color, not {quoted(row)}."
             raise HelpCrunchConfigurationError(msg)
     return rows
 
@@ -170,7 +171,9 @@ def _written(name: str, value: Any) -> Any:
             return value
     elif isinstance(value, str) or type(value) is int:  # templates turn a text of digits into a number
         return str(value)
-    msg = f"{name} of a customer must be {'true or false' if name in FLAGS else 'a text'}, not {value!r}."
+    msg = (
+        f"{name} of a customer must be {'true or false' if name in FLAGS else 'a text'}, not {quoted(value)}."
+    )
     raise HelpCrunchConfigurationError(msg)
 
 
@@ -182,7 +185,7 @@ def _pairs(data: Any) -> list[dict[str, Any]]:
     for row in rows:
         fits = isinstance(row, Mapping) and row.keys() == {"property", "value"}
         if not fits or not isinstance(row["property"], str) or not _is_scalar(row["value"]):
-            msg = f"customData sets a text, a number, true, false or None for each name, not {row!r}."
+            msg = f"customData sets a text, a number, true, false or None for each name, not {quoted(row)}."
             raise HelpCrunchConfigurationError(msg)
     return [dict(row) for row in rows]
 
@@ -195,7 +198,7 @@ def _is_scalar(value: Any) -> bool:
 
 def _listed(name: str, value: Any) -> list[Any]:
     if isinstance(value, str) or not isinstance(value, Iterable):
-        msg = f"{name} must be a list, not {value!r}."
+        msg = f"{name} must be a list, not {quoted(value)}."
         raise HelpCrunchConfigurationError(msg)
     return list(value)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 FieldType: TypeAlias = Literal["integer", "date", "string", "tags"]
 Comparison: TypeAlias = Literal["AND", "OR"]
@@ -92,7 +93,7 @@ class Filter:
         if isinstance(given, Filter):
             return given
         if not isinstance(given, Mapping) or set(given) != {"field", "operator", "value"}:
-            msg = f"A filter is an object with field, operator and value, not {given!r}."
+            msg = f"A filter is an object with field, operator and value, not {quoted(given)}."
             raise HelpCrunchConfigurationError(msg)
         return cls(given["field"], given["operator"], given["value"])
 
@@ -107,11 +108,11 @@ class Filter:
         fields, noun = FIELDS[resource], resource.capitalize()
         kind = fields.get(str(self.field))
         if kind is None:
-            msg = f"{noun} cannot be searched by {self.field!r}; fields are {', '.join(fields)}."
+            msg = f"{noun} cannot be searched by {quoted(self.field)}; fields are {', '.join(fields)}."
             raise HelpCrunchConfigurationError(msg)
         if self.operator not in OPERATORS[kind]:
             allowed = " ".join(OPERATORS[kind])
-            msg = f"{self.field} cannot be compared by {self.operator!r}; its operators are {allowed}."
+            msg = f"{self.field} cannot be compared by {quoted(self.operator)}; its operators are {allowed}."
             raise HelpCrunchConfigurationError(msg)
         return {"field": self.field, "operator": self.operator, "value": self._value(kind)}
 
@@ -129,7 +130,7 @@ class Filter:
             return self._tags()
         fits = isinstance(value, {"integer": int, "string": str}[kind]) and not isinstance(value, bool)
         if not fits or value == "":
-            msg = f"{self.field} is compared with {_EXPECTED[kind]}, not with {value!r}."
+            msg = f"{self.field} is compared with {_EXPECTED[kind]}, not with {quoted(value)}."
             raise HelpCrunchConfigurationError(msg)
         return value
 
@@ -137,7 +138,7 @@ class Filter:
         given = [self.value] if isinstance(self.value, str) else self.value
         names = [tag.get("name") if isinstance(tag, Mapping) else tag for tag in _listed(given)]
         if not names or not all(isinstance(name, str) and name for name in names):
-            msg = f"{self.field} is compared with {_EXPECTED['tags']}, not with {self.value!r}."
+            msg = f"{self.field} is compared with {_EXPECTED['tags']}, not with {quoted(self.value)}."
             raise HelpCrunchConfigurationError(msg)
         return [{"name": name} for name in cast("list[str]", names)]
 
@@ -167,6 +168,6 @@ def check_filters(
     """
     word = str(comparison).upper()
     if word not in ("AND", "OR"):
-        msg = f"comparison must be AND or OR, not {comparison!r}."
+        msg = f"comparison must be AND or OR, not {quoted(comparison)}."
         raise HelpCrunchConfigurationError(msg)
     return [Filter.of(given).written(resource) for given in filters], cast("Comparison", word)

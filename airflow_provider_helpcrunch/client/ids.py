@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.plurals import quoted
 
 
 def number_from(value: Any) -> int | None:
@@ -33,7 +34,7 @@ def check_id(name: str, value: Any) -> int:
     """
     number = None if isinstance(value, float) else number_from(value)
     if not number:
-        msg = f"{name} must be a HelpCrunch id, a whole number above 0, not {value!r}."
+        msg = f"{name} must be a HelpCrunch id, a whole number above 0, not {quoted(value)}."
         raise HelpCrunchConfigurationError(msg)
     return number
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_provider_helpcrunch.client.ids import check_id
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 
 def message_body(
@@ -35,6 +36,6 @@ def message_body(
 
 def _check_text(name: str, text: Any) -> str:
     if not isinstance(text, str) or not text.strip():
-        msg = f"{name} must be a text that is not empty, not {text!r}."
+        msg = f"{name} must be a text that is not empty, not {quoted(text)}."
         raise HelpCrunchConfigurationError(msg)
     return text

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 Moment: TypeAlias = datetime | date | str | int | float
@@ -48,6 +49,6 @@ def moment(name: str, value: Any) -> datetime:
     except (ValueError, OverflowError):  # either, where it lies before the year 1 or after 9999 in UTC
         msg = (
             f"{name} must be a time: a datetime, ISO 8601 text such as 2026-01-31T08:00:00+00:00, or UNIX seconds; "
-            f"not {value!r}."
+            f"not {quoted(value)}."
         )
         raise HelpCrunchConfigurationError(msg) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 STATUSES = ("new", "opened", "pending", "onhold", "no communication", "closed", "empty")
 """Statuses as the chat model page spells them."""
@@ -52,7 +53,7 @@ def known_status(word: Any) -> str:
     """
     status = status_of(word)
     if not isinstance(status, str) or status not in STATUSES:
-        msg = f"{word!r} is not a status of a chat; statuses are {', '.join(STATUSES)}."
+        msg = f"{quoted(word)} is not a status of a chat; statuses are {', '.join(STATUSES)}."
         raise HelpCrunchConfigurationError(msg)
     return status
 
@@ -79,7 +80,7 @@ def written_statuses(word: Any) -> tuple[str, ...]:
     status = status_of(word)
     if not isinstance(status, str) or status not in _SETTABLE:
         words = ", ".join(spellings[0] for spellings in _SETTABLE.values())
-        msg = f"A chat's status can be set to {words}, not to {word!r}."
+        msg = f"A chat's status can be set to {words}, not to {quoted(word)}."
         raise HelpCrunchConfigurationError(msg)
     return _SETTABLE[status]
 
@@ -95,6 +96,6 @@ def written_rating(word: Any) -> str:
     """
     rating = rating_of(word)
     if not isinstance(rating, str) or rating not in RATINGS:
-        msg = f"A chat's rating can be {', '.join(RATINGS)}, not {word!r}."
+        msg = f"A chat's rating can be {', '.join(RATINGS)}, not {quoted(word)}."
         raise HelpCrunchConfigurationError(msg)
     return rating

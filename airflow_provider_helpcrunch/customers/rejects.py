@@ -33,7 +33,7 @@ class Rejects:
     """
 
     def __init__(self, path: str | ObjectStoragePath, file_format: str | None = None) -> None:
-        self._target = Target.resolve(path, Table("rejects", ()), file_format)
+        self._target = Target.resolve(path, Table("rejects", ()), file_format, argument="rejects_format")
 
     @property
     def path(self) -> str:

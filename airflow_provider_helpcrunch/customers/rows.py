@@ -16,6 +16,7 @@ from airflow_provider_helpcrunch.client.customer_fields import (
 )
 from airflow_provider_helpcrunch.client.ids import number_from
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 KEYS = ("userId", "email", "id")
 """Fields by which a customer can be found."""
@@ -119,7 +120,7 @@ def check_record(number: int, record: Any) -> None:
         raise HelpCrunchConfigurationError(msg)
     if unknown := next((name for name in record if name not in COLUMNS), None):
         known = ", ".join(name for name in COLUMNS if name != ERROR)
-        msg = f"Row {number} of customers has {unknown!r}, and a customer has no such field; fields are {known}."
+        msg = f"Row {number} of customers has {quoted(unknown)}, and a customer has no such field; fields are {known}."
         raise HelpCrunchConfigurationError(msg)
     # Data frames have it in empty cells, and no file would give it back.
     if empty := next((name for name, value in record.items() if value != value), None):

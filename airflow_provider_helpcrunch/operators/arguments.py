@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from airflow_provider_helpcrunch.plurals import quoted
+
 _PYTHON_OBJECT = re.compile(r"(\w*\()+['\"\d\[{)]|<")
 """Text of a tuple, a set or another Python object, as a template renders it. JSON and lists look different."""
 
@@ -38,7 +40,7 @@ def whole_number(name: str, value: Any, *, low: int, high: int) -> int:
     except ValueError:
         number = None
     if number is None or not low <= number <= high:
-        msg = f"{name} must be a whole number from {low} to {high}, not {value!r}."
+        msg = f"{name} must be a whole number from {low} to {high}, not {quoted(value)}."
         raise refused(msg)
     return number
 
@@ -60,7 +62,7 @@ def seconds(name: str, value: Any, *, high: int) -> float:
     except (TypeError, ValueError):
         found = 0.0
     if not 0 < found <= high:
-        msg = f"{name} must be a timedelta or a number of seconds above 0 and at most {high}, not {value!r}."
+        msg = f"{name} must be a timedelta or a number of seconds above 0 and at most {high}, not {quoted(value)}."
         raise refused(msg)
     return found
 
@@ -75,7 +77,7 @@ def names(name: str, value: Any) -> frozenset[str]:
     """
     found = items(name, value)
     if not all(isinstance(item, str) and item.strip() not in ("", "None") for item in found):
-        msg = f"{name} must be a list of names, not {value!r}."
+        msg = f"{name} must be a list of names, not {quoted(value)}."
         raise refused(msg)
     if not found:
         msg = f"{name} is empty, which would select nothing; leave it out to select everything."
@@ -94,7 +96,7 @@ def flag(name: str, value: Any) -> bool:
     known = {"true": True, "false": False}
     found = value if isinstance(value, bool) else known.get(str(value).strip().lower())
     if found is None:
-        msg = f"{name} must be true or false, not {value!r}."
+        msg = f"{name} must be true or false, not {quoted(value)}."
         raise refused(msg)
     return found
 
@@ -110,7 +112,7 @@ def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     """
     words = list(allowed)
     if value not in words:
-        msg = f"{name} must be {', '.join(words[:-1])} or {words[-1]}, not {value!r}."
+        msg = f"{name} must be {', '.join(words[:-1])} or {words[-1]}, not {quoted(value)}."
         raise refused(msg)
     return str(value)
 
@@ -128,11 +130,11 @@ def items(name: str, value: Any) -> list[Any]:
         if text.startswith(("[", "{")):
             value = from_json(name, text)
         elif not text or text == "None":
-            msg = f"{name} was rendered to {value!r}: the template or upstream task behind it gave no value."
+            msg = f"{name} was rendered to {quoted(value)}: the template or upstream task behind it gave no value."
             raise refused(msg)
         elif _PYTHON_OBJECT.match(text):
             msg = (
-                f"{name} was rendered to {text[:200]!r}, which is not a list: write {{{{ … | tojson }}}} in the "
+                f"{name} was rendered to {quoted(text)}, which is not a list: write {{{{ … | tojson }}}} in the "
                 "template."
             )
             raise refused(msg)
@@ -155,7 +157,7 @@ def from_json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):  # the former also for a number of thousands of digits
-        msg = f"{name} was rendered to {text[:200]!r}, which is not JSON: write {{{{ … | tojson }}}} in the template."
+        msg = f"{name} was rendered to {quoted(text)}, which is not JSON: write {{{{ … | tojson }}}} in the template."
         raise refused(msg) from None
 
 
@@ -170,7 +172,7 @@ def text(name: str, value: Any) -> str:
     is_number = isinstance(value, int) and not isinstance(value, bool)
     found = str(value).strip() if isinstance(value, str) or is_number else ""
     if found in ("", "None"):
-        msg = f"{name} must be a text that is not empty, not {value!r}."
+        msg = f"{name} must be a text that is not empty, not {quoted(value)}."
         raise refused(msg)
     if not found.isascii() and any("\ud800" <= letter <= "\udfff" for letter in found):
         # HelpCrunch would store another text, by which what was sent could not be recognized.
@@ -188,7 +190,7 @@ def filter_list(value: Any) -> list[Any]:
     """
     given = from_json("filters", value) if isinstance(value, str) else value
     if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
-        msg = f"filters must be a list of objects with field, operator and value, not {given!r}."
+        msg = f"filters must be a list of objects with field, operator and value, not {quoted(given)}."
         raise refused(msg)
     return list(given)
 
@@ -208,6 +210,6 @@ def record_id(name: str, value: Any, *, several: bool = False) -> int:
     number = None if isinstance(found, float) else number_from(found)
     if not number:
         more = ", several, or records with an id" if several else ""
-        msg = f"{name} must be a HelpCrunch id (a whole number above 0){more}, not {value!r}."
+        msg = f"{name} must be a HelpCrunch id (a whole number above 0){more}, not {quoted(value)}."
         raise refused(msg)
     return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_helpcrunch.operators.arguments import from_json, items, record_id, refused
+from airflow_provider_helpcrunch.plurals import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +60,7 @@ def _in_file(name: str, source: Any) -> Iterator[int]:
         if not (chat := number_from(record.get("id"))):
             msg = (
                 f"{name} must be a file of chats, such as that of ListChatsOperator, but record {number} of it has "
-                f"the id {record.get('id')!r}."
+                f"the id {quoted(record.get('id'))}."
             )
             raise refused(msg)
         yield chat

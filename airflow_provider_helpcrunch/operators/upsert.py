@@ -9,6 +9,7 @@ from airflow_provider_helpcrunch.operators.arguments import choice, flag, names,
 from airflow_provider_helpcrunch.operators.deferral import PATIENCE
 from airflow_provider_helpcrunch.operators.record_source import RecordSource
 from airflow_provider_helpcrunch.operators.resumable import ResumableOperator
+from airflow_provider_helpcrunch.plurals import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,7 +222,7 @@ class UpsertCustomersOperator(ResumableOperator):
             for name, given in (("add_tags", self.add_tags), ("remove_tags", self.remove_tags))
         )
         if both := sorted(tag_names(add_tags) & tag_names(remove_tags)):
-            msg = f"add_tags and remove_tags both name {both[0]!r}: a tag can be added or removed, not both."
+            msg = f"add_tags and remove_tags both name {quoted(both[0])}: a tag can be added or removed, not both."
             raise refused(msg)
         return Options(
             key=choice("key", self.key, KEYS),

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Literal, TypeAlias, cast
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 Kind: TypeAlias = Literal["jsonl", "json", "csv", "parquet"]
 Compression: TypeAlias = Literal["gz", "zst"]
@@ -38,27 +39,28 @@ class Format:
         return f"{self.kind}.{self.compression}" if self.compression else self.kind
 
 
-def choose_format(path: str, file_format: str | None) -> Format:
+def choose_format(path: str, file_format: str | None, argument: str = "file_format") -> Format:
     """
     Choose the format of a file, and check that its libraries are installed.
 
     :param path: the file's path; its suffix names the format
     :param file_format: a format's name (``jsonl``, ``csv.gz``, ``parquet``, …); ``None``: by the suffix
+    :param argument: the argument that names it, for messages (``file_format``)
     :return: the format
     :raises HelpCrunchConfigurationError: no format or an unknown one is named, suffix and ``file_format`` contradict
         each other, or a library is missing
     """
     kind, compression = _suffix_of(path)
     if file_format is not None:
-        chosen = _from_name(file_format)
+        chosen = _from_name(file_format, argument)
         says_otherwise = kind not in (None, chosen.kind) or (
             (kind or compression) and compression != chosen.compression
         )
         if says_otherwise:
-            msg = f"file_format={file_format!r} contradicts the suffix of {path!r}; change one of them."
+            msg = f"{argument}={quoted(file_format)} contradicts the suffix of {quoted(path)}; change one of them."
             raise HelpCrunchConfigurationError(msg)
     elif kind is None:
-        msg = f"{path!r} has no suffix that names a format: use {_KNOWN}, or set file_format."
+        msg = f"{quoted(path)} has no suffix that names a format: use {_KNOWN}, or set {argument}."
         raise HelpCrunchConfigurationError(msg)
     else:
         chosen = _checked(kind, compression)
@@ -74,10 +76,10 @@ def _suffix_of(path: str) -> tuple[Kind | None, Compression | None]:
     return _KINDS.get(last), None
 
 
-def _from_name(file_format: str) -> Format:
+def _from_name(file_format: str, argument: str) -> Format:
     kind, _, compression = str(file_format).lower().partition(".")
     if kind not in _KINDS or compression not in ("", "gz", "zst"):
-        msg = f"file_format={file_format!r} is unknown: use the name of a suffix without its first dot: {_KNOWN}."
+        msg = f"{argument}={quoted(file_format)} is unknown: use the name of a suffix without its first dot: {_KNOWN}."
         raise HelpCrunchConfigurationError(msg)
     return _checked(_KINDS[kind], cast("Compression | None", compression or None))
 

@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
-from airflow_provider_helpcrunch.storage.path_text import LOCAL, checked, shown, split
+from airflow_provider_helpcrunch.plurals import quoted
+from airflow_provider_helpcrunch.storage.path_text import LOCAL, checked, split
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch._airflow import ObjectStoragePath
@@ -82,15 +83,15 @@ def refuse_unwritable(location: Location) -> None:
         return
     parent = nearest_directory(location.local)
     if os.path.isdir(location.local):
-        msg = f"{location.text!r} is a directory: add a file name."
+        msg = f"{quoted(location.text)} is a directory: add a file name."
     elif os.path.lexists(location.local) and not os.path.isfile(location.local):
-        msg = f"{location.text!r} is not a regular file and would be replaced by one: choose another path."
+        msg = f"{quoted(location.text)} is not a regular file and would be replaced by one: choose another path."
     elif not os.path.isdir(parent):
-        msg = f"{location.text!r} cannot be written: {parent!r} is not a directory."
+        msg = f"{quoted(location.text)} cannot be written: {quoted(parent)} is not a directory."
     elif not os.access(parent, os.W_OK | os.X_OK):
-        msg = f"{location.text!r} cannot be written: this user may not write to the directory {parent!r}."
+        msg = f"{quoted(location.text)} cannot be written: this user may not write to the directory {quoted(parent)}."
     elif _is_too_long(location.local, parent):
-        msg = f"{shown(location.text)} cannot be written: the path, or a name in it, is too long for {parent!r}."
+        msg = f"{quoted(location.text)} cannot be written: the path, or a name in it, is too long for {quoted(parent)}."
     else:
         return
     raise HelpCrunchConfigurationError(msg)

@@ -56,7 +56,12 @@ class Target:
 
     @classmethod
     def resolve(
-        cls, output_path: str | ObjectStoragePath, table: Table, file_format: str | None = None
+        cls,
+        output_path: str | ObjectStoragePath,
+        table: Table,
+        file_format: str | None = None,
+        *,
+        argument: str = "file_format",
     ) -> Target:
         """
         Find location and format of an object, and refuse unusable ones before anything is requested or written.
@@ -67,13 +72,14 @@ class Target:
         :param table: the columns of CSV and Parquet files
         :param file_format: the format, such as ``jsonl`` or ``csv.zst``, if the path has no such suffix. Default: by
             the suffix
+        :param argument: the operator's argument that names the format, for messages (``file_format``)
         :return: the target
         :raises HelpCrunchConfigurationError: the path names no object, suffix and format are unknown or contradict
             each other, a library or a filesystem is not installed, or a local directory is not writable
         :raises HelpCrunchStorageError: the filesystem is installed but could not be set up
         """
         location = locate(output_path)
-        chosen = choose_format(location.text, file_format)
+        chosen = choose_format(location.text, file_format, argument)
         refuse_unwritable(location)
         return cls(location, chosen, table)
 

@@ -11,6 +11,7 @@ from airflow.triggers import base
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 
 # What polls is imported in the triggerer only: parsing a DAG file must cost next to nothing.
 if TYPE_CHECKING:
@@ -147,15 +148,17 @@ class ChatsEventTrigger(BaseEventTrigger):
         if not hasattr(base, "BaseEventTrigger"):
             msg = "ChatsEventTrigger needs Airflow 3.0 or newer; on older versions, use ChatsSensor."
         elif self.event not in EVENTS:
-            msg = f"event must be new, closed or unassigned, not {self.event!r}."
+            msg = f"event must be new, closed or unassigned, not {quoted(self.event)}."
         elif self.department is not None and not _is_whole(self.department):
-            msg = f"department must be a HelpCrunch id (a whole number above 0), not {self.department!r}."
+            msg = (
+                f"department must be a HelpCrunch id (a whole number above 0), not {quoted(self.department)}."
+            )
         elif not _is_text(self.helpcrunch_conn_id):
-            msg = f"helpcrunch_conn_id must be the id of an Airflow connection, not {self.helpcrunch_conn_id!r}."
+            msg = f"helpcrunch_conn_id must be the id of an Airflow connection, not {quoted(self.helpcrunch_conn_id)}."
         elif not _is_interval(self.poll_interval):
             msg = (
                 "poll_interval must be a timedelta or a number of seconds from 1 to 86400 (a day), not "
-                f"{self.poll_interval!r}."
+                f"{quoted(self.poll_interval)}."
             )
         else:
             return

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.plurals import quoted
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.unix_time import EPOCH, parse_timestamp
 
@@ -163,5 +164,5 @@ def test_what_is_no_moment_is_one_clear_sentence(value: Any) -> None:
         moment("active_since", value)
     assert str(caught.value) == (
         "active_since must be a time: a datetime, ISO 8601 text such as 2026-01-31T08:00:00+00:00, "
-        f"or UNIX seconds; not {value!r}."
+        f"or UNIX seconds; not {quoted(value)}."
     )

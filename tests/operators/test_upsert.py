@@ -249,7 +249,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"dry_run": 2}, "dry_run must be true or false"),
     ({"deferrable": "soon"}, "deferrable must be true or false"),
     ({"on_error": "ignore"}, "on_error must be fail_at_end, fail_fast or report, not 'ignore'"),
-    ({"rejects_path": "rejects"}, "rejects' has no suffix that names a format"),
+    ({"rejects_path": "rejects"}, "parquet, with .gz or .zst behind the first three, or set rejects_format"),
     (
         {"rejects_path": "rejects.jsonl", "rejects_format": "csv"},
         "rejects_format='csv' contradicts the suffix",

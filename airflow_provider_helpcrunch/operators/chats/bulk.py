@@ -186,7 +186,7 @@ class ChatBulkOperator(ResumableOperator):
         from airflow_provider_helpcrunch.schema import CHANGES
         from airflow_provider_helpcrunch.storage import Target
 
-        return Target.resolve(self.report_path, CHANGES, self.report_format)
+        return Target.resolve(self.report_path, CHANGES, self.report_format, argument="report_format")
 
 
 def _partial(failures: Sequence[Result]) -> HelpCrunchPartialError:

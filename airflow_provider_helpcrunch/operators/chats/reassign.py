@@ -16,6 +16,7 @@ from airflow_provider_helpcrunch.operators.arguments import (
     whole_number,
 )
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
+from airflow_provider_helpcrunch.plurals import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,7 +220,7 @@ def _strategy(name: Any) -> Strategy:
                 return found  # type: ignore[no-any-return]
             problem = "it is not a function"
     msg = (
-        f"strategy must be {', '.join(STRATEGIES)} or the import path of a function; {name!r} cannot be used: "
+        f"strategy must be {', '.join(STRATEGIES)} or the import path of a function; {quoted(name)} cannot be used: "
         f"{problem}."
     )
     raise refused(msg)

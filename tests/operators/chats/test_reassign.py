@@ -191,6 +191,7 @@ class TestTargets:
             ({"on_error": "ignore"}, "on_error must be"),
             ({"report_path": "report.xlsx"}, "report.xlsx"),
             ({"report_format": "csv"}, "report_format needs report_path"),
+            ({"report_path": "report", "report_format": "pdf"}, "report_format='pdf' is unknown"),
             ({"patience": 0.5}, "patience must be"),
         ],
     )
