@@ -60,6 +60,16 @@ class TestTotals:
         assert result["changed"] == len(moved(server)) == mix.count("opened")
         assert not [chat for chat in server.chats_of(LEAVER) if chat["status"] == "opened"]
 
+    @pytest.mark.parametrize("total", [1, 5])
+    @pytest.mark.parametrize("source", [LEAVER, None])
+    def test_where_there_is_nothing_to_move(
+        self, source: int | None, total: int, account: StartAccount, reassign: Reassign
+    ) -> None:
+        server = account(total=total)
+        server.insert_chats(3, assignee=COLLEAGUE, status="closed")
+        assert reassign(from_agents=source)["changed"] == 0
+        assert server.writes() == []
+
     @pytest.mark.parametrize("staying", [100, 120])
     def test_a_total_that_is_low_by_chance_ends_no_pass(
         self, staying: int, account: StartAccount, reassign: Reassign
