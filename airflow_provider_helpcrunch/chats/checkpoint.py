@@ -74,13 +74,15 @@ class Checkpoint:
     :param looked_up: whether the agents and departments of the work were looked up
     :param loads: number of chats of each recipient, by id, in the order in which they were named
     :param counted: number of recipients whose chats were counted
+    :param wide: whether closed chats are read too to count open ones, as the search cannot exclude them; ``None``: not
+        known
     :param unknown: sources that the account does not know, and of which no chat was found yet
     :param sources_done: number of finished sources
     :param skipped: number of chats of the finished sources that were skipped
     :param source: position in the current source; ``None`` between two sources
     :param full: whether the maximum of moves was reached; it stays reached if a move turns out not to have lasted
     :param in_doubt: changes that may have been made although no response came; see :mod:`.failures`
-    :param opened: number of open chats of each recipient when they were counted, if there is a most
+    :param opened: number of open chats of each recipient when they were counted, if they were
     :param counted_from: number of results at that moment: chats given later are not in ``opened``
     :param hold: called before a request, to keep ``in_doubt`` where it survives a killed worker. Default: does nothing
     """
@@ -91,6 +93,7 @@ class Checkpoint:
     looked_up: bool = False
     loads: dict[int, int] = field(default_factory=dict)
     counted: int = 0
+    wide: bool | None = None
     unknown: list[int] = field(default_factory=list)
     sources_done: int = 0
     skipped: int = 0
@@ -130,6 +133,7 @@ class Checkpoint:
             "looked_up": self.looked_up,
             "loads": [list(load) for load in self.loads.items()],
             "counted": self.counted,
+            "wide": self.wide,
             "unknown": list(self.unknown),
             "sources_done": self.sources_done,
             "skipped": self.skipped,

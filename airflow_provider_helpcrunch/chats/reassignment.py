@@ -14,7 +14,8 @@ from airflow_provider_helpcrunch.chats.drain import Drain
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility, members_of_departments
 from airflow_provider_helpcrunch.chats.failures import settled
 from airflow_provider_helpcrunch.chats.notes import Notes
-from airflow_provider_helpcrunch.chats.recipients import Recipients, count_open_chats, names_in, names_of
+from airflow_provider_helpcrunch.chats.open_chats import count_open_chats
+from airflow_provider_helpcrunch.chats.recipients import Recipients, names_in, names_of
 from airflow_provider_helpcrunch.chats.results import NOTE
 from airflow_provider_helpcrunch.chats.selection import Selection
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
@@ -125,11 +126,16 @@ class ReassignmentRun:
     def requests_left(self) -> int:
         """Estimate of the requests still needed, at least one."""
         if self._drain is None:
-            return 10 + (len(self._work.recipients) - self._at.counted if self._at.looked_up else 0)
+            is_counting = self._is_to_count and self._at.looked_up
+            return 10 + (len(self._work.recipients) - self._at.counted if is_counting else 0)
         chats = self._drain.remaining
         searches = 2 + chats // LARGEST_PAGE
         each = 1 if self._work.note is None else 2
         return searches + (0 if self._work.dry_run else each * chats)
+
+    @property
+    def _is_to_count(self) -> bool:
+        return self._strategy is least_loaded or self._work.most_open is not None
 
     def run(self, client: HelpCrunchClient) -> Iterator[Result]:
         """
@@ -261,14 +267,11 @@ class ReassignmentRun:
         if not at.looked_up:
             self._look_up(client)
             at.looked_up = True
-            is_to_count = self._strategy is least_loaded or self._work.most_open is not None
-            at.counted = 0 if is_to_count else len(self._work.recipients)
             at.counted_from = len(at.results)
-        for agent in self._work.recipients[at.counted :]:
-            at.opened[agent] = count_open_chats(client, agent)
-            if self._strategy is least_loaded:
-                at.loads[agent] = at.opened[agent]
-            at.counted += 1
+        if self._is_to_count:
+            count_open_chats(client, self._work.recipients, at)
+        if self._strategy is least_loaded:
+            at.loads = at.loads or dict(at.opened)
 
     def _look_up(self, client: HelpCrunchClient) -> None:
         meant = {*self._work.recipients, *self._work.sources}

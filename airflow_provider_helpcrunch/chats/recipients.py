@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import STRATEGIES, NoSuchAgentError, Strategy, choose
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility
 from airflow_provider_helpcrunch.chats.results import DONE
-from airflow_provider_helpcrunch.chats.selection import NOT_CLOSED
-from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
-from airflow_provider_helpcrunch.client.filters import Filter
-from airflow_provider_helpcrunch.client.ids import id_in
-from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
 from airflow_provider_helpcrunch.exceptions import (
-    HelpCrunchBadRequestError,
     HelpCrunchBudgetStoreError,
     HelpCrunchConfigurationError,
     HelpCrunchError,
@@ -220,36 +214,3 @@ def names_of(client: HelpCrunchClient, agents: Collection[int | None]) -> dict[i
     except HelpCrunchError as error:
         log.warning("The names of the agents could not be read, so the report has only ids: %s", error)
         return {}
-
-
-def count_open_chats(client: HelpCrunchClient, agent: int) -> int:
-    """
-    Return the number of open chats of an agent. One request per 100 of the chats that are read.
-
-    HelpCrunch's total is believed only where the page shows as many: a cap must hold whatever the total says.
-
-    :param client: the account
-    :param agent: the agent's id
-    """
-    mine = Filter("chats.assignee", "=", agent)
-    filters = [mine, NOT_CLOSED]
-    try:
-        page = client.search_chats_page(filters)
-    except HelpCrunchBadRequestError as error:
-        log.warning("HelpCrunch refuses to search by status: %s", error)
-        filters = [mine]
-    else:
-        is_honest = all(
-            chat.get("status") != "closed" and id_in(chat, "assignee") == agent for chat in page.records
-        )
-        if not is_honest or (page.total and not len(page)):
-            filters = [mine]
-        elif page.total == len(page) < LARGEST_PAGE:
-            return sum(map(_is_open, page.records))
-    log.info("All chats of agent %d are read to count those that are open.", agent)
-    found = client.iter_search_chats(filters)
-    return sum(_is_open(chat) and id_in(chat, "assignee") == agent for chat in found)
-
-
-def _is_open(chat: Mapping[str, Any]) -> bool:
-    return chat.get("status") not in NOT_OPEN

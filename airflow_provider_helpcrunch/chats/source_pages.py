@@ -159,8 +159,19 @@ class SourcePages:
     def _is_honest(self, client: HelpCrunchClient) -> bool:
         """Check a search that found no chats but closed ones: whether the account has only closed ones."""
         filters = self._selection.filters()
-        everything = self._at.everything if self._selection.source is not None else _count(client, filters)
-        return everything is not None and _count(client, [*filters, CLOSED]) == everything
+        everything = self._at.everything if self._selection.source is not None else total_of(client, filters)
+        return has_only_closed(client, filters, everything)
+
+
+def has_only_closed(client: HelpCrunchClient, filters: list[Filter], everything: int | None) -> bool:
+    """
+    Say whether all chats of a search are closed; ``False`` where the totals do not prove it.
+
+    :param client: the account. One request; none if the number of chats is unknown
+    :param filters: the search
+    :param everything: number of its chats; ``None``: unknown
+    """
+    return everything is not None and total_of(client, [*filters, CLOSED]) == everything
 
 
 def _is_sane(page: Page) -> bool:
@@ -168,8 +179,13 @@ def _is_sane(page: Page) -> bool:
     return page.total is not None and page.total >= len(page)
 
 
-def _count(client: HelpCrunchClient, filters: list[Filter]) -> int | None:
-    """Return the total of a search; ``None`` if it is missing, or may be only the length of the page."""
+def total_of(client: HelpCrunchClient, filters: list[Filter]) -> int | None:
+    """
+    Return the total of a search; ``None`` if it is missing, or may be only the length of the page.
+
+    :param client: the account. One request
+    :param filters: the search
+    """
     try:
         page = client.search_chats_page(filters, limit=1)
     except HelpCrunchPaginationError:  # empty under a total

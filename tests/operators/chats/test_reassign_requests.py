@@ -39,7 +39,8 @@ def test_chats_of_an_agent(strategy: str, chats: int, account: StartAccount, rea
     server = account(*["opened"] * chats)
     server.insert_chats(30, assignee=COLLEAGUE)
     result = reassign(strategy=strategy)
-    counting = 3 if strategy == "least_loaded" else 0
+    # Nobody has any, so the search is looked at once more.
+    counting = 3 + 1 if strategy == "least_loaded" else 0
     again = 1  # a pass that finds nothing, or the first page once more where that is empty
     assert cost(server) == {
         key: times
