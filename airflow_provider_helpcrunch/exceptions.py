@@ -15,7 +15,8 @@ Exceptions of this package.
     ├── HelpCrunchResponseError            status 200, but not as the API documents it: HTML, not JSON, no records
     ├── HelpCrunchUnconfirmedError         status 200 to a change, but the record sent back does not show it
     ├── HelpCrunchPartialError             some chats could not be changed, or rows applied; all others were
-    │   └── HelpCrunchRefusedError    (!)  … because HelpCrunch refused every one of these (400, 404)
+    │   ├── HelpCrunchRefusedError    (!)  … because HelpCrunch refused every one of these (400, 404)
+    │   └── HelpCrunchNotesMissingError (!)  … or all were, and only notes are missing that must not be sent again
     ├── HelpCrunchPaginationError          the pages do not join: a complete listing cannot be guaranteed
     ├── HelpCrunchBudgetStoreError         the store of the shared rate limit cannot be used
     ├── HelpCrunchXComSizeError       (!)  the result is too large for XCom; the message names ``output_path``
@@ -199,6 +200,10 @@ class HelpCrunchPartialError(HelpCrunchError):
 
 class HelpCrunchRefusedError(HelpCrunchPartialError, AirflowFailException):
     """Some chats could not be changed, or rows applied, because each of them was refused (400, 404). Permanent."""
+
+
+class HelpCrunchNotesMissingError(HelpCrunchPartialError, AirflowFailException):
+    """All chats were moved, and some lack their note, which may have been sent and is not sent twice. Permanent."""
 
 
 class HelpCrunchPaginationError(HelpCrunchError):

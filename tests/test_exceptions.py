@@ -31,6 +31,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBadRequestError,
     HelpCrunchConnectionError,
     HelpCrunchError,
+    HelpCrunchNotesMissingError,
     HelpCrunchNotFoundError,
     HelpCrunchPaginationError,
     HelpCrunchPartialError,
@@ -206,13 +207,18 @@ EXAMPLES = [
     HelpCrunchUnconfirmedError("no"),
     HelpCrunchPartialError("no"),
     HelpCrunchRefusedError("no"),
+    HelpCrunchNotesMissingError("no"),
 ]
 
 
 def test_a_refused_change_is_partial_and_permanent_and_a_failed_one_is_worth_a_retry() -> None:
     assert issubclass(HelpCrunchRefusedError, HelpCrunchPartialError)
     permanent = {kind for kind in EXAMPLES if isinstance(kind, AirflowFailException)}
-    assert {type(error).__name__ for error in permanent} == {"HelpCrunchAuthError", "HelpCrunchRefusedError"}
+    assert {type(error).__name__ for error in permanent} == {
+        "HelpCrunchAuthError",
+        "HelpCrunchNotesMissingError",
+        "HelpCrunchRefusedError",
+    }
 
 
 @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from airflow_provider_helpcrunch.chats.results import UNKNOWN
 from airflow_provider_helpcrunch.client.ids import id_in, id_of
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
 
@@ -40,8 +41,17 @@ class Eligibility:
         self._members = members
         self._given: defaultdict[int, set[int]] = defaultdict(set)
         for result in results:
-            if result.field == "assignee" and result.outcome in ("changed", "planned", "failed"):
-                self.count(result.after, result.id)
+            self.record(result)
+
+    def record(self, result: Result) -> None:
+        """
+        Count the chat of a result, if the agent got it, is to get it, or may have got it.
+
+        :param result: a result. One of a chat that was not even read shows that no agent got it
+        """
+        may_have = result.outcome in ("changed", "planned", "failed") and result.before != UNKNOWN
+        if result.field == "assignee" and may_have:
+            self.count(result.after, result.id)
 
     def count(self, agent: int, chat: int) -> None:
         """
@@ -61,6 +71,21 @@ class Eligibility:
         :return: those of them who may, in the same order
         """
         return [agent for agent in self._colleagues(chat, agents) if self._has_room(agent)]
+
+    def why_not(self, chat: Mapping[str, Any], agent: int, name: str | None) -> str | None:
+        """
+        Say why an agent may not get a chat.
+
+        :param chat: the chat, as HelpCrunch sent it
+        :param agent: the agent's id
+        :param name: the agent's name; ``None``: not known
+        :return: one sentence; ``None`` if they may
+        :raises HelpCrunchResponseError: the chat's department matters, and is unreadable
+        """
+        who = _shown({"id": agent, "name": name})
+        if not self._colleagues(chat, [agent]):
+            return f"{who} is not a member of the department {_shown(chat['department'])}"
+        return None if self._has_room(agent) else f"{who} has {self._most} open chats or more"
 
     def why_none(self, chat: Mapping[str, Any], agents: Collection[int]) -> str:
         """
@@ -114,7 +139,7 @@ def _members_in(department: Mapping[str, Any]) -> frozenset[int]:
     return frozenset(member for member in members if member is not None)
 
 
-def _shown(department: Any) -> str:
-    name = department.get("name") if isinstance(department, dict) else None
-    number = id_of(department)
+def _shown(record: Any) -> str:
+    name = record.get("name") if isinstance(record, dict) else None
+    number = id_of(record)
     return f"{name} ({number})" if name else str(number)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.chats.results import NOTE, noted
+from airflow_provider_helpcrunch.chats.results import NOTE, NOTE_LOST, noted
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchApiError,
     HelpCrunchBadRequestError,
@@ -49,12 +49,6 @@ MOST_FAULTS = 3
 INTERRUPTED = (
     "The task was interrupted before HelpCrunch's response came, so the change may have been made. Look at the "
     "chat, or run the task again: it looks first."
-)
-
-
-NOT_FOUND = (
-    "The chat was moved, but no response said that its note was sent, and the note was not found in the chat. It is "
-    "not sent again, because it must never be there twice."
 )
 
 
@@ -172,7 +166,7 @@ def settled(
         if is_made:
             yield noted(doubt.id) if is_note else doubt._replace(outcome="changed", error=None)
         elif is_note:
-            yield doubt._replace(outcome="failed", error=NOT_FOUND if problem is None else str(problem))
+            yield doubt._replace(outcome="failed", error=NOTE_LOST if problem is None else str(problem))
         elif problem is not None and doubt.error is None:
             yield failed(doubt, problem)
 

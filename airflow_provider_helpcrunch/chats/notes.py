@@ -1,5 +1,5 @@
 """
-Notes: a private note to each moved chat, never sent twice.
+Notes: a private note to each chat that got another agent, never sent twice.
 
 A note is due when its chat was moved, in doubt from the moment at which sending it begins, and then in the chat,
 certainly not sent, or missing. What is in doubt is in the checkpoint, and is looked up in the chat. It is never sent
@@ -14,9 +14,10 @@ from airflow_provider_helpcrunch.chats.failures import FAULTS, MOST_FAULTS, REFU
 from airflow_provider_helpcrunch.chats.results import NOTE, Result, noted
 from airflow_provider_helpcrunch.chats.sent_messages import Attempt, digest_of, newest_in, was_not_sent
 from airflow_provider_helpcrunch.client.ids import id_of
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -45,7 +46,7 @@ class Notes:
         """Return how many notes are in their chats, and how many chats were moved without theirs."""
         latest = self._at.results.standing()
         noted = {result.id for result in latest if result.outcome == "noted"}
-        moved = {result.id for result in latest if result.outcome == "changed"} if self._text else set()
+        moved = {result.id for result in latest if result.is_move} if self._text else set()
         return {"notes": len(noted), "notes_missing": len(moved - noted)}
 
     def send_due(self, client: HelpCrunchClient) -> Iterator[Result]:
@@ -56,7 +57,7 @@ class Notes:
         :return: a result for each note
         :raises HelpCrunchError: see :meth:`send`
         """
-        for chat in [result.id for result in self._at.results.made() if result.outcome == "changed"]:
+        for chat in [result.id for result in self._at.results.made() if result.is_move]:
             yield from self.send(client, chat)
 
     def send(self, client: HelpCrunchClient, chat: int) -> Iterator[Result]:
@@ -130,3 +131,16 @@ class Notes:
         if note is None:
             return True
         return note.is_unsent_note and self._at.results.of_this_try(chat, NOTE) is None
+
+
+def check_author(agent: int | None, found: Container[int]) -> None:
+    """
+    Refuse notes that nobody could sign.
+
+    :param agent: id of the agent who signs them; ``None``: nobody
+    :param found: ids of the account's agents
+    :raises HelpCrunchConfigurationError: the account has no such agent
+    """
+    if agent is not None and agent not in found:
+        msg = f"note_agent names {agent}, but the account has no such agent. Nothing was changed."
+        raise HelpCrunchConfigurationError(msg)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.chats.conditions import Conditions
-from airflow_provider_helpcrunch.chats.results import UNKNOWN, Result
+from airflow_provider_helpcrunch.chats.results import NOTE, UNKNOWN, Result
+from airflow_provider_helpcrunch.chats.rules import NO_RULES, Rules
 from airflow_provider_helpcrunch.client.ids import check_id
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.client.vocabulary import status_of, written_status
@@ -69,13 +70,15 @@ class Plan:
     :param changes: the changes, those of one chat next to each other
     :param conditions: what must still be so of a chat when its turn comes, by the chat's id.
         Default: nothing
+    :param rules: who may get a chat by then, and the note that is left in it. Default: everybody, none
     """
 
     changes: tuple[Change, ...]
     conditions: Mapping[int, Conditions] = field(default_factory=dict)
+    rules: Rules = NO_RULES
 
     @classmethod
-    def read(cls, entries: Iterable[Any]) -> Plan:
+    def read(cls, entries: Iterable[Any], rules: Rules = NO_RULES) -> Plan:
         """
         Check a plan and return it.
 
@@ -83,6 +86,7 @@ class Plan:
             ``department`` (an id), ``status`` and ``snoozed_until`` (a time or ``None``), and ``before``
             (:meth:`.Conditions.read`; default: no conditions); or the rows of a dry run's result or report, whose
             conditions are what the chat had when it was read
+        :param rules: who may get a chat by then, and the note that is left in it. Default: everybody, none
         :raises HelpCrunchConfigurationError: an entry is wrong; the message names it and the reason
         """
         changes: list[Change] = []
@@ -107,7 +111,7 @@ class Plan:
                 raise HelpCrunchConfigurationError(msg)
             seen.add(chat)
             changes += found
-        return cls(tuple(changes), conditions)
+        return cls(tuple(changes), conditions, rules)
 
     @property
     def dry_run(self) -> bool:
@@ -119,7 +123,7 @@ class Plan:
         """Short hash of the plan: equal only for equal plans."""
         changes = [[change.chat, change.field, change.value] for change in self.changes]
         conditions = [[chat, dict(before.values)] for chat, before in self.conditions.items()]
-        written = json.dumps([changes, conditions])
+        written = json.dumps([changes, conditions, astuple(self.rules)])
         return hashlib.sha256(written.encode()).hexdigest()[:12]
 
     def columns(self, results: Sequence[Result]) -> list[list[Any]]:
@@ -128,7 +132,7 @@ class Plan:
 
         :param results: results of this plan
         """
-        places = {(change.chat, change.field): place for place, change in enumerate(self.changes)}
+        places = {(chat, what): place for place, (chat, what, _) in enumerate(self._steps())}
         return [
             steps(places[result.id, result.field] for result in results),
             *([getattr(result, name) for result in results] for name in _PACKED),
@@ -141,16 +145,21 @@ class Plan:
         :param written: the plain JSON
         """
         places, *others = written
-        changes = (self.changes[place] for place in from_steps(places))
+        all_steps = self._steps()
+        taken = (all_steps[place] for place in from_steps(places))
         return [
-            Result(
-                id=change.chat,
-                field=change.field,
-                after=change.value,
-                **dict(zip(_PACKED, values, strict=True)),
-            )
-            for change, *values in zip(changes, *others, strict=True)
+            Result(id=chat, field=what, after=value, **dict(zip(_PACKED, values, strict=True)))
+            for (chat, what, value), *values in zip(taken, *others, strict=True)
         ]
+
+    def _steps(self) -> list[tuple[int, str, Any]]:
+        """Return chat, field and new value of whatever has a result: the changes, and the notes after them."""
+        found: list[tuple[int, str, Any]] = []
+        for change in self.changes:
+            found.append((change.chat, change.field, change.value))
+            if self.rules.note is not None and change.field == "assignee":
+                found.append((change.chat, NOTE, None))
+        return found
 
     def ids(self, field: str) -> set[int]:
         """
@@ -159,6 +168,14 @@ class Plan:
         :param field: ``assignee`` or ``department``
         """
         return {change.value for change in self.changes if change.field == field and change.value is not None}
+
+    def chats_with(self, field: str) -> set[int]:
+        """
+        Return the chats of which the plan changes a field.
+
+        :param field: ``department``, ``assignee``, ``status`` or ``snoozed_until``
+        """
+        return {change.chat for change in self.changes if change.field == field}
 
     def ids_before(self) -> set[int]:
         """Return all agents whose chats the plan changes, as far as its conditions name them."""

@@ -13,10 +13,11 @@ from airflow_provider_helpcrunch.chats.checkpoint import columns, from_columns
 from airflow_provider_helpcrunch.chats.drain import Drain
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility, members_of_departments
 from airflow_provider_helpcrunch.chats.failures import settled
-from airflow_provider_helpcrunch.chats.notes import Notes
+from airflow_provider_helpcrunch.chats.notes import Notes, check_author
 from airflow_provider_helpcrunch.chats.open_chats import count_open_chats
 from airflow_provider_helpcrunch.chats.recipients import Recipients, names_in, names_of
 from airflow_provider_helpcrunch.chats.results import NOTE
+from airflow_provider_helpcrunch.chats.rules import NO_RULES, Rules
 from airflow_provider_helpcrunch.chats.selection import Selection
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.ids import id_in
@@ -47,10 +48,7 @@ class Reassignment:
     :param strategy: name or import path of the strategy
     :param most: most chats to move; ``None``: all
     :param dry_run: whether changes are only planned
-    :param most_open: most open chats that a recipient may have; ``None``: any number
-    :param within_department: whether only members of a chat's department may get it
-    :param note: text of a private note to each moved chat; ``None``: none
-    :param note_agent: id of the agent who signs the notes; ``None``: nobody
+    :param rules: who may get a chat, and the note that is left in it. Default: everybody, none
     """
 
     sources: tuple[int | None, ...]
@@ -60,10 +58,7 @@ class Reassignment:
     strategy: str
     most: int | None
     dry_run: bool
-    most_open: int | None = None
-    within_department: bool = False
-    note: str | None = None
-    note_agent: int | None = None
+    rules: Rules = NO_RULES
 
     def __post_init__(self) -> None:
         """Refuse an agent who is both source and recipient."""
@@ -94,8 +89,6 @@ class ReassignmentRun:
     :param page_size: chats per page, 1 to 100 (100)
     """
 
-    skipped_because = "in a status that is not moved"
-
     def __init__(
         self,
         reassignment: Reassignment,
@@ -118,9 +111,13 @@ class ReassignmentRun:
         self._page_size = page_size
         self._drain: Drain | None = None
         self._members: Members | None = None
-        self._notes = Notes(
-            None if reassignment.dry_run else reassignment.note, reassignment.note_agent, checkpoint
-        )
+        rules = reassignment.rules
+        self._notes = Notes(None if reassignment.dry_run else rules.note, rules.note_agent, checkpoint)
+
+    @property
+    def skipped_because(self) -> str:
+        """Why chats are skipped, for the log."""
+        return "in a status that is not moved"
 
     @property
     def requests_left(self) -> int:
@@ -130,12 +127,12 @@ class ReassignmentRun:
             return 10 + (len(self._work.recipients) - self._at.counted if is_counting else 0)
         chats = self._drain.remaining
         searches = 2 + chats // LARGEST_PAGE
-        each = 1 if self._work.note is None else 2
+        each = 1 if self._work.rules.note is None else 2
         return searches + (0 if self._work.dry_run else each * chats)
 
     @property
     def _is_to_count(self) -> bool:
-        return self._strategy is least_loaded or self._work.most_open is not None
+        return self._strategy is least_loaded or self._work.rules.most_open is not None
 
     def run(self, client: HelpCrunchClient) -> Iterator[Result]:
         """
@@ -224,10 +221,10 @@ class ReassignmentRun:
 
     def _eligibility(self, client: HelpCrunchClient) -> Eligibility:
         """Return who may get a chat; the members of the departments are read once, and again after a deferral."""
-        if self._work.within_department and self._members is None:
+        rules, at = self._work.rules, self._at
+        if rules.within_department and self._members is None:
             self._members = members_of_departments(client)
-        at = self._at
-        return Eligibility(self._work.most_open, at.opened, at.results[at.counted_from :], self._members)
+        return Eligibility(rules.most_open, at.opened, at.results[at.counted_from :], self._members)
 
     def _leave(self, source: int | None) -> None:
         at = self._at
@@ -297,9 +294,7 @@ class ReassignmentRun:
                 f"Nothing was moved. It has {known}; ListAgentsOperator lists them."
             )
             raise HelpCrunchConfigurationError(msg)
-        if work.note_agent is not None and work.note_agent not in found:
-            msg = f"note_agent names {work.note_agent}, but the account has no such agent. Nothing was moved."
-            raise HelpCrunchConfigurationError(msg)
+        check_author(work.rules.note_agent, found)
         absent = [agent for agent in work.sources if agent is not None and agent not in found]
         had_chats = {result.before for result in self._at.results}
         self._at.unknown = [agent for agent in absent if agent not in had_chats]

@@ -22,6 +22,11 @@ UNKNOWN = "?"
 NOTE = "note"
 """Stands for the field where the change is a private note to a chat: see :mod:`.notes`."""
 
+NOTE_LOST = (
+    "The chat was moved, but no response said that its note was sent, and the note was not found in the chat. It is "
+    "not sent again, because it must never be there twice."
+)
+
 _IN_WORDS = {
     "planned": "planned (dry run: nothing was changed)",
     "unchanged": "unchanged (already as planned)",
@@ -64,6 +69,16 @@ class Result(NamedTuple):
     error: str | None = None
     status: Any = UNKNOWN
     department: Any = UNKNOWN
+
+    @property
+    def is_move(self) -> bool:
+        """Whether the chat got another agent, or was unassigned."""
+        return self.field == "assignee" and self.outcome == "changed"
+
+    @property
+    def is_lost_note(self) -> bool:
+        """Whether this is a note that may have been sent and was not found: it is missing for good."""
+        return self.field == NOTE and self.error == NOTE_LOST
 
     @property
     def is_unsent_note(self) -> bool:

@@ -80,7 +80,7 @@ class TestApproval:
     ) -> None:
         """Apply the plan with a worker that dies when it has read 301 chats."""
         with monkeypatch.context() as patch:
-            patch.setattr(PlanRun, "_broken_condition", dies_after(300, PlanRun._broken_condition))
+            patch.setattr(PlanRun, "_obstacle", dies_after(300, PlanRun._obstacle))
             with pytest.raises(Killed):
                 apply(account, rows, checkpoint)
 

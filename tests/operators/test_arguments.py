@@ -34,6 +34,7 @@ pytestmark = pytest.mark.older
 ALL = {"helpcrunch_conn_id", "patience"}
 LISTS = ALL | {"output_path", "file_format", "page_size", "max_xcom_bytes", "columns", "hash", "hash_salt"}
 BULK = ALL | {"report_path", "report_format", "on_error", "max_xcom_bytes"}
+BULK |= {"max_per_agent", "within_department", "note", "note_agent"}
 TIMES = {"created_since", "created_before", "closed_since", "closed_before"}
 ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
     ListAgentsOperator: LISTS | {"roles"},
@@ -57,7 +58,7 @@ ARGUMENTS: dict[type[HelpCrunchOperator], set[str]] = {
     SearchChatsOperator: LISTS | TIMES | {"filters", "comparison", "statuses", "assignee", "department"},
     ReassignChatsOperator: BULK
     | {"from_agents", "to_agents", "statuses", "department", "strategy", "max_chats", "dry_run"}
-    | {"allow_unknown_agents", "max_per_agent", "within_department", "note", "note_agent"},
+    | {"allow_unknown_agents"},
     UpdateChatsOperator: BULK | {"plan", "check"},
     UpdateChatAssigneeOperator: ALL | {"chat_id", "assignee_id"},
     SendMessageOperator: ALL | {"chat_id", "text", "type", "agent_id", "markdown_text", "delivery"},

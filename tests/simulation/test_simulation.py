@@ -24,8 +24,8 @@ from scenarios import LEAVER, TARGETS
 from simulate import SCENARIOS
 
 from airflow_provider_helpcrunch.chats import delivery, notes, reassignment
+from airflow_provider_helpcrunch.chats.conditions import Conditions
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility
-from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
 from airflow_provider_helpcrunch.chats.results import Results
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
@@ -186,7 +186,7 @@ class TestPlantedBugs:
         assert done.kind == "silent"
 
     def test_a_plan_whose_conditions_are_not_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(PlanRun, "_broken_condition", lambda *_: None)
+        monkeypatch.setattr(Conditions, "broken_by", lambda *_: None)
         assert self.first_failure("approval", "was changed although").kind == "silent"
 
     def test_a_creation_that_is_repeated_without_a_lookup(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
+from airflow_provider_helpcrunch.operators.arguments import flag, record_id, refused, text, whole_number
 from airflow_provider_helpcrunch.operators.base import MAX_XCOM_BYTES
 from airflow_provider_helpcrunch.operators.deferral import PATIENCE
 from airflow_provider_helpcrunch.operators.resumable import ResumableOperator
@@ -16,15 +16,23 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch._airflow import Context, ObjectStoragePath
     from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
     from airflow_provider_helpcrunch.chats.results import Report, Result
+    from airflow_provider_helpcrunch.chats.rules import Rules
     from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError
     from airflow_provider_helpcrunch.operators.chats.runner import Engine, ManyChanges, Runner
     from airflow_provider_helpcrunch.storage import Target
+
+
+MOST_CHATS = 10_000_000
 
 
 class ChatBulkOperator(ResumableOperator):
     """
     Base of the operators that change many chats.
 
+    :param max_per_agent: most open chats that an agent may have after getting one. Default: any number
+    :param within_department: give a chat of a department only to its members (``False``)
+    :param note: text of a private note to each chat that gets another agent, never sent twice. Default: none
+    :param note_agent: id of the agent who signs the notes. Default: nobody
     :param report_path: file for a record of each change, as ``output_path`` of the list operators. Default: none
     :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
     :param on_error: reaction to a change that fails: ``fail_at_end`` (make all others, then fail; the default),
@@ -38,6 +46,10 @@ class ChatBulkOperator(ResumableOperator):
 
     template_fields: Sequence[str] = (
         *ResumableOperator.template_fields,
+        "max_per_agent",
+        "within_department",
+        "note",
+        "note_agent",
         "report_path",
         "report_format",
         "max_xcom_bytes",
@@ -49,20 +61,43 @@ class ChatBulkOperator(ResumableOperator):
     def __init__(
         self,
         *,
+        max_per_agent: int | str | None = None,
+        within_department: bool | str = False,
+        note: str | None = None,
+        note_agent: int | str | None = None,
         report_path: str | ObjectStoragePath | None = None,
         report_format: str | None = None,
         max_xcom_bytes: int | str = MAX_XCOM_BYTES,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.max_per_agent = max_per_agent
+        self.within_department = within_department
+        self.note = note
+        self.note_agent = note_agent
         self.report_path = report_path
         self.report_format = report_format
         self.max_xcom_bytes = max_xcom_bytes
 
     @property
     def must_keep_progress(self) -> bool:
-        """Whether the task stops when Airflow's state store fails, because a change must not be made twice."""
-        return False
+        """Whether the task stops when Airflow's state store fails: with notes, because none may be sent twice."""
+        return self.note is not None
+
+    def rules(self) -> Rules:
+        """Check the arguments about who may get a chat, and about notes; return them."""
+        from airflow_provider_helpcrunch.chats.rules import Rules
+
+        if self.note_agent is not None and self.note is None:
+            msg = "note_agent needs note: without it there is nothing to sign."
+            raise refused(msg)
+        most = self.max_per_agent
+        return Rules(
+            most_open=None if most is None else whole_number("max_per_agent", most, low=1, high=MOST_CHATS),
+            within_department=flag("within_department", self.within_department),
+            note=None if self.note is None else text("note", self.note),
+            note_agent=None if self.note_agent is None else record_id("note_agent", self.note_agent),
+        )
 
     def work(self) -> ManyChanges:
         """Check the arguments and return the work to be done."""
@@ -126,7 +161,7 @@ class ChatBulkOperator(ResumableOperator):
         )
 
     def failure(self, runner: Runner) -> HelpCrunchPartialError | None:
-        """Return an error that names the first changes that were not made; ``None`` if there are none."""
+        """Return an error that names the first changes that were not made, and notes; ``None`` if there are none."""
         from airflow_provider_helpcrunch.chats.results import Report
 
         failures = Report(runner.checkpoint.results.standing()).failures()
@@ -143,12 +178,24 @@ class ChatBulkOperator(ResumableOperator):
         words = in_words(counts, runner.engine.skipped_because)
         reasons = f". {report.reasons()}" if counts["left"] else ""
         self.log.info("%s; %s%s%s", words, counted(requests, "request"), reasons, table)
+        self._warn_of_unknown_notes(context, runner)
         result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
         if (target := self._report_target) is not None:
             receipt = {**target.write(report.rows(names, runner.engine.departments))}
             result["report"] = receipt
             self.attach_receipt(context, receipt)
         return result
+
+    def _warn_of_unknown_notes(self, context: Context, runner: Runner) -> None:
+        """Say that notes may be missing of which nothing is known, where an earlier try has left no trace."""
+        number = getattr(context.get("ti"), "try_number", 1)
+        if self.note is not None and number > 1 and not runner.knows_earlier_tries:
+            self.log.warning(
+                "This is try %d, and without Airflow's state store (3.3 and newer) nothing is known of the chats that "
+                "earlier tries have moved: they may be without their note, and notes_missing does not count them. The "
+                "logs of these tries name them, unless their workers were killed.",
+                number,
+            )
 
     def _for_xcom(self, report: Report) -> list[dict[str, Any]] | None:
         """Return the changes as plain dictionaries; ``None`` if XCom cannot hold them."""
@@ -190,11 +237,38 @@ class ChatBulkOperator(ResumableOperator):
 
 
 def _partial(failures: Sequence[Result]) -> HelpCrunchPartialError:
-    from airflow_provider_helpcrunch.exceptions import HelpCrunchPartialError, HelpCrunchRefusedError
+    from airflow_provider_helpcrunch.exceptions import (
+        HelpCrunchNotesMissingError,
+        HelpCrunchPartialError,
+        HelpCrunchRefusedError,
+    )
 
-    refused_only = all(result.outcome == "refused" for result in failures)
+    lost = [result for result in failures if result.is_lost_note]
+    others = [result for result in failures if not result.is_lost_note]
+    sentences = ([_not_made(others)] if others else []) + ([_without_note(lost)] if lost else [])
+    # What is refused, and what must not be sent again, would only fail again.
+    kind = HelpCrunchPartialError
+    if all(result.outcome == "refused" for result in others):
+        kind = HelpCrunchRefusedError if others else HelpCrunchNotesMissingError
+    return kind(" ".join(sentences))
+
+
+def _not_made(failures: Sequence[Result]) -> str:
     some = "; ".join(f"chat {result.id}: {result.error}" for result in failures[:3])
     more = f" … and {len(failures) - 3} more" if len(failures) > 3 else ""
     count = "1 change was" if len(failures) == 1 else f"{len(failures)} changes were"
-    msg = f"{count} not made; the log has a table of all. {some}{more}"
-    return (HelpCrunchRefusedError if refused_only else HelpCrunchPartialError)(msg)
+    return f"{count} not made; the log has a table of all. {some}{more}"
+
+
+def _without_note(lost: Sequence[Result]) -> str:
+    from airflow_provider_helpcrunch.plurals import named
+
+    chats = (
+        "1 chat was moved without its note"
+        if len(lost) == 1
+        else f"{len(lost)} chats were moved without their note"
+    )
+    return (
+        f"{chats}, which may have been sent and is not there: {named([result.id for result in lost])}. It is not sent "
+        "again, because it must never be there twice. Look at them, and write the note by hand."
+    )

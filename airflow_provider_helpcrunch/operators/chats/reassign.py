@@ -12,10 +12,9 @@ from airflow_provider_helpcrunch.operators.arguments import (
     names,
     record_id,
     refused,
-    text,
     whole_number,
 )
-from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
+from airflow_provider_helpcrunch.operators.chats.bulk import MOST_CHATS, ChatBulkOperator
 from airflow_provider_helpcrunch.plurals import quoted
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.assignment import Strategy
     from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
     from airflow_provider_helpcrunch.chats.reassignment import Reassignment, ReassignmentRun
-
-MOST_CHATS = 10_000_000
 
 
 class ReassignChatsOperator(ChatBulkOperator):
@@ -93,10 +90,6 @@ class ReassignChatsOperator(ChatBulkOperator):
         "max_chats",
         "is_dry_run",
         "allow_unknown_agents",
-        "max_per_agent",
-        "within_department",
-        "note",
-        "note_agent",
     )
 
     def __init__(
@@ -110,10 +103,6 @@ class ReassignChatsOperator(ChatBulkOperator):
         max_chats: int | str | None = None,
         dry_run: bool | str = False,
         allow_unknown_agents: bool | str = False,
-        max_per_agent: int | str | None = None,
-        within_department: bool | str = False,
-        note: str | None = None,
-        note_agent: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -126,15 +115,6 @@ class ReassignChatsOperator(ChatBulkOperator):
         # Not "dry_run": that is a method of every Airflow operator.
         self.is_dry_run = dry_run
         self.allow_unknown_agents = allow_unknown_agents
-        self.max_per_agent = max_per_agent
-        self.within_department = within_department
-        self.note = note
-        self.note_agent = note_agent
-
-    @property
-    def must_keep_progress(self) -> bool:
-        """Whether there are notes: one must not be sent twice."""
-        return self.note is not None
 
     def work(self) -> Reassignment:
         """Check the arguments and return the reassignment."""
@@ -145,10 +125,6 @@ class ReassignChatsOperator(ChatBulkOperator):
         most = self.max_chats
         statuses = None if self.statuses is None else names("statuses", self.statuses)
         _strategy(self.strategy)
-        if self.note_agent is not None and self.note is None:
-            msg = "note_agent needs note: without it there is nothing to sign."
-            raise refused(msg)
-        room = self.max_per_agent
         return Reassignment(
             sources=_sources(self.from_agents),
             recipients=_recipients(self.to_agents),
@@ -157,10 +133,7 @@ class ReassignChatsOperator(ChatBulkOperator):
             strategy=self.strategy,
             most=None if most is None else whole_number("max_chats", most, low=1, high=MOST_CHATS),
             dry_run=flag("dry_run", self.is_dry_run),
-            most_open=None if room is None else whole_number("max_per_agent", room, low=1, high=MOST_CHATS),
-            within_department=flag("within_department", self.within_department),
-            note=None if self.note is None else text("note", self.note),
-            note_agent=None if self.note_agent is None else record_id("note_agent", self.note_agent),
+            rules=self.rules(),
         )
 
     def engine(self, work: Reassignment, checkpoint: Checkpoint) -> ReassignmentRun:

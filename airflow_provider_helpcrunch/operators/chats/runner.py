@@ -57,8 +57,10 @@ class Engine(Protocol):
     departments: dict[int, str]
     """Names of the departments of the chats that were read since the last deferral, by id."""
     error: HelpCrunchError | None
-    skipped_because: str
-    """Why chats are skipped, for the log."""
+
+    @property
+    def skipped_because(self) -> str:
+        """Why chats are skipped, for the log."""
 
     @property
     def requests_left(self) -> int:
@@ -126,6 +128,11 @@ class Runner:
         # A change that failed may have been made, and so may one at which a worker was killed: the engine looks, before
         # it tries again.
         self.checkpoint = Checkpoint(results, in_doubt=[*results.failed_before(), *self.store.held()])
+
+    @property
+    def knows_earlier_tries(self) -> bool:
+        """Whether all changes of earlier tries are known; in a dry run there are none."""
+        return self._work.dry_run or self.store.is_open
 
     @property
     def earlier(self) -> int:

@@ -42,6 +42,15 @@ class UpdateChatsOperator(ChatBulkOperator):
     An entry without ``before`` is applied whatever has happened to its chat since the plan was made: a chat that a
     person has taken or closed in the meantime is changed nevertheless.
 
+    ``max_per_agent`` and ``within_department`` are checked when the turn of a chat comes. Where the agent is full by
+    then, or not a member of the chat's department, the chat is left alone and listed as ``skipped``, too.
+
+    Requests: one for each change; one for each chat that is read first, because of conditions, of ``check``, or of one
+    of ``max_per_agent``, ``within_department`` and ``note`` where its assignee is to change; the listing of agents, and
+    of departments if the plan names some or with ``within_department``; with ``max_per_agent`` one per agent in the
+    plan (more for one who has 100 open chats or more); with ``note`` one per chat that got another agent, and one more
+    before the first; and one more after each wait for the rate limit.
+
     All arguments but ``deferrable`` are templated.
 
     :param plan: dictionaries with ``id`` and the new values: ``assignee`` (an agent's id, ``None`` or ``nobody``),
@@ -51,6 +60,15 @@ class UpdateChatsOperator(ChatBulkOperator):
         in any of our formats, such as a dry run's report. In CSV and Parquet an empty cell means no change
     :param check: read chats without conditions first too, and do not make changes that are already in place again; one
         more request for each of these chats (``False``)
+    :param max_per_agent: most open chats that an agent may have after getting one: those counted when the task starts,
+        and those given since. Chats that the plan takes from an agent, or closes, are not subtracted. Default: any
+        number
+    :param within_department: give a chat of a department only to its members (``False``): of the department that the
+        plan moves it to, if it does. A chat without a department may go to anybody
+    :param note: text of a private note to each chat that got another agent, or nobody, which no customer sees. Never
+        sent twice: where it is open whether it was sent, the chat is read, and a note that is not there is reported as
+        missing. A chat that is the agent's already gets none. Default: none
+    :param note_agent: id of the agent who signs the notes. Default: nobody
     :param report_path: file for a record of each change, as ``output_path`` of the list operators. Default: none
     :param report_format: the format, such as ``jsonl.gz``, if the path's suffix names none. Default: by the suffix
     :param on_error: reaction to a change that fails: ``fail_at_end`` (make all others, then fail; the default),
@@ -83,7 +101,8 @@ class UpdateChatsOperator(ChatBulkOperator):
         from airflow_provider_helpcrunch.chats.plan import Plan
 
         flag("check", self.check)
-        return Plan.read(_entries(self.plan))
+        rules = self.rules()
+        return Plan.read(_entries(self.plan), rules)
 
     def engine(self, work: Plan, checkpoint: Checkpoint) -> PlanRun:
         """Return the engine that continues from a checkpoint."""

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from in_process import Killed
+from task_context import Instance
 from team import LEAVER, Team
 
+from airflow_provider_helpcrunch._airflow import AirflowFailException
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchConnectionError,
     HelpCrunchError,
+    HelpCrunchNotesMissingError,
     HelpCrunchPartialError,
     HelpCrunchRefusedError,
 )
@@ -25,8 +28,9 @@ POST = "/v1/messages"
 
 @pytest.fixture
 def team(monkeypatch: pytest.MonkeyPatch, task_log: Callable[..., Any]) -> Team:
-    task_log(ReassignChatsOperator(task_id="log", from_agents=1, to_agents=2))
-    return Team(monkeypatch)
+    made = Team(monkeypatch)
+    made.log = task_log(ReassignChatsOperator(task_id="log", from_agents=1, to_agents=2))  # type: ignore[attr-defined]
+    return made
 
 
 def test_each_moved_chat_gets_one_after_the_move(team: Team) -> None:
@@ -107,7 +111,7 @@ class TestLostResponse:
             team.account.update_chat(chat, assignee=LEAVER)
         # Nothing was written: the fault stands in place of the response.
         team.account.add_fault(Fault("status", status=502, path=POST, nth=nth))
-        with pytest.raises(HelpCrunchPartialError, match="1 change was not made"):
+        with pytest.raises(HelpCrunchNotesMissingError, match="^1 chat was moved without its note, which"):
             team.reassign(note=TEXT)
         assert sorted(team.notes().values()) == [1, 2, 2, 2]
 
@@ -177,7 +181,10 @@ class TestKilled:
             assert team.notes() == dict.fromkeys(chats, 1)
             assert (result["changed"], result["notes"], result["notes_missing"]) == (4, 4, 0)
         else:
-            with pytest.raises(HelpCrunchPartialError, match="not found in the chat"):
+            lost = chats[number - 1]
+            with pytest.raises(
+                HelpCrunchNotesMissingError, match=f"without its note, .* is not there: {lost}"
+            ):
                 team.reassign(context, note=TEXT)
             assert team.notes() == {chat: 1 for chat in chats if chat != chats[number - 1]}
         assert len(team.account.writes()) == 4
@@ -250,3 +257,89 @@ def test_a_lost_connection_before_anything_was_sent_leaves_the_note_due(
         team.reassign(context, note=TEXT)
     assert team.reassign(context, note=TEXT)["notes"] == 3
     assert team.notes() == dict.fromkeys(chats, 1)
+
+
+class TestMissingForGood:
+    """What must not be sent again is no reason to try again: the task fails for good, and says what to do."""
+
+    @staticmethod
+    def lose(team: Team, *numbers: int) -> None:
+        for number in numbers:
+            team.account.add_fault(Fault("status", status=502, path=POST, nth=number))
+
+    def test_fails_at_once_and_says_what_to_do(self, team: Team) -> None:
+        chats = team.arrive(5)
+        self.lose(team, 2, 4)
+        with pytest.raises(HelpCrunchNotesMissingError) as error:
+            team.reassign({"task_state_store": team.store}, note=TEXT)
+        assert isinstance(error.value, AirflowFailException)
+        assert str(error.value) == (
+            f"2 chats were moved without their note, which may have been sent and is not there: {chats[1]}, {chats[3]}."
+            " It is not sent again, because it must never be there twice. Look at them, and write the note by hand."
+        )
+
+    def test_once_the_note_is_written_by_hand_another_try_succeeds(self, team: Team) -> None:
+        (chat,), context = team.arrive(), {"task_state_store": team.store}
+        self.lose(team, 1)
+        for _ in range(2):
+            with pytest.raises(HelpCrunchNotesMissingError):
+                team.reassign(context, note=TEXT)
+        team.client.send_message(chat, TEXT, agent=1002, private=True)
+        assert team.reassign(context, note=TEXT)["notes"] == 1
+        assert team.notes() == {chat: 1}
+
+    def test_a_failed_move_beside_it_is_worth_a_retry(self, team: Team) -> None:
+        chats = team.arrive(3)
+        self.lose(team, 1)
+        team.account.add_fault(Fault("status", status=500, method="PUT", chat=chats[2], times=0))
+        with pytest.raises(HelpCrunchPartialError) as error:
+            team.reassign(note=TEXT)
+        assert not isinstance(error.value, AirflowFailException)
+        assert str(error.value).startswith(
+            f"1 change was not made; the log has a table of all. chat {chats[2]}: "
+        )
+        assert (
+            f"1 chat was moved without its note, which may have been sent and is not there: {chats[0]}."
+            in str(error.value)
+        )
+
+    def test_a_refused_move_beside_it_is_not(self, team: Team) -> None:
+        chats = team.arrive(3)
+        self.lose(team, 1)
+        team.account.add_fault(Fault("status", status=400, method="PUT", chat=chats[2], times=0))
+        with pytest.raises(HelpCrunchRefusedError, match="1 change was not made.* without its note"):
+            team.reassign(note=TEXT)
+
+    def test_fails_nothing_where_failures_are_only_reported(self, team: Team) -> None:
+        team.arrive(3)
+        self.lose(team, 1)
+        assert team.reassign(note=TEXT, on_error="report")["notes_missing"] == 1
+
+
+class TestUnknown:
+    """Without a store, a retry knows nothing of the chats that an earlier try has moved, and says so."""
+
+    SAID = "This is try 2, and without Airflow's state store"
+
+    def said(self, team: Team) -> list[str]:
+        return [line for line in team.log if self.SAID in line]  # type: ignore[attr-defined]
+
+    def test_a_retry_without_a_store_says_it_once(self, team: Team) -> None:
+        team.arrive(3)
+        team.reassign({"ti": Instance(2)}, note=TEXT)
+        assert len(self.said(team)) == 1
+
+    @pytest.mark.parametrize(
+        ("number", "arguments", "has_store"),
+        [
+            (1, {"note": TEXT}, False),
+            (2, {"note": TEXT}, True),
+            (2, {}, False),
+            (2, {"note": TEXT, "dry_run": True}, False),
+        ],
+    )
+    def test_others_do_not(self, number: int, arguments: dict[str, Any], has_store: bool, team: Team) -> None:
+        team.arrive(3)
+        context = {"ti": Instance(number), **({"task_state_store": team.store} if has_store else {})}
+        team.reassign(context, **arguments)
+        assert self.said(team) == []
