@@ -43,13 +43,15 @@ def state_of(chat: Mapping[str, Any]) -> dict[str, Any]:
     Return what a result says about the state of a chat: conditions for the change that it plans.
 
     :param chat: the chat, as HelpCrunch sent it
-    :return: ``status``, and ``department`` (an id, ``None`` for none, :data:`UNKNOWN` if it is unreadable)
+    :return: ``status`` (:data:`UNKNOWN` if there is none), and ``department`` (an id, ``None`` for none,
+        :data:`UNKNOWN` if it is unreadable)
     """
     try:
         department: Any = id_in(chat, "department")
     except HelpCrunchResponseError:
         department = UNKNOWN
-    return {"status": status_of(chat.get("status")), "department": department}
+    status = status_of(chat.get("status"))
+    return {"status": UNKNOWN if status in (None, "") else status, "department": department}
 
 
 def names_in_chat(chat: Mapping[str, Any], field: str) -> dict[int, str]:
@@ -123,6 +125,9 @@ class Conditions:
 
 
 def _checked(field: str, value: Any, as_sent: bool) -> Any:
+    if field == "status" and as_sent and (value is None or not str(value).strip()):
+        msg = f"its status is empty; write the one that the chat must still have, or {UNKNOWN} for any."
+        raise HelpCrunchConfigurationError(msg)
     if field == "status":
         return status_of(value) if as_sent else known_status(value)
     is_none = is_nobody(value) if field == "assignee" else value is None

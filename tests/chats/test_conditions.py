@@ -233,16 +233,34 @@ def test_what_a_change_brings_with_it_is_put_right_by_the_next(
     assert (results[chat].outcome, results[chat].before) == ("changed", COLLEAGUE)
 
 
-@pytest.mark.parametrize("status", ["awaiting a call", None])
-def test_a_dry_run_over_chats_in_a_status_that_nobody_knows(account: Sandbox, status: str | None) -> None:
-    chat = account.chats[0]["id"]
+def test_a_dry_run_over_chats_in_a_status_that_nobody_knows(account: Sandbox) -> None:
+    chat, status = account.chats[0]["id"], "awaiting a call"
     (row,) = dry_run(account)
     assert (
         apply(account, [{**row, "status": status}])[chat].error == f"its status is opened now, not {status}"
     )
-    account.update_chat(chat, status="opened")
     with pytest.raises(HelpCrunchConfigurationError, match="is not a status of a chat"):
         apply(account, [{"id": chat, "assignee": 1002, "before": {"status": status}}])
+
+
+@pytest.mark.parametrize("status", [None, ""])
+def test_a_dry_run_over_chats_without_a_status_is_a_plan(
+    account: Sandbox, status: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty cell is somebody's deletion, so what HelpCrunch leaves empty must look different."""
+    chat, real = account.chats[0]["id"], HelpCrunchClient.search_chats_page
+
+    def without_status(*arguments: Any, **named: Any) -> Any:
+        page = real(*arguments, **named)
+        for record in page.records:
+            record["status"] = status
+        return page
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HelpCrunchClient, "search_chats_page", without_status)
+        (row,) = dry_run(account)
+    assert row["status"] == "?"
+    assert apply(account, [row])[chat].outcome == "changed"
 
 
 def test_all_changes_of_a_chat_are_left_where_one_condition_is_broken(account: Sandbox) -> None:

@@ -138,6 +138,12 @@ WRONG_ENTRIES: list[tuple[Any, str]] = [
     ({**PLANNED, "outcome": None}, "it is the result of a change (outcome None)"),
     ({**PLANNED, "field": "status"}, "only a dry run's planned reassignments can be a plan"),
     ({**PLANNED, "id": None}, "id must be a HelpCrunch id"),
+    (
+        {**PLANNED, "status": ""},
+        "its status is empty; write the one that the chat must still have, or ? for any.",
+    ),
+    ({**PLANNED, "status": " "}, "its status is empty; write the one that the chat must still have"),
+    ({**PLANNED, "status": None}, "its status is empty; write the one that the chat must still have"),
     ({**PLANNED, "after": ""}, "assignee must be a HelpCrunch id"),
     ({**PLANNED, "after": None}, "it names no agent in after; take the whole row out"),
     (

@@ -12,6 +12,8 @@ import pytest
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.operators.chats import UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.schema import CHANGES
+from airflow_provider_helpcrunch.storage import Target, read_records
 
 StartAccount = Callable[..., Sandbox]
 Reassign = Callable[..., dict[str, Any]]
@@ -101,6 +103,27 @@ def test_a_result_without_its_list(server: Sandbox, reassign: Reassign) -> None:
     sent = len(server.journal)
     with pytest.raises(HelpCrunchConfigurationError, match=r"Set report_path on the task that made it"):
         apply(dry)
+    assert len(server.journal) == sent
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_a_status_that_somebody_has_deleted_is_refused_before_anything_is_sent(
+    suffix: str, server: Sandbox, reassign: Reassign, tmp_path: Path
+) -> None:
+    dry = reassign(dry_run=True, report_path=str(tmp_path / "plan.jsonl"))
+    edited = str(tmp_path / f"edited.{suffix}")
+    rows = [
+        row | ({"status": None} if number == 1 else {})
+        for number, row in enumerate(read_records(dry["report"]))
+    ]
+    receipt = Target.resolve(edited, CHANGES).write(iter(rows))
+    sent = len(server.journal)
+    with pytest.raises(HelpCrunchConfigurationError) as error:
+        apply({**receipt})
+    assert str(error.value) == (
+        "Entry 2 of the plan: its status is empty; write the one that the chat must still have, or ? for any. "
+        "Nothing was changed."
+    )
     assert len(server.journal) == sent
 
 
