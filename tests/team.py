@@ -11,7 +11,7 @@ from stores import MortalStore
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.hooks import helpcrunch
-from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
+from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 LEAVER, TARGETS = 1001, (1002, 1003, 1004)
@@ -39,6 +39,11 @@ class Team:
         self.is_dead = False
         given = {"from_agents": LEAVER, "to_agents": list(TARGETS), **arguments}
         return ReassignChatsOperator(task_id="reassign", **given).execute(context or {})  # type: ignore[no-any-return]
+
+    def apply(self, plan: Any, context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+        """Carry out a plan."""
+        self.is_dead = False
+        return UpdateChatsOperator(task_id="apply", plan=plan, **arguments).execute(context or {})  # type: ignore[no-any-return]
 
     def arrive(self, n: int = 1, assignee: int | None = LEAVER, **values: Any) -> list[int]:
         """Let chats come in."""
