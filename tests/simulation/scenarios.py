@@ -253,71 +253,6 @@ def plan(world: World) -> None:
             raise Wrong(message)
 
 
-def approval(world: World) -> None:
-    """A dry run is approved after a while and applied, while people take, close and open chats and workers die."""
-    chance = world.chance
-    world.open(agents=6, chats=0)
-    for _ in range(chance.randint(1, 30)):
-        world.arrive(LEAVER, chance.choice(OPEN))
-    dry = task(
-        world,
-        lambda: ReassignChatsOperator(
-            task_id="dry",
-            from_agents=LEAVER,
-            to_agents=list(TARGETS),
-            dry_run=True,
-            deferrable=chance.random() < 0.5,
-        ),
-    )
-    acts = [lambda: hand_on(world, COLLEAGUE), lambda: close_or_open(world)]
-    for _ in range(chance.randint(0, 10)):
-        chance.choice(acts)()
-    world.faults(WRITES, most=3, refusals=(400, 404), method="PUT")
-    world.faults(READS, most=1, method="GET")
-    world.people_act = True
-    world.people(acts, pause=chance.choice((0.5, 5.0)), most=chance.choice((0, 20)))
-    arguments: dict[str, Any] = {"plan": dry, "deferrable": chance.random() < 0.5}
-    planned = {row["id"]: row for row in dry["chats"]}
-    sent = len(world.sandbox.journal)
-    try:
-        result = task(world, lambda: UpdateChatsOperator(task_id="apply", **arguments))
-    finally:
-        check_conditions(world, planned, sent)
-    check_report(world, result)
-    for row in result["chats"]:
-        if row["outcome"] == "skipped" and not row["error"]:
-            message = f"chat {row['id']} was skipped without a reason"
-            raise Wrong(message)
-    listed = {row["id"] for row in result["chats"]}
-    if listed != planned.keys():
-        message = f"the report has {len(listed)} of {len(planned)} planned chats"
-        raise Wrong(message)
-
-
-def check_conditions(world: World, planned: Mapping[int, Any], sent: int) -> None:
-    """
-    Check that each chat was as planned when it was last read before its first write.
-
-    Between that reading and the write a person may act: nobody can close this gap.
-    """
-    for chat, row in planned.items():
-        writes = world.sandbox.writes(chat)
-        if not writes:
-            continue
-        reads = [
-            request.at
-            for request in world.sandbox.journal[sent:]
-            if request.path == f"/v1/chats/{chat}" and request.status == 200 and request.at <= writes[0].at
-        ]
-        if not reads:
-            message = f"chat {chat} was changed without being read"
-            raise Wrong(message)
-        now = [change for change in world.story(chat) if change.at <= reads[-1]][-1]
-        if (now.assignee, now.status) != (row["before"], row["status"]):
-            message = f"chat {chat} was changed although it was {now.status} and with {now.assignee}"
-            raise Wrong(message)
-
-
 def upsert(world: World) -> None:
     """Customers are written back while requests fail and workers die; some are new, and some rows are refused."""
     chance = world.chance
@@ -627,6 +562,5 @@ def known_writes(world: World) -> list[Request]:
 
 
 SCENARIOS: dict[str, Callable[[World], None]] = {
-    scenario.__name__: scenario
-    for scenario in (listing, search, limiter, reassign, plan, approval, upsert, export)
+    scenario.__name__: scenario for scenario in (listing, search, limiter, reassign, plan, upsert, export)
 }

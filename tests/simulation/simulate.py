@@ -25,6 +25,7 @@ from unittest import mock
 # ruff: noqa: E402, T201
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+from approval import approval
 from message import message
 from scenarios import SCENARIOS as SINGLE
 from scheduler import Stuck, real_monotonic
@@ -37,7 +38,7 @@ from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 from airflow_provider_helpcrunch.storage import spool
 
-SCENARIOS = {**SINGLE, "shares": shares, "message": message}
+SCENARIOS = {**SINGLE, "shares": shares, "approval": approval, "message": message}
 
 FAILURES = ("silent", "stuck", "broken")
 

@@ -189,6 +189,16 @@ class TestPlantedBugs:
         monkeypatch.setattr(Conditions, "broken_by", lambda *_: None)
         assert self.first_failure("approval", "was changed although").kind == "silent"
 
+    @pytest.mark.parametrize("said", ["instead of at most", "no member of its department"])
+    def test_a_plan_whose_rules_end_at_the_dry_run(self, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Eligibility, "why_not", lambda *_: None)
+        monkeypatch.setattr(Eligibility, "_colleagues", lambda _, __, agents: list(agents))
+        assert self.first_failure("approval", said, runs=200).kind == "silent"
+
+    def test_a_plan_that_leaves_its_notes_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(notes.Notes, "send", lambda *_: iter(()))
+        assert self.first_failure("approval", "missing without a word").kind == "silent"
+
     def test_a_creation_that_is_repeated_without_a_lookup(self, monkeypatch: pytest.MonkeyPatch) -> None:
         honest = HelpCrunchClient.create_customer
 
