@@ -4,13 +4,14 @@
 Press *Trigger* and enter whose chats are to be given to whom. The task `plan` looks what would be done and changes
 nothing. The task `approve` then waits for a person: open *Required Actions*, read the table, and approve or reject.
 After a yes, `apply` gives each chat to the agent in the table, if its assignee, status and department are still what
-the table says. A chat that somebody has taken, closed or moved in the meantime is left alone, and the log of `summary`
-lists it with the reason. After a no, or without an answer in time, nothing is changed.
+the table says. A chat that somebody has taken, closed or moved in the meantime is left alone, and so is one whose new
+agent has so many other chats by then that it would be one too many. The log of `summary` lists them with the reason.
+Each chat that is given away gets a private note. After a no, or without an answer in time, nothing is changed.
 
 **Who may answer**: everybody who may edit task instances in Airflow; or only the users in the environment variable
 `HELPCRUNCH_APPROVERS`, ids separated by commas, if the scheduler and the DAG processor have it.
 
-Cost: two requests for each chat that is reassigned. HelpCrunch allows 120 a minute.
+Cost: three requests for each chat that is reassigned, the note included. HelpCrunch allows 120 a minute.
 
 **Needs** Airflow 3.1 or newer (older versions show no such DAG), and the connection `helpcrunch_default`, of type
 *HelpCrunch*, with the account's API key. If tasks run on more than one machine, all of them must be able to reach
@@ -88,18 +89,24 @@ def summary(applied: dict[str, Any]) -> dict[str, int]:
 
     rows = list(read_records(applied["report"]))
     left_alone = [f"chat {row['id']}: {row['error']}" for row in rows if row["outcome"] == "skipped"]
-    failed = [f"chat {row['id']}: {row['error']}" for row in rows if row["outcome"] in ("refused", "failed")]
+    failed = [row for row in rows if row["outcome"] in ("refused", "failed")]
     log.info(
-        "%d chats have another agent now.\n%d were left alone, because somebody has changed them since the plan:\n%s",
+        "%d chats have another agent now, %d of them with a note.\n"
+        "%d were left alone, because they or their new agent are no longer as they were planned:\n%s",
         applied["changed"] + applied["unchanged"],
+        applied["notes"],
         len(left_alone),
         "\n".join(left_alone),
     )
     if failed:
-        said = "\n".join(failed[:20])
-        msg = f"{len(failed)} chats could not be reassigned. Trigger this again for the rest.\n{said}"
+        without_note = sum(row["field"] == "note" for row in failed)
+        said = "\n".join(f"chat {row['id']}: {row['error']}" for row in failed[:20])
+        msg = (
+            f"{len(failed) - without_note} chats could not be reassigned, and {without_note} have no note. Trigger "
+            f"this again for the former, and write the notes by hand.\n{said}"
+        )
         raise AirflowFailException(msg)
-    return {name: applied[name] for name in ("changed", "unchanged", "skipped")}
+    return {name: applied[name] for name in ("changed", "unchanged", "skipped", "notes")}
 
 
 def example_helpcrunch_approval() -> None:
@@ -114,6 +121,7 @@ def example_helpcrunch_approval() -> None:
         helpcrunch_conn_id="helpcrunch_default",
         from_agents="{{ params.from_agents }}",
         to_agents="{{ params.to_agents }}",
+        max_per_agent="{{ params.max_per_agent }}",
         dry_run=True,
         report_path=folder + "/plan.csv",
     )
@@ -130,6 +138,9 @@ def example_helpcrunch_approval() -> None:
         task_id="apply",
         helpcrunch_conn_id="helpcrunch_default",
         plan=plan.output,
+        # The dry run kept the cap; here it is kept again, with the chats that they have by now.
+        max_per_agent="{{ params.max_per_agent }}",
+        note="{{ params.note }}",
         report_path=folder + "/applied-{{ ti.try_number }}.csv",
         on_error="report",
     )
@@ -163,6 +174,20 @@ if CAN_ASK:
                 pattern=r"^\s*\d+\s*(,\s*\d+\s*)*$",
                 title="Who takes over",
                 description="Ids of the agents who get the chats, separated by commas, such as 1002, 1003",
+            ),
+            "max_per_agent": Param(
+                20,
+                type="integer",
+                minimum=1,
+                title="Most chats for each",
+                description="The most open chats that an agent may have, counting those they have already",
+            ),
+            "note": Param(
+                "Reassigned after an approval.",
+                type="string",
+                pattern=r"\S",
+                title="Note",
+                description="A private note to each reassigned chat, which no customer sees",
             ),
             "base_path": Param(
                 BASE_PATH,

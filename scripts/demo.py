@@ -23,7 +23,7 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from demo_approval import APPROVED, People, check_approval, show_approval
+from demo_approval import APPROVED, RULES, People, check_approval, show_approval
 from demo_moves import DRY, REAL, check_dry_run, check_moves, open_chats, read_report, show_moves
 from demo_nights import NIGHT, check_changes, check_exports, read_exports, show_exports, show_report
 from demo_result import ResultError, check, near, read_agents, show
@@ -180,9 +180,10 @@ def run_approval(processes: Processes) -> None:
                 DAG_APPROVAL,
                 *("--mark-success-pattern", APPROVED),
                 **conf,
+                **RULES,
                 base_path=str(FOLDER),
             )
-    show_approval(account, *check_approval(account, FOLDER, people.touched))
+    show_approval(account, *check_approval(account, FOLDER, people))
 
 
 def run_nights(processes: Processes) -> None:

@@ -27,7 +27,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 DAG_ID = "example_helpcrunch_approval"
 YES, NO, SILENCE = "1001", "1002", "1003"
-TARGETS, COLLEAGUE = "1005, 1006", 1007
+TARGETS, COLLEAGUE, MOST = "1005, 1006", 1007, 3
 PATIENCE = 180
 
 
@@ -48,7 +48,12 @@ class Airflow:
             return json.load(response)
 
     def trigger(self, sources: str, base_path: Path) -> str:
-        conf = {"from_agents": sources, "to_agents": TARGETS, "base_path": str(base_path)}
+        conf = {
+            "from_agents": sources,
+            "to_agents": TARGETS,
+            "max_per_agent": MOST,
+            "base_path": str(base_path),
+        }
         run = self.call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", {"conf": conf, "logical_date": None})
         return str(run["dag_run_id"])
 
@@ -124,8 +129,10 @@ def test_a_yes_a_no_and_no_answer(account: Sandbox, running: Airflow, tmp_path: 
     rows = list(read_records(str(next((tmp_path / YES).rglob("plan.csv")))))
     planned = {int(row["id"]): int(row["after"]) for row in rows}
     taken, closed, *left = sorted(planned)
+    no_room = left.pop(0)
     account.update_chat(taken, assignee=COLLEAGUE)
     account.update_chat(closed, status="closed")
+    account.insert_chats(MOST, assignee=planned[no_room])
     running.answer(runs[YES], "Approve")
     running.wait(runs[NO], "approve", "awaiting_input", "deferred")
     running.answer(runs[NO], "Reject")
@@ -136,8 +143,13 @@ def test_a_yes_a_no_and_no_answer(account: Sandbox, running: Airflow, tmp_path: 
     }
     assert account.chat(taken)["assignee"]["id"] == COLLEAGUE
     assert account.chat(closed)["assignee"]["id"] == 1001
+    assert len(account.chats_of(planned[no_room])) == MOST
+    sent = account.requests("/v1/messages", "POST")
+    assert [(note.body["chat"], note.body["type"], note.body["text"]) for note in sent] == [
+        (chat, "private", "Reassigned after an approval.") for chat in left
+    ]
     applied = list(read_records(str(next((tmp_path / YES).rglob("applied-1.csv")))))
-    assert {int(row["id"]) for row in applied if row["outcome"] == "skipped"} == {taken, closed}
+    assert {int(row["id"]) for row in applied if row["outcome"] == "skipped"} == {taken, closed, no_room}
 
     for run in (runs[NO], runs[SILENCE]):
         states = running.wait(run, "summary", "skipped")

@@ -221,6 +221,9 @@ class TestApproval:
         assert dag.get_task("plan").is_dry_run is True
         assert dag.get_task("apply").upstream_task_ids == {"plan", "approve"}
         assert approve.defaults == ["Reject"]
+        # The cap that was shown is the one that is kept.
+        assert dag.get_task("plan").max_per_agent == dag.get_task("apply").max_per_agent
+        assert dag.get_task("apply").note == "{{ params.note }}"
         # The first is that of newer releases of the standard provider.
         limits = {getattr(approve, "response_timeout", None), approve.execution_timeout}
         assert limits - {None} == {timedelta(hours=4)}
@@ -246,6 +249,8 @@ class TestApproval:
             *(("from_agents", text, False) for text in ("", "Ada", "1001,", "1001 1002", 1001)),
             *(("to_agents", text, True) for text in ("1002", " 1002 ,1003 ")),
             *(("to_agents", text, False) for text in ("", "unassigned", "Ada", "1002;1003")),
+            *(("max_per_agent", number, number == 1) for number in (1, 0, 1.5, None)),
+            *(("note", text, text == "Hi") for text in ("Hi", "", " ", None)),
         ],
     )
     def test_the_form(self, bag, name, value, accepted):
