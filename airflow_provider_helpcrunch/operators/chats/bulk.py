@@ -128,9 +128,9 @@ class ChatBulkOperator(ResumableOperator):
 
         :param context: the context of the task, from Airflow
         :return: how many changes were ``changed``, ``planned``, ``unchanged``, ``skipped``, ``left`` (nobody could take
-            the chat), ``refused`` and ``failed``; ``chats``, a dictionary for each change (``None`` where they are
-            larger than ``max_xcom_bytes``); ``requests``, how many were sent; and with ``report_path`` ``report``, the
-            receipt of the file
+            the chat), ``refused`` and ``failed``; how many ``notes`` are in their chats, and ``notes_missing``;
+            ``chats``, a dictionary for each change (``None`` where they are larger than ``max_xcom_bytes``);
+            ``requests``, how many were sent; and with ``report_path`` ``report``, the receipt of the file
         :raises HelpCrunchConfigurationError: an argument or the connection is wrong; nothing was written
         :raises HelpCrunchPartialError: some changes failed, and all others were made (``fail_at_end``)
         :raises HelpCrunchError: the work stopped; the log and the report list the changes made before
