@@ -369,6 +369,7 @@ def test_other_rules_make_another_plan() -> None:
         Rules(most_open=1),
         Rules(within_department=True),
         Rules(note="Hi"),
+        Rules(note="Ho"),
         Rules(note="Hi", note_agent=1),
     ]
     assert len({Plan.read(to(2, 1), rules).fingerprint for rules in plans}) == 6
