@@ -78,6 +78,11 @@ class TestMost:
         result = team.apply(to(1002, *theirs, *chats), max_per_agent=3)
         assert (result["unchanged"], result["changed"], list(skipped(result))) == (2, 1, chats[1:])
 
+    def test_other_changes_of_a_chat_that_is_the_agents_already_need_no_room(self, team: Team) -> None:
+        (chat,) = team.arrive(1, 1002)
+        result = team.apply([{"id": chat, "assignee": 1002, "status": "pending"}], max_per_agent=1)
+        assert (result["unchanged"], result["changed"]) == (1, 1)
+
     def test_taking_a_chat_from_everybody_needs_no_room(self, team: Team) -> None:
         assert team.apply(to(None, *team.arrive(3)), max_per_agent=1)["changed"] == 3
 
@@ -243,6 +248,16 @@ class TestNotes:
         assert team.apply(to(1002, *chats), context, note=TEXT)["notes"] == 3
         assert team.notes() == dict.fromkeys(chats, 1)
         assert len(team.account.writes()) == 3
+
+    def test_a_note_that_a_killed_try_owes_comes_before_anything_else(self, team: Team) -> None:
+        chats, context = team.arrive(3), {"task_state_store": team.store}
+        team.kill_at("update_chat_assignee", 2, after=True)
+        with pytest.raises(Killed):
+            team.apply(to(1002, *chats), context, note=TEXT)
+        sent = len(team.account.journal)
+        team.apply(to(1002, *chats), context, note=TEXT)
+        steps = [(each.method, each.chat) for each in team.account.journal[sent:] if each.applied]
+        assert steps == [("POST", chats[1]), ("PUT", chats[2]), ("POST", chats[2])]
 
     def test_an_unknown_author_is_refused_before_a_change(self, team: Team) -> None:
         chats = team.arrive(2)
