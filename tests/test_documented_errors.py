@@ -1,4 +1,4 @@
-"""``docs/errors.md`` against the code: each message that it quotes exists, and each error class is on it."""
+"""``docs/errors.md`` against the code, both ways: what it quotes is said, and each error and its class are on it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ PAGE = "docs/errors.md"
 OF_AIRFLOW = "Messages of Airflow"
 VARIABLE = "\0"
 """Stands in a message for a part that varies: a replacement field of an f-string, or ``%s`` of a log call."""
+CLASSES = {
+    name
+    for name, value in vars(exceptions).items()
+    if isinstance(value, type) and issubclass(value, exceptions.HelpCrunchError) and not name.startswith("_")
+}
+MAKERS = CLASSES | {"refused", "_refuse"}
+"""What makes an error of its first argument: the classes, and functions that return or raise one."""
 
 
 def quoted(page: str) -> list[str]:
@@ -24,7 +31,7 @@ def quoted(page: str) -> list[str]:
     messages: list[str] = []
     in_messages = False
     for line in page.partition(f"## {OF_AIRFLOW}")[0].splitlines():
-        if line.startswith("| message |"):
+        if line.startswith(("| message |", "| text |")):
             in_messages = True
         elif not line.startswith("|"):
             in_messages = False
@@ -56,6 +63,59 @@ def _text(node: ast.AST) -> str:
     return ""
 
 
+def raised(source: str) -> list[str]:
+    """
+    Return the texts of all errors of this package that a module makes: those given to one of ``MAKERS``, and those of
+    variables named ``msg`` unless they are for another class of errors, which the package catches.
+
+    A text without two words of its own passes on what another error or the server said.
+    """
+    tree = ast.parse(source)
+    scopes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    found = [text for scope in scopes for value in _messages(scope) for text in _texts(value, scope, tree)]
+    return [text for text in dict.fromkeys(found) if len(re.findall(r"[a-zA-Z]{2,}", text)) > 1]
+
+
+def _messages(function: ast.FunctionDef) -> list[ast.expr]:
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args]
+    given = [call.args[0] for call in calls if _name(call.func) in MAKERS]
+    if any(_name(call.args[0]) == "msg" and _name(call.func).endswith("Error") for call in calls):
+        return given
+    return [*given, *_assigned(function, "msg")]
+
+
+def _assigned(function: ast.AST, name: str) -> list[ast.expr]:
+    assignments = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
+    return [node.value for node in assignments if any(_name(target) == name for target in node.targets)]
+
+
+def _texts(value: ast.AST, scope: ast.AST, tree: ast.AST) -> list[str]:
+    """Return the texts that an expression may become: through variables of its function, and calls in its module."""
+    if isinstance(value, ast.JoinedStr | ast.Constant):
+        return [_text(value)]
+    if isinstance(value, ast.Name):
+        return [text for each in _assigned(scope, value.id) for text in _texts(each, scope, tree)]
+    if isinstance(value, ast.Call):
+        functions = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.name == _name(value.func)
+        ]
+        returned = [
+            (node.value, function)
+            for function in functions
+            for node in ast.walk(function)
+            if isinstance(node, ast.Return) and node.value is not None
+        ]
+        if returned:
+            return [text for each, function in returned for text in _texts(each, function, tree)]
+    return [text for part in ast.iter_child_nodes(value) for text in _texts(part, scope, tree)]
+
+
+def _name(node: ast.AST) -> str:
+    return getattr(node, "id", "") or getattr(node, "attr", "")
+
+
 def is_said(message: str, by: list[str]) -> bool:
     """Return whether one of the texts holds all parts of the message, in their order."""
     parts = [re.escape(part.strip()) for part in message.split("…") if part.strip()]
@@ -64,9 +124,19 @@ def is_said(message: str, by: list[str]) -> bool:
 
 
 @cache
+def sources() -> dict[str, str]:
+    """Return the source of each module of the package but the sandbox, by its path."""
+    modules = {path.relative_to(PACKAGE): path for path in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        str(name): path.read_text(encoding="utf-8")
+        for name, path in modules.items()
+        if "sandbox" not in name.parts
+    }
+
+
+@cache
 def said() -> list[str]:
-    modules = [path for path in PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(PACKAGE).parts]
-    return [text for module in modules for text in texts(module.read_text(encoding="utf-8"))]
+    return [text for source in sources().values() for text in texts(source)]
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +155,21 @@ def test_every_message_on_the_page_is_in_the_code(page: str) -> None:
     assert not gone, "\n".join([*gone, "Quote the new wording there, or remove the row."])
 
 
+def test_every_error_of_the_code_is_on_the_page(page: str) -> None:
+    messages = quoted(page)
+    errors = [(name, text) for name, source in sources().items() for text in raised(source)]
+    assert len(errors) > 200
+    missing = [
+        f"{name} raises {text.replace(VARIABLE, '…')!r}, which {PAGE} does not explain."
+        for name, text in errors
+        if not any(is_said(message, [text]) for message in messages)
+    ]
+    assert not missing, "\n".join([*missing, "Add a row there: what it means, and what to do."])
+
+
 def test_every_error_class_is_on_the_page(page: str) -> None:
-    classes = {
-        name
-        for name, value in vars(exceptions).items()
-        if isinstance(value, type) and value.__module__ == exceptions.__name__ and not name.startswith("_")
-    }
-    assert len(classes) > 15
-    assert {name for name in classes if f"`{name}`" not in page} == set()
+    assert len(CLASSES) > 15
+    assert {name for name in CLASSES if f"`{name}`" not in page} == set()
 
 
 @pytest.mark.parametrize(
@@ -114,3 +191,34 @@ msg = f"the account has no agent {agent}, " f"and no chat"
 wait = "after %.0f s"
 """
     assert is_said(message, texts(module)) is is_there
+
+
+def test_errors_are_found_however_they_are_made() -> None:
+    module = """
+def check(value):
+    if not value:
+        raise HelpCrunchError("given at once")
+    if value < 0:
+        problem = f"given as {value}" if value else "given as nothing"
+        raise errors.HelpCrunchError(problem, attempts=1)
+    msg = "made by a class that " + "varies"
+    raise kinds[value](msg)
+
+def convert(value):
+    msg = "caught by the caller"
+    raise ValueError(msg)
+
+def pass_on(error):
+    raise HelpCrunchError(f"{error}: {why(error)}") from HelpCrunchError(why(error))
+
+def why(error):
+    return "returned by a function"
+"""
+    found = {text.replace(VARIABLE, "…") for text in raised(module)}
+    assert found == {
+        "given at once",
+        "given as …",
+        "given as nothing",
+        "made by a class that ",
+        "returned by a function",
+    }
