@@ -163,7 +163,9 @@ def _entry(state: State, arrival: Arrival) -> Request:
         status=None,
         peer=arrival.peer,
         user_agent=arrival.user_agent,
-        authorized=arrival.authorization == f"Bearer {state.settings.key}",
+        authorized=any(
+            arrival.authorization == f"Bearer {key}" for key, is_valid in state.keys.items() if is_valid
+        ),
     )
 
 

@@ -48,7 +48,7 @@ class Sandbox(AccountView, JournalView):
     :param messages: how many messages a chat has on average; one chat in a hundred has 20 times as many
     :param canary: a string for every field with a person's data: of customers, agents, messages and chats
     :param domain: ``domain`` of the organization: ``shop`` names an inbox at helpcrunch.com, the default none
-    :param key: the API key; anything else is answered 401
+    :param key: the API key; anything else is answered 401. :meth:`add_key` makes more
     :param port: the port, 0 for a free one
     :param seed: the same seed and the same ``now`` give the same account
     :param now: the moment that its chats lead up to, and then its clock: a ``datetime``, ISO 8601 text or UNIX
@@ -249,8 +249,28 @@ class Sandbox(AccountView, JournalView):
 
     @property
     def key(self) -> str:
-        """The API key."""
-        return self._settings.key
+        """The newest API key."""
+        return list(self._state.keys)[-1]
+
+    def add_key(self, key: str) -> None:
+        """
+        Make another API key; those that are there stay valid until they are revoked.
+
+        :param key: the new key, which :attr:`key` and :meth:`connection` have from now on
+        """
+        self._state.keys = {**self._state.keys, key: True}
+
+    def revoke_key(self, key: str) -> None:
+        """
+        Delete an API key: from now on it is answered 401.
+
+        :param key: the key
+        :raises ValueError: the account has no such key
+        """
+        if key not in self._state.keys:
+            message = "the account has no such key"
+            raise ValueError(message)
+        self._state.keys = {**self._state.keys, key: False}
 
     def connection(self, **extra: Any) -> str:
         """
@@ -274,5 +294,5 @@ class Sandbox(AccountView, JournalView):
         self._state.faults.replace(())
 
     def reset(self) -> None:
-        """Go back to the start: the data of the start, the first faults, an empty window, an empty journal."""
+        """Go back to the start: the first data, key and faults, an empty window, an empty journal."""
         self._state.reset()

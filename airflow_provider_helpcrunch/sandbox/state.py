@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class State:
     """
-    The account, its rate limit, the faults to come and the requests so far.
+    The account, its keys and rate limit, the faults to come and the requests so far.
 
     :param settings: the switches
     :param faults: the faults it starts with, and returns to
@@ -44,11 +44,13 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the start: data, faults with fresh counts, an empty window, an empty journal."""
+        """Go back to the start: data, key, faults with fresh counts, an empty window, an empty journal."""
         settings = self.settings
         self.account = Account(settings, Clock(self._start, self._running))
         self.limit = SlidingWindow(settings.rate_limit, settings.window)
         self.faults = FaultPlan(self._faults)
+        self.keys = {settings.key: True}
+        """All keys that the account has had, the newest last, and whether each is valid."""
         self.journal.clear()
 
 

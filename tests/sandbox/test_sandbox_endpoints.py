@@ -98,6 +98,28 @@ def test_without_the_key_everything_is_401(header, errors, body):
         assert not sandbox.journal[0].authorized
 
 
+def test_a_key_is_valid_until_it_is_revoked():
+    sandbox = Sandbox(key="first")
+
+    def statuses():
+        headers = [{"Authorization": f"Bearer {key}"} for key in ("first", "second")]
+        with requests.Session() as session:
+            session.mount("http://", sandbox.adapter())
+            return [session.get("http://sandbox/v1/agents", headers=each).status_code for each in headers]
+
+    assert statuses() == [200, 401]
+    sandbox.add_key("second")
+    assert sandbox.key == "second"
+    assert statuses() == [200, 200]
+    sandbox.revoke_key("first")
+    assert statuses() == [401, 200]
+    with pytest.raises(ValueError, match="no such key"):
+        sandbox.revoke_key("third")
+    sandbox.reset()
+    assert sandbox.key == "first"
+    assert statuses() == [200, 401]
+
+
 @pytest.mark.parametrize("path", ["/v1/nothing", "/agents", "/", "/v2/agents"])
 def test_an_unknown_path_is_404(path):
     with Sandbox() as sandbox:

@@ -115,6 +115,22 @@ def assert_written_once(server: Sandbox, chats: int) -> None:
 
 
 class TestDeferred:
+    def test_goes_on_with_the_key_that_the_connection_has_then(
+        self, limited: StartLimited, connection: Callable[..., None]
+    ) -> None:
+        server, deferrals = limited(40, 30), Deferrals()
+        old = server.key
+
+        def rotate() -> None:
+            server.add_key("the-new-key")
+            connection(server, requests_per_minute=30, rate_limit_store="sqlite://")
+            server.revoke_key(old)
+
+        deferrals.run(waiting=rotate)
+        assert server.chats_of(LEAVER) == []
+        assert all(request.authorized for request in server.journal)
+        assert_written_once(server, 40)
+
     def test_goes_on_until_all_is_done(self, limited: StartLimited, waits: list[float]) -> None:
         server, deferrals, taken = limited(75, 30), Deferrals(on_error="report"), []
         refused = server.chats[3]["id"]
