@@ -45,7 +45,7 @@ def test_the_readme_leads_to_every_page_of_the_documentation() -> None:
 def test_the_site_leads_to_every_page_of_the_documentation() -> None:
     navigation = (CLONE / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     assert sorted(re.findall(r"^ +- .+: (\S+\.md)$", navigation, re.MULTILINE)) == sorted(
-        ["index.md", *(page.name for page in (CLONE / "docs").glob("*.md"))]
+        ["index.md", "architecture.md", *(page.name for page in (CLONE / "docs").glob("*.md"))]
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from typing import Any
 
 import griffe
 
-ROLE = re.compile(r":(?:meth|class|func|attr|mod|data|exc):`[~.]*([^`]+)`")
+ROLE = re.compile(r":(?:meth|class|func|attr|mod|data|exc):`(?:~|\.(?:[a-z_]+\.)*)?([^`]+)`")
+"""A role, whose modules are left out where the path is relative: on a page it says nothing."""
 LITERAL = re.compile(
     r"^(?P<indent> *)(?P<text>.*?)::(?: python)?\n(?P<code>(?:\n|(?P=indent) {2,}.*(?:\n|\Z))+)", re.MULTILINE
 )
@@ -36,8 +38,21 @@ def as_markdown(text: str) -> str:
 def _fenced(found: re.Match[str]) -> str:
     text = found["text"]
     head = "" if text in ("", ".. code-block") else f"{found['indent']}{text}:\n\n"
-    code = textwrap.indent(textwrap.dedent(found["code"]).strip("\n"), found["indent"])
-    return f"{head}{found['indent']}```python\n{code}\n{found['indent']}```\n\n"
+    code = textwrap.dedent(found["code"]).strip("\n")
+    language = "python" if _is_python(code) else "text"
+    if language == "text":
+        code = code.replace("``", "")
+    fenced = f"```{language}\n{code}\n```\n\n"
+    return head + textwrap.indent(fenced, found["indent"])
+
+
+def _is_python(code: str) -> bool:
+    """Say whether a literal block is code, and not a drawing."""
+    try:
+        ast.parse(code)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _lists(found: re.Match[str]) -> str:

@@ -30,12 +30,38 @@ exceptions privacy reports sandbox sandbox.pytest_plugin schema storage
 """.split()
 """The public modules beside those in ``get_provider_info.py``: see ``docs/compatibility.md``."""
 
+BESIDE_DOCS = {"index.md": "README.md", "architecture.md": "ARCHITECTURE.md"}
+"""Pages of the site that lie beside ``docs/``, where people who open the repository look for them."""
+
 FENCE = re.compile(r"^( *)(```+).*?^\1\2 *$", re.DOTALL | re.MULTILINE)
-OF_TASKS = """
+ARGUMENTS = """
     options:
         filters: ["!^[a-z_]", "!^[A-Z_]+$"]
 """
-"""Operators and sensors are used by their arguments: their methods and constants are for those who derive from them."""
+"""For what is used by its arguments: methods and constants are for those who derive from it."""
+
+OPTIONS = {
+    "operators": ARGUMENTS,
+    "sensors": ARGUMENTS,
+    "triggers": ARGUMENTS,
+    "hooks": """
+    options:
+        filters: ["!^_", "!^[A-Z_]+$"]
+""",
+    # Its former name, which comes first in the alphabet.
+    "client": """
+    options:
+        filters: ["!^_", "!^Budget$"]
+""",
+}
+"""What a page of the reference leaves out beside private names."""
+
+BASE_OF_LISTS = """
+::: airflow_provider_helpcrunch.operators.base.HelpCrunchListOperator
+    options:
+        members: [perform]
+"""
+"""What the operators that list have in common: they refer to it."""
 
 ROW = re.compile(r"^\|.*$", re.MULTILINE)
 CODE = re.compile(r"`[^`]+`")
@@ -51,13 +77,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what is no file of ``docs/``: the README as the first page, the API reference, the icon, the style sheet."""
-    readme = (CLONE / "README.md").read_text(encoding="utf-8")
-    files.append(File.generated(config, "index.md", content=_unescaped(_linked(readme, folder=""))))
+    """Add what is no file of ``docs/``: pages of the clone itself, the API reference, the icon, the style sheet."""
+    for name, path in BESIDE_DOCS.items():
+        text = (CLONE / path).read_text(encoding="utf-8")
+        files.append(File.generated(config, name, content=_unescaped(_linked(text, folder=""))))
     for name, modules in reference().items():
-        entries = [
-            f"::: {module}{OF_TASKS if name in ('operators', 'sensors') else ''}" for module in modules
-        ]
+        entries = [f"::: {module}{OPTIONS.get(name, '')}" for module in modules]
+        if name == "operators":
+            entries.append(BASE_OF_LISTS)
         content = "\n\n".join([f"# {_title(name)}", *entries, ""])
         files.append(File.generated(config, f"reference/{name}.md", content=content))
     for path in ("favicon.svg", "site.css"):
@@ -102,10 +129,11 @@ def _title(name: str) -> str:
 
 def _linked(markdown: str, *, folder: str) -> str:
     """Lead the links of a page in a folder of the clone to the pages of the site, or else to the repository."""
+    pages = {path: name for name, path in BESIDE_DOCS.items()}
 
     def target(found: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(folder, found[1]))
-        page = path.removeprefix("docs/")
+        page = pages.get(path, path.removeprefix("docs/"))
         return page if page != path else f"{SOURCE}/{path}"
 
     return _outside_code(markdown, lambda text: LINK.sub(target, text))

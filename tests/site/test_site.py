@@ -47,7 +47,7 @@ def pages(site: Path) -> dict[str, str]:
 
 
 def test_every_page_of_the_documentation_is_there(site: Path) -> None:
-    wanted = {path.stem for path in (CLONE / "docs").glob("*.md")} | {"index"}
+    wanted = {path.stem for path in (CLONE / "docs").glob("*.md")} | {"index", "architecture"}
     assert wanted <= {path.stem for path in site.glob("*.html")}
 
 
@@ -99,7 +99,7 @@ def server(site: Path) -> Iterator[str]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: nobody looked what a browser loads")
-@pytest.mark.parametrize("page", ["index.html", "internals.html", "reference/client.html"])
+@pytest.mark.parametrize("page", ["index.html", "architecture.html", "reference/client.html"])
 def test_a_browser_asks_no_other_host(server: str, page: str, tmp_path: Path) -> None:
     assert CHROMIUM
     log = tmp_path / "net.json"
