@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_helpcrunch import exceptions
+from airflow_provider_helpcrunch._airflow import AirflowFailException
 
 CLONE = Path(__file__).resolve().parents[1]
 PACKAGE = CLONE / "airflow_provider_helpcrunch"
@@ -170,6 +171,12 @@ def test_every_error_of_the_code_is_on_the_page(page: str) -> None:
 def test_every_error_class_is_on_the_page(page: str) -> None:
     assert len(CLASSES) > 15
     assert {name for name in CLASSES if f"`{name}`" not in page} == set()
+
+
+def test_the_page_says_which_errors_are_retried(page: str) -> None:
+    rows = re.findall(r"^\| \[`(HelpCrunch\w+)`\].*\| (yes|no) \|$", page, re.MULTILINE)
+    permanent = {name for name in CLASSES if issubclass(getattr(exceptions, name), AirflowFailException)}
+    assert dict(rows) == {name: "no" if name in permanent else "yes" for name in CLASSES}
 
 
 @pytest.mark.parametrize(
