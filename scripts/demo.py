@@ -3,7 +3,8 @@ The main job, end to end, for a person to look at: ``make demo``.
 
 Starts a local HelpCrunch, runs example DAGs with ``airflow dags test``, and shows what came out: two that list
 agents, one that gives the chats of an agent who leaves to others, first as a dry run, one that applies a plan after
-its approval, and one that exports an account on two nights; the last two on smaller accounts of their own. Each run
+its approval, one that raises the alarm when customers wait, one that gives a chat to an agent with a note, one that
+tags customers, and one that exports an account on two nights; all but the first three on smaller accounts. Each run
 has a folder of its own below ``.tmp/demo`` of the clone, and the files of earlier runs stay; nothing keeps running.
 With ``HELPCRUNCH_API_KEY`` set the agents are those of that account, which is only read; ``HELPCRUNCH_API_URL``
 overrides its address.
@@ -24,6 +25,20 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from demo_approval import APPROVED, RULES, People, check_approval, show_approval
+from demo_customers import (
+    AT_LEAST,
+    DAYS,
+    MINUTES,
+    NOTE,
+    TAG,
+    TAGGING,
+    check_note,
+    check_tags,
+    read_alarm,
+    refuse_one,
+    show_tags,
+    show_waiting,
+)
 from demo_moves import DRY, REAL, check_dry_run, check_moves, open_chats, read_report, show_moves
 from demo_nights import NIGHT, check_changes, check_exports, read_exports, show_exports, show_report
 from demo_result import ResultError, check, near, read_agents, show
@@ -42,6 +57,9 @@ DAG_TO_XCOM = "example_helpcrunch_agents_to_xcom"
 DAG_TO_FILE = "example_helpcrunch_agents_to_object_storage"
 DAG_AGENT_LEAVES = "example_helpcrunch_agent_leaves"
 DAG_APPROVAL = "example_helpcrunch_approval"
+DAG_ALARM = "example_helpcrunch_nobody_answers"
+DAG_ONE_CHAT = "example_helpcrunch_one_chat"
+DAG_CUSTOMERS = "example_helpcrunch_dormant_customers"
 DAG_NIGHTLY = "example_helpcrunch_nightly_warehouse"
 MAPPED_TASK = "review_access"
 SANDBOX_AGENTS = 250
@@ -84,20 +102,23 @@ def airflow(processes: Processes, *arguments: str) -> int:
         fail(f"'airflow {' '.join(arguments[:3])}' did not end within {PATIENCE} s.", AIRFLOW_LOG)
 
 
-def run_dag(processes: Processes, dag_id: str, *options: str, **params: Any) -> dict[str, int]:
+def run_dag(
+    processes: Processes, dag_id: str, *options: str, failing: str = "", **params: Any
+) -> dict[str, int]:
     """
     Run a DAG to its end.
 
     :param options: more of ``airflow dags test``
+    :param failing: the one task that must fail, if any
     :return: how many task instances succeeded, by task
-    :raises DemoError: the run did not succeed, whatever the exit code says
+    :raises DemoError: the run did not end as it must, whatever the exit code says
     """
     code = airflow(processes, "dags", "test", dag_id, "--conf", json.dumps(params), *options)
     runs = query("SELECT run_id, state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1", dag_id)
     run_id, state = runs[0] if runs else ("", "missing")
     tasks = query("SELECT task_id, state, count(*) FROM task_instance WHERE run_id = ? GROUP BY 1, 2", run_id)
-    if code != 0 or state != "success":
-        failed = " and ".join(sorted({task for task, state, _ in tasks if state == "failed"}))
+    failed = " and ".join(sorted({task for task, state, _ in tasks if state == "failed"}))
+    if failed != failing or (not failing and (code != 0 or state != "success")):
         reason = f"its task {failed} failed" if failed else f"'airflow dags test' ended with {code}"
         fail(f"The DAG {dag_id} did not succeed: {reason}.", AIRFLOW_LOG)
     return {task: count for task, state, count in tasks if state == "success"}
@@ -143,7 +164,7 @@ def run_dags(processes: Processes, connection: Mapping[str, str]) -> int:
 
 def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
     """Give the chats of an agent to others, first as a dry run; compare both with the account, and show them."""
-    params = {
+    params: dict[str, Any] = {
         "agent_id": LEAVER,
         "to_agents": ", ".join(map(str, TAKE_OVER)),
         "strategy": "least_loaded",
@@ -184,6 +205,28 @@ def run_approval(processes: Processes) -> None:
                 base_path=str(FOLDER),
             )
     show_approval(account, *check_approval(account, FOLDER, people))
+
+
+def run_customers(processes: Processes) -> None:
+    """Raise the alarm when customers wait, give a chat away with a note, and tag customers, of whom one is refused."""
+    account = Sandbox(agents=SMALL_AGENTS, chats=SMALL_CHATS, rate_limit=SANDBOX_LIMIT)
+    agent = account.agents[1]["id"]
+    print()
+    with account:
+        connect(processes, {"password": account.key, "host": account.url})
+        with step(f"DAG {DAG_ALARM}"):
+            run_dag(processes, DAG_ALARM, minutes=MINUTES, at_least=AT_LEAST)
+        chats = read_alarm(account, AIRFLOW_LOG)
+        with step(f"DAG {DAG_ONE_CHAT}, with a note"):
+            run_dag(processes, DAG_ONE_CHAT, chat_id=chats[0], assignee_id=agent, note=NOTE)
+        check_note(account, chats[0], agent)
+        refused = refuse_one(account)
+        params: dict[str, Any] = {"days": DAYS, "tag": TAG, "base_path": str(FOLDER), "dry_run": False}
+        with step(f"DAG {DAG_CUSTOMERS}, one refused"):
+            run_dag(processes, DAG_CUSTOMERS, failing=TAGGING, **params)
+    rejects = check_tags(account, FOLDER, refused)
+    show_waiting(account, chats, agent)
+    show_tags(account, FOLDER, rejects)
 
 
 def run_nights(processes: Processes) -> None:
@@ -234,6 +277,7 @@ def run_on_sandbox() -> None:
         busiest = f"the busiest minute had {account.busiest_window(60)} of the {SANDBOX_LIMIT} allowed"
         print(f"Requests  {len(account.journal)} in all, none refused; {busiest}")
         run_approval(processes)
+        run_customers(processes)
         run_nights(processes)
 
 
