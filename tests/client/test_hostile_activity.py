@@ -371,6 +371,21 @@ def test_a_new_chat_before_each_answer_does_not_keep_it_from_ending(client: Conn
     assert account.requests < 10
 
 
+def test_more_new_chats_than_a_page_at_each_look_at_the_front_end_loudly(client: Connect) -> None:
+    class Busy(Account):
+        def window(self, asked: Asked) -> tuple[int, int]:
+            offset, limit = super().window(asked)
+            if offset == 0:
+                self.message(*range(10_000 + 10 * self.requests, 10_008 + 10 * self.requests))
+            return offset, limit
+
+    with (
+        AnsweringServer(Busy(20)) as server,
+        pytest.raises(HelpCrunchPaginationError, match="New chats kept becoming active"),
+    ):
+        read(client(server), since=START, page_size=5)
+
+
 # Times
 
 

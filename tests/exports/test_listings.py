@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchStorageError,
 )
 from airflow_provider_helpcrunch.exports.base_path import BasePath
+from airflow_provider_helpcrunch.exports.digests import Digests
+from airflow_provider_helpcrunch.exports.manifest import Manifest
 from airflow_provider_helpcrunch.exports.run import Resource, Run
 from airflow_provider_helpcrunch.exports.staging import LONGEST_SILENCE
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
@@ -265,6 +268,26 @@ class TestRuns:
         assert exports.snapshot(done[0]) == truth(account)
         assert not [name for name in exports.files() if "staging" in name]
 
+    def test_an_object_that_is_deleted_before_it_was_published(
+        self, exports: Exports, account: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = BasePath.write_json
+
+        def delete_first(base: BasePath, name: str, value: Any) -> None:
+            write(base, name, value)
+            if isinstance(value, Manifest) and name == value.name:
+                (exports.base / value.snapshot[0].path).unlink()
+
+        monkeypatch.setattr(BasePath, "write_json", delete_first)
+        with pytest.raises(HelpCrunchStorageError, match="was deleted or changed before it was published"):
+            exports.run(account, "day 0")
+        assert not (exports.base / "manifest.json").exists()
+
+    def test_an_object_that_cannot_be_deleted(self, exports: Exports) -> None:
+        (exports.base / "folder").mkdir(parents=True)
+        with pytest.raises(HelpCrunchStorageError, match=r"folder' cannot be deleted: \w+Error"):
+            BasePath(str(exports.base)).delete("folder")
+
     @staticmethod
     def killed_in_the_middle(exports: Exports, account: Sandbox) -> None:
         engine, client = exports.engine("day 0"), client_of(account)
@@ -321,6 +344,17 @@ class TestBadInput:
             (other.base / each.path).unlink()
         for left in exports.base.rglob("*.json"):
             left.unlink()
+
+    def test_digests_that_were_deleted(self, exports: Exports) -> None:
+        manifest = exports.run(Sandbox(agents=1, chats=3), "day 0")
+        (exports.base / manifest.state.path).unlink()
+        with pytest.raises(HelpCrunchStorageError, match="is missing: restore it, or begin with another base_path"):
+            exports.run(Sandbox(agents=1, chats=3), "day 1")
+        shutil.rmtree(exports.base)
+
+    def test_digests_that_are_cut_off(self) -> None:
+        with pytest.raises(HelpCrunchStorageError, match="digests of the export before are damaged: restore"):
+            Digests(b"cut off")
 
     def test_damaged_digests(self, exports: Exports) -> None:
         account = Sandbox(agents=1, chats=3)
