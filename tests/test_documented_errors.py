@@ -117,10 +117,15 @@ def _name(node: ast.AST) -> str:
     return getattr(node, "id", "") or getattr(node, "attr", "")
 
 
+@cache
+def pattern_of(message: str) -> re.Pattern[str]:
+    parts = [re.escape(part.strip()) for part in message.split("…") if part.strip()]
+    return re.compile(".*".join(parts), re.DOTALL)
+
+
 def is_said(message: str, by: list[str]) -> bool:
     """Return whether one of the texts holds all parts of the message, in their order."""
-    parts = [re.escape(part.strip()) for part in message.split("…") if part.strip()]
-    pattern = re.compile(".*".join(parts), re.DOTALL)
+    pattern = pattern_of(message)
     return any(pattern.search(text) for text in by)
 
 
@@ -154,6 +159,34 @@ def test_every_message_on_the_page_is_in_the_code(page: str) -> None:
         if not is_said(message, said())
     ]
     assert not gone, "\n".join([*gone, "Quote the new wording there, or remove the row."])
+
+
+@cache
+def expected() -> list[str]:
+    """Return all texts of the tests but these, without the backslashes of patterns."""
+    modules = sorted((CLONE / "tests").rglob("*.py"))
+    sources = [module.read_text(encoding="utf-8") for module in modules if module != Path(__file__)]
+    return [text.replace("\\", "") for source in sources for text in texts(source)]
+
+
+def in_a_row(text: str) -> set[str]:
+    """Return each three words in a row of a text, apart from what varies in it."""
+    parts = [part.strip(" .:;,").split() for part in text.split(VARIABLE)]
+    return {" ".join(words[start : start + 3]) for words in parts for start in range(len(words) - 2)}
+
+
+def is_expected(message: str, by: list[str]) -> bool:
+    """Return whether the texts hold three words in a row of the message, or one of them all that the page quotes."""
+    pattern = pattern_of(message)
+    words = {each for text in said() if pattern.search(text) for each in in_a_row(text)}
+    together = "\n".join(by)
+    return any(each in together for each in words) or is_said(message, by)
+
+
+def test_every_message_on_the_page_is_expected_by_a_test(page: str) -> None:
+    messages = quoted(page)
+    untested = [message for message in messages if not is_expected(message, expected())]
+    assert not untested, "\n".join([*untested, "Write a test that produces it, and expects its words."])
 
 
 def test_every_error_of_the_code_is_on_the_page(page: str) -> None:

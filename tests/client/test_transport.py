@@ -145,20 +145,20 @@ def vars_of(fault: Fault) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"),
+    ("kind", "error", "said"),
     [
-        ("status", HelpCrunchServerError),
-        ("reset", HelpCrunchConnectionError),
-        ("truncate", HelpCrunchConnectionError),
-        ("html", HelpCrunchResponseError),
-        ("no_ids", HelpCrunchResponseError),
+        ("status", HelpCrunchServerError, "HelpCrunch answered 500"),
+        ("reset", HelpCrunchConnectionError, "no complete response from HelpCrunch"),
+        ("truncate", HelpCrunchConnectionError, "no complete response from HelpCrunch"),
+        ("html", HelpCrunchResponseError, "with .*, not JSON"),
+        ("no_ids", HelpCrunchResponseError, "a record has no integer id"),
     ],
 )
 def test_lasting_faults_are_loud_after_six_attempts(
-    sandbox: Start, client: Connect, kind: str, error: type[Exception]
+    sandbox: Start, client: Connect, kind: str, error: type[Exception], said: str
 ) -> None:
     account = sandbox(faults=[Fault(kind, times=0)])
-    with pytest.raises(error) as caught:
+    with pytest.raises(error, match=said) as caught:
         client(account).list_agents()
     assert len(account.journal) == 6
     assert caught.value.attempts == 6  # type: ignore[attr-defined]

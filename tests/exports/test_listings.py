@@ -348,7 +348,9 @@ class TestBadInput:
     def test_digests_that_were_deleted(self, exports: Exports) -> None:
         manifest = exports.run(Sandbox(agents=1, chats=3), "day 0")
         (exports.base / manifest.state.path).unlink()
-        with pytest.raises(HelpCrunchStorageError, match="is missing: restore it, or begin with another base_path"):
+        with pytest.raises(
+            HelpCrunchStorageError, match="is missing: restore it, or begin with another base_path"
+        ):
             exports.run(Sandbox(agents=1, chats=3), "day 1")
         shutil.rmtree(exports.base)
 

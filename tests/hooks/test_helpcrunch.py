@@ -143,8 +143,8 @@ class TestKey:
             (" ", "spaces"),
             (" key-of-the-account", "spaces"),
             ("key-of-the-account ", "spaces"),
-            ("key-of-the-account\n", "line breaks"),
-            ("key-of\r\nthe-account", "line breaks"),
+            ("key-of-the-account\n", "has spaces, line breaks"),
+            ("key-of\r\nthe-account", "has spaces, line breaks"),
             ("\u00a0key-of-the-account", "spaces"),
             ("<key-of-the-account>", "angle brackets"),
             ("Bearer key-of-the-account", "Bearer"),
@@ -358,7 +358,7 @@ class TestExtras:
             assert hook.client.list_agents() == server.agents
         assert len(warnings_logged) == 1
         assert all(name in warnings_logged[0] for name in (*unknown, *EXTRAS))
-        assert "helpcrunch_default" in warnings_logged[0]
+        assert "'helpcrunch_default' has unknown extras, which are ignored" in warnings_logged[0]
         assert "hidden-word" not in warnings_logged[0]
 
     def test_known_ones_are_no_reason_to_warn(

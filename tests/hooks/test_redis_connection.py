@@ -179,7 +179,7 @@ def test_a_connection_that_does_not_fit_is_refused(
     budget_connection(**fields, password="hidden-word")
     connection(sandbox(), rate_limit_conn_id="budget")
     message = refusal()
-    assert "rate_limit_conn_id names 'budget'" in message
+    assert "the extra rate_limit_conn_id names 'budget'" in message
     assert said in message
     assert "hidden-word" not in message
 

@@ -39,7 +39,7 @@ MISUNDERSTOOD = [
     ("file://relative.jsonl", "names the host 'relative.jsonl'"),
     ("file://~/x.jsonl", "names the host '~'"),
     ("local://host/x.jsonl", "write local:///…"),
-    ("S3://bucket/x.jsonl", "lower case: s3://…"),
+    ("S3://bucket/x.jsonl", "must have its scheme in lower case: s3://…"),
     ("File:///x.jsonl", "lower case: file://…"),
     ("data/s3://bucket/x.jsonl", "'://' and no scheme before it"),
     ("://bucket/x.jsonl", "no scheme before it"),

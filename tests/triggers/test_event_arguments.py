@@ -31,6 +31,14 @@ def test_on_an_airflow_without_watchers_it_says_what_to_use() -> None:
 
 
 @has_watchers
+def test_an_unknown_event_is_told_the_known_ones() -> None:
+    with pytest.raises(
+        HelpCrunchConfigurationError, match="event must be new, closed or unassigned, not 'opened'"
+    ):
+        ChatsEventTrigger("opened")
+
+
+@has_watchers
 @pytest.mark.parametrize(
     ("name", "value"),
     [

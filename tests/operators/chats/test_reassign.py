@@ -85,7 +85,7 @@ class TestWhoGetsWhat:
     ) -> None:
         server = account("opened")
         GARBAGE[:] = [garbage]
-        with pytest.raises(HelpCrunchConfigurationError, match="strategy"):
+        with pytest.raises(HelpCrunchConfigurationError, match="The strategy failed"):
             reassign(strategy=f"{__name__}.not_even_a_number")
         assert server.writes() == []
 

@@ -17,6 +17,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchBadRequestError,
     HelpCrunchNotFoundError,
     HelpCrunchPartialError,
+    HelpCrunchRateLimitError,
     HelpCrunchRefusedError,
     HelpCrunchServerError,
 )
@@ -165,12 +166,35 @@ class TestReport:
         assert event.extra is None
         assert operator.execute({"outlet_events": OutletEvents([(asset, event)])})["report"] == event.extra
 
-    def test_a_large_one_stays_out_of_xcom(
+    def test_a_change_whose_response_never_came_is_named(
         self, account: StartAccount, reassign: Reassign, tmp_path: Path
     ) -> None:
+        server = account(*["opened"] * 5)
+        path = tmp_path / "report.jsonl"
+        server.add_fault(Fault("close", method="PUT", nth=3))
+        server.add_fault(Fault("status", method="PUT", nth=4, times=0, status=429))
+        with pytest.raises(HelpCrunchRateLimitError):
+            reassign(report_path=str(path), patience=1)
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [row["outcome"] for row in rows].count("changed") == 2
+        (lost,) = [row for row in rows if row["outcome"] == "failed"]
+        assert lost["error"].startswith("The task was interrupted before HelpCrunch's response came")
+        assert server.chat(lost["id"])["assignee"]["id"] == lost["after"]
+
+    def test_a_large_one_stays_out_of_xcom(
+        self, account: StartAccount, task_log: TaskLog, tmp_path: Path
+    ) -> None:
         account(*["opened"] * 50)
-        path = str(tmp_path / "report.csv")
-        result = reassign(max_xcom_bytes=1000, report_path=path)
+        operator = ReassignChatsOperator(
+            task_id="reassign",
+            from_agents=LEAVER,
+            to_agents=[1002, 1003],
+            max_xcom_bytes=1000,
+            report_path=str(tmp_path / "report.csv"),
+        )
+        lines = task_log(operator)
+        result = operator.execute({})
+        assert any("the list of changes is larger than max_xcom_bytes (1000)" in line for line in lines)
         assert (result["changed"], result["chats"], result["report"]["records"]) == (50, None, 50)
         assert len(json.dumps(result)) < 1000
 
