@@ -163,11 +163,14 @@ def test_an_empty_page_of_a_search_that_its_total_contradicts_is_asked_for_again
 
 
 @pytest.mark.parametrize(("offset", "total"), [(0, 1), (0, 280), (100, 101)])
-def test_a_total_means_nothing_where_even_nothing_has_one(client: Connect, offset: int, total: int) -> None:
+def test_a_total_means_nothing_where_even_nothing_has_one(
+    client: Connect, offset: int, total: int, caplog: pytest.LogCaptureFixture
+) -> None:
     empty = {"data": [], "total": total}
     with AnsweringServer(script := Script(search=[empty], never=[empty])) as server:
         page = client(server).search_chats_page([MINE], offset=offset)
     assert (page.ids, page.total, page.offset) == ([], None, offset)
+    assert "HelpCrunch's totals are wrong, so nothing follows" in caplog.text
     assert script.kinds[-1] == "never"
     assert set(script.kinds[:-1]) == {"search"}
 
