@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 from airflow_provider_helpcrunch.client.client import HelpCrunchClient
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.pagination import Listing
@@ -11,7 +14,6 @@ from airflow_provider_helpcrunch.rate_limit.limiter import RateLimiter
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 __all__ = [
-    "Budget",
     "Filter",
     "HelpCrunchClient",
     "Listing",
@@ -21,5 +23,16 @@ __all__ = [
     "parse_timestamp",
 ]
 
-Budget = RateLimiter
-"""The former name of :class:`RateLimiter`."""
+
+def __getattr__(name: str) -> Any:
+    """
+    Return a class by its former name, with a warning.
+
+    :param name: the name that was looked up
+    :raises AttributeError: there never was such a name
+    """
+    if name != "Budget":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    warnings.warn("Budget is now called RateLimiter.", DeprecationWarning, stacklevel=2)
+    return RateLimiter

@@ -48,11 +48,6 @@ OPTIONS = {
     options:
         filters: ["!^_", "!^[A-Z_]+$"]
 """,
-    # Its former name, which comes first in the alphabet.
-    "client": """
-    options:
-        filters: ["!^_", "!^Budget$"]
-""",
 }
 """What a page of the reference leaves out beside private names."""
 

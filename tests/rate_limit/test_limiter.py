@@ -145,7 +145,8 @@ def test_patience_ends_before_a_wait_that_is_too_long(clock: Clock) -> None:
 
 
 def test_the_former_name_can_still_be_imported(clock: Clock) -> None:
-    from airflow_provider_helpcrunch.client import Budget
+    with pytest.warns(DeprecationWarning, match="Budget is now called RateLimiter"):
+        from airflow_provider_helpcrunch.client import Budget
 
     assert Budget is RateLimiter
     limiter = Budget(MemoryStore(1, 10.0, clock), 1, 10.0)
