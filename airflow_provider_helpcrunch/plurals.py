@@ -1,4 +1,4 @@
-"""Numbers with their nouns, and values and lists of which only the beginning is shown, for sentences."""
+"""Words for sentences: numbers with their nouns, durations, and the beginning of long values, texts and lists."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ MOST_NAMED = 20
 LONGEST_QUOTED = 200
 """Most characters of a value that a sentence quotes."""
 
+_UNITS = ((86_400, 86_400, "d", 3600, "h"), (3600, 3600, "h", 60, "min"), (120, 60, "min", 1, "s"))
+"""From how many seconds on a duration has two units; each with its seconds and name, the greater one first."""
+
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """
@@ -23,6 +26,22 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     :param plural: the noun in the plural. Default: with an s
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """
+    Return a duration for a person: ``0.4 s``, ``61 s``, ``2 min 10 s``, ``1 h 5 min`` or ``3 d 4 h``.
+
+    Below two minutes it is in seconds, as the windows of HelpCrunch's rate limit are.
+
+    :param seconds: how long, in seconds
+    """
+    whole = round(seconds)
+    for least, size, unit, smaller_size, smaller in _UNITS:
+        if whole >= least:
+            greater, rest = divmod(round(whole / smaller_size), size // smaller_size)
+            return f"{greater:,} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
 
 
 def named(items: Sequence[object]) -> str:
@@ -44,3 +63,13 @@ def quoted(value: Any) -> str:
     text = repr(value)
     more = len(text) - LONGEST_QUOTED
     return text if more <= 0 else f"{text[:LONGEST_QUOTED]}… and {more:,} more characters"
+
+
+def shorten(text: str, most: int) -> str:
+    """
+    Return a text, cut with ``…`` where it is longer than wanted.
+
+    :param text: the text
+    :param most: most characters of the result
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from airflow_provider_helpcrunch.client.addresses import chat_address
+from airflow_provider_helpcrunch.plurals import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +43,13 @@ MOST_REASONS = 10
 """Most reasons in the first line of a log."""
 
 MOST_LINES = 1000
-"""Most lines of the table in a log."""
+"""Most changes in the table in a log."""
+
+WIDTH = 120
+"""Columns of that table; longer reasons are continued below themselves."""
+
+WIDEST_NAME = 30
+"""Most columns of an agent's name with the id; a longer name is cut."""
 
 
 class Result(NamedTuple):
@@ -240,10 +248,10 @@ class Report:
         return [result for result in self if result.outcome in FAILURES]
 
     def reasons(self) -> str:
-        """Return why chats were left, as text: each reason with the number of chats, the most frequent first."""
+        """Return why chats were left: a line for each reason with the number of chats, the most frequent first."""
         found = Counter(result.error for result in self if result.outcome == "left").most_common()
         more = [f"… and {len(found) - MOST_REASONS} more reasons"] if len(found) > MOST_REASONS else []
-        return " ".join([*(f"{count:,} left: {why}" for why, count in found[:MOST_REASONS]), *more])
+        return "\n".join([*(f"{count:,} left: {why}" for why, count in found[:MOST_REASONS]), *more])
 
     def rows(self, names: Mapping[int, str], departments: Mapping[int, str]) -> Iterator[dict[str, Any]]:
         """
@@ -264,7 +272,7 @@ class Report:
 
     def table(self, names: Mapping[int, str]) -> str:
         """
-        Return the changes as a table for a person, cut at 1,000 lines: failures first, then skipped changes.
+        Return the changes as a table for a person, cut at 1,000 changes: failures first, then skipped changes.
 
         :param names: names of agents, by id
         """
@@ -291,6 +299,7 @@ def in_words(counts: Mapping[str, int], skipped: str) -> str:
     return ", ".join(shown) or "Nothing to do"
 
 
+_GAP = "  "
 _HEAD = ("chat", "what", "before", "after", "outcome")
 
 
@@ -300,7 +309,10 @@ def _line(result: Result, names: Mapping[int, str]) -> tuple[str, ...]:
             return UNKNOWN
         if result.field != "assignee":
             return "" if value is None else str(value)
-        return "nobody" if value is None else f"{names.get(value) or 'agent'} ({value})"
+        if value is None:
+            return "nobody"
+        number = f" ({value})"
+        return shorten(names.get(value) or "agent", WIDEST_NAME - len(number)) + number
 
     after = "" if result.outcome == "left" else shown(result.after)
     outcome = result.outcome if result.error is None else f"{result.outcome}: {result.error}"
@@ -308,7 +320,17 @@ def _line(result: Result, names: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines with aligned columns; unprintable characters of names become ``?``."""
+    """
+    Return rows as lines with aligned columns; unprintable characters of names become ``?``.
+
+    The last column is continued on lines of its own where it is too long.
+    """
     texts = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
-    widths = [min(max(map(len, column)), 40) for column in zip(*texts, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]
+    *widths, _ = (max(map(len, column)) for column in zip(*texts, strict=True))
+    indent = sum(widths) + len(_GAP) * len(widths)
+    lines = []
+    for *cells, last in texts:
+        first, *others = wrap(last, max(WIDTH - indent, len("unchanged"))) or [""]
+        lines.append(_GAP.join([*map(str.ljust, cells, widths), first]).rstrip())
+        lines += [" " * indent + other for other in others]
+    return lines

@@ -21,6 +21,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchNotFoundError,
     HelpCrunchResponseError,
 )
+from airflow_provider_helpcrunch.plurals import duration
 
 if TYPE_CHECKING:
     import argparse
@@ -118,7 +119,7 @@ def _has_airflow() -> bool:
 
 
 def _wait(seconds: float) -> None:
-    sys.stderr.write(f"Waiting {seconds:.0f} s for the account's rate limit, which other tasks use.\n")
+    sys.stderr.write(f"Waiting {duration(seconds)} for the account's rate limit, which other tasks use.\n")
     time.sleep(seconds)
 
 

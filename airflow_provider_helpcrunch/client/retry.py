@@ -17,6 +17,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchResponseError,
     HelpCrunchServerError,
 )
+from airflow_provider_helpcrunch.plurals import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +151,7 @@ class Attempts:
         times = "once" if len(refusals) == 1 else f"{len(refusals)} times"
         waited = time.monotonic() - self._started
         refused = (
-            f" HelpCrunch answered 429 to this call {times}; it waited {waited:.0f} s in all."
+            f" HelpCrunch answered 429 to this call {times}; it waited {duration(waited)} in all."
             if refusals
             else ""
         )

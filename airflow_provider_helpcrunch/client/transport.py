@@ -32,6 +32,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.forks import renew_after_fork
+from airflow_provider_helpcrunch.plurals import duration
 from airflow_provider_helpcrunch.rate_limit.limiter import Cancelled
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class Transport:
         if interruption is not None:
             raise interruption
         if exchange.late:  # a response that was cut off may look like any error, or like one without a body
-            problem = f"timed out: not complete after {exchange.seconds:.1f} s"
+            problem = f"timed out: not complete after {duration(exchange.seconds)}"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
         msg = f"{method} {path}: no complete response from HelpCrunch at {self._base_url} ({problem})."
         raise HelpCrunchConnectionError(
@@ -309,9 +310,9 @@ class Transport:
     def _log_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, HelpCrunchRateLimitError):
-            log.warning("%s Pausing all requests, then retrying.", error)
+            log.warning("Pausing all requests of the account, then trying again: %s", error)
         else:
-            log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)
+            log.warning("Trying again in %s: %s", duration(state.upcoming_sleep), error)
 
 
 def _proxy_error(problem: str) -> HelpCrunchConfigurationError:

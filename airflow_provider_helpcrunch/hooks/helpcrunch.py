@@ -22,6 +22,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.hooks import connection_form
 from airflow_provider_helpcrunch.hooks.redis_connection import redis_of
+from airflow_provider_helpcrunch.plurals import duration
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch._airflow import Connection
@@ -219,7 +220,7 @@ def _advice_for(error: HelpCrunchError) -> str:
         case HelpCrunchAuthError():
             return "Paste the key into the field API key (password) once more."
         case HelpCrunchRateLimitError():
-            return f"The key was not tested. Test again in {error.retry_after or 60:.0f} s."
+            return f"The key was not tested. Test again in {duration(error.retry_after or 60)}."
         case HelpCrunchConnectionError():
             return "Check the API URL (host), the network and the proxy of this machine."
         case HelpCrunchApiError(status_code=int(status)) if 300 <= status < 400:

@@ -37,8 +37,8 @@ def if_it_fits(state: dict[str, Any], log: Any) -> dict[str, Any] | None:
     if (size := len(json.dumps(state))) <= MOST_BYTES:
         return state
     log.info(
-        "Keeping the worker slot: this task would have to carry %d bytes through a deferral, and %d are safe on "
-        "every database. Airflow 3.3 and newer keep what a task has done in their state store instead.",
+        "Keeping the worker slot: a deferral would have to carry %d bytes, and %d are safe on every database.\n"
+        "Airflow 3.3 and newer keep what a task has done in their state store instead.",
         size,
         MOST_BYTES,
     )
@@ -52,7 +52,9 @@ def wait_in_slot(seconds: float, log: Any) -> None:
     :param seconds: how long
     :param log: the task's log
     """
-    log.info("The account's rate limit is used up; waiting %.0f s.", seconds)
+    from airflow_provider_helpcrunch.plurals import duration
+
+    log.info("Waiting %s for the account's rate limit, in the worker slot.", duration(seconds))
     time.sleep(seconds)
 
 
@@ -64,9 +66,10 @@ def defer_for(operator: BaseOperator, seconds: float, state: dict[str, Any]) -> 
     :param seconds: how long it waits
     :param state: the state with which it continues, as plain JSON
     """
+    from airflow_provider_helpcrunch.plurals import duration
     from airflow_provider_helpcrunch.triggers.budget import BudgetTrigger
 
-    operator.log.info("The account's rate limit is used up; freeing the worker slot for %.0f s.", seconds)
+    operator.log.info("Waiting %s for the account's rate limit, without a worker slot.", duration(seconds))
     operator.defer(trigger=BudgetTrigger(time.time() + seconds, state), method_name="execute_complete")
 
 
@@ -119,9 +122,11 @@ class Wait:
             return seconds
         if not isinstance(refusal, HelpCrunchRateLimitError):
             raise refusal
+        from airflow_provider_helpcrunch.plurals import duration
+
         msg = (
-            f"No request was allowed for {self.seconds:.0f} s: other tasks are using the account's limit. The next is "
-            f"allowed in {seconds:.0f} s. Run the task again later, or raise patience. {refusal}"
+            f"No request was allowed for {duration(self.seconds)}: other tasks are using the account's limit. The next "
+            f"is allowed in {duration(seconds)}. Run the task again later, or raise patience. {refusal}"
         )
         raise HelpCrunchRateLimitError(
             msg,

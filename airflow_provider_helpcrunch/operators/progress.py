@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_helpcrunch._airflow import Stats
-from airflow_provider_helpcrunch.plurals import counted
+from airflow_provider_helpcrunch.plurals import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,5 +113,5 @@ class Progress:
             counts.insert(0, counted(self._listing.pages, "page"))
         if usage.retries:
             counts.append(counted(usage.retries, "retry", "retries"))
-        waited = f", {usage.budget_wait:.1f} s of it waiting for the rate limit"
-        return f" ({', '.join(counts)}) in {took:.1f} s{waited if usage.budget_wait >= SHORTEST_WAIT else ''}"
+        waited = f", {duration(usage.budget_wait)} of it waiting for the rate limit"
+        return f" ({', '.join(counts)}) in {duration(took)}{waited if usage.budget_wait >= SHORTEST_WAIT else ''}"

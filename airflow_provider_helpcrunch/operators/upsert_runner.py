@@ -15,9 +15,11 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRefusedError,
 )
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
+from airflow_provider_helpcrunch.log_tables import log_table
 from airflow_provider_helpcrunch.operators.deferral import BRIEF, Wait
 from airflow_provider_helpcrunch.operators.progress import count_usage
 from airflow_provider_helpcrunch.packing import packed, unpacked
+from airflow_provider_helpcrunch.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +84,7 @@ class UpsertRunner:
         self._fingerprint = fingerprint
         self._log = log
         self._named = 0
+        self._planned: list[str] = []
 
     def load(self) -> None:
         """Continue after the rows that earlier tries of this task have applied."""
@@ -144,6 +147,7 @@ class UpsertRunner:
                     self._wait.seconds = 0.0
                 return self._wait.after(client, refusal, self._survey.rows - self.progress.done + 1)
             finally:
+                self._log_planned()
                 self.store.save(self.progress)
                 self.requests += client.usage.requests
                 count_usage(client.usage)
@@ -161,22 +165,33 @@ class UpsertRunner:
                 raise _as_error(result)
             if time.monotonic() - logged >= LOG_EVERY:
                 logged = time.monotonic()
-                self._log.info("%d of %d rows so far", self.progress.done, self._survey.rows)
+                self._log.info(
+                    "%s of %s so far", f"{self.progress.done:,}", counted(self._survey.rows, "row")
+                )
 
     def _rows(self, wanted: Callable[[int], bool]) -> Iterator[Row]:
         return self._survey.read(self._source, wanted)
 
     def _name(self, result: Result) -> None:
-        """Write to the log a row that needs a look, by its number and without its values."""
+        """
+        Write to the log a row that needs a look, by its number and without its values.
+
+        One that would be applied waits for :meth:`_log_planned`.
+        """
         if (line := _line(result)) is None or self._named > MOST_LINES:
             return
         self._named += 1
         if self._named > MOST_LINES:
             self._log.info("More rows are not listed here.")
         elif result.outcome == "planned":
-            self._log.info(line)
+            self._planned.append(line)
         else:
             self._log.warning(line)
+
+    def _log_planned(self) -> None:
+        if self._planned:
+            log_table(self._log, f"Dry run of {counted(len(self._planned), 'row')}", "\n".join(self._planned))
+            self._planned.clear()
 
 
 def _line(result: Result) -> str | None:

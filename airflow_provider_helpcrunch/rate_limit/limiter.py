@@ -26,6 +26,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.forks import renew_after_fork
+from airflow_provider_helpcrunch.plurals import duration
 from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore, private_directory
 from airflow_provider_helpcrunch.rate_limit.store import Store, Unreachable, Wait
@@ -56,6 +57,9 @@ waiter nearest to the store would always come first, and the one farthest away n
 
 LOG_WAITS_FROM = 5.0
 """Waits shorter than this many seconds are not worth a line in the log."""
+
+LOG_WAITS_EVERY = 60.0
+"""Seconds between two lines about the same wait."""
 
 
 class Cancelled(Exception):  # noqa: N818
@@ -124,17 +128,18 @@ class RateLimiter:
         :raises Cancelled: ``cancelled`` was set
         """
         started = time.monotonic()
-        logged, late = False, self._spread
+        late, next_line = self._spread, 0.0
         # One thread of the client asks at a time; the others queue here instead of crowding the store. Their time
         # in the queue counts towards their max wait.
         with self._turn:
             if cancelled.is_set():
                 raise Cancelled
             while not isinstance(acquired := self._store.acquire(), int):
-                seconds = self._until_next_try(acquired, max_wait, time.monotonic() - started)
-                if not logged and (isinstance(acquired, Unreachable) or acquired.seconds >= LOG_WAITS_FROM):
-                    log.info("%s Waiting up to %.0f s.", self._reason(acquired), max_wait)
-                    logged = True
+                waited = time.monotonic() - started
+                seconds = self._until_next_try(acquired, max_wait, waited)
+                if waited >= next_line and self._is_long(acquired, waited):
+                    log.info("%s", self._waiting(acquired, max_wait, waited))
+                    next_line = waited + LOG_WAITS_EVERY
                 self._wait(seconds + late * random.uniform(0.5, 1.0), cancelled)  # noqa: S311
                 # Whoever has lost more often comes a little earlier, so nobody starves.
                 late *= 0.8
@@ -195,6 +200,19 @@ class RateLimiter:
         if is_cancelled:
             raise Cancelled
 
+    @staticmethod
+    def _is_long(refusal: Wait | Unreachable, waited: float) -> bool:
+        return isinstance(refusal, Unreachable) or waited + refusal.seconds >= LOG_WAITS_FROM
+
+    def _waiting(self, refusal: Wait | Unreachable, max_wait: float, waited: float) -> str:
+        so_far = f" more, after {duration(waited)}" if waited >= LOG_WAITS_EVERY else ""
+        if isinstance(refusal, Unreachable):
+            return f"Waiting up to {duration(max_wait - waited)}{so_far}: {refusal.reason}"
+        # Where others wait too, they may be first when a request is free.
+        used = f"{self.limit:,} of {self.limit:,} requests of this minute are used."
+        why = self._reason(refusal) if refusal.paused or refusal.unknown else used
+        return f"Waiting {duration(refusal.seconds)}{so_far}: {why}"
+
     def _reason(self, refusal: Wait | Unreachable) -> str:
         if isinstance(refusal, Unreachable):
             return refusal.reason
@@ -208,14 +226,14 @@ class RateLimiter:
         self, refusal: Wait, max_wait: float, waited: float
     ) -> HelpCrunchRateLimitError:
         msg = (
-            f"{self._reason(refusal)} The next request is allowed in {refusal.seconds:.0f} s, and only "
-            f"{max_wait - waited:.0f} s of patience are left. Try again later, or raise patience."
+            f"{self._reason(refusal)} The next request is allowed in {duration(refusal.seconds)}, and only "
+            f"{duration(max_wait - waited)} of patience are left. Try again later, or raise patience."
         )
         return HelpCrunchRateLimitError(msg, waited=waited, retry_after=refusal.seconds, status_code=None)
 
 
 def _store_error(store: Unreachable, waited: float = 0.0) -> HelpCrunchBudgetStoreError:
-    so_far = f" after waiting {waited:.0f} s" if waited >= 1 else ""
+    so_far = f" after waiting {duration(waited)}" if waited >= 1 else ""
     return HelpCrunchBudgetStoreError(
         f"{store.reason} No request was sent, because it could not be counted{so_far}."
     )

@@ -134,7 +134,7 @@ class ChatsSensor(ChatSearchArguments, BaseSensorOperator):
         condition = self._finder.condition
         with self.hook as hook:
             found = self._finder.find(hook.client, datetime.now(UTC))
-        self.log.info("%d matching chats found; waiting for %d.", len(found), condition.at_least)
+        self.log.info("%d of at least %d chats match", len(found), condition.at_least)
         if len(found) >= condition.at_least:
             return PokeReturnValue(is_done=True, xcom_value=found)
         if flag("deferrable", self.deferrable):

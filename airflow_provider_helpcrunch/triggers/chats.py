@@ -76,8 +76,9 @@ class ChatsTrigger(BaseTrigger):
                     "Poll failed (%d of at most %d in a row): %s", failures, MOST_FAILURES, error
                 )
             else:
-                failures = 0
-                if len(found) >= finder.condition.at_least:
+                failures, wanted = 0, finder.condition.at_least
+                self.log.info("%d of at least %d chats match", len(found), wanted)
+                if len(found) >= wanted:
                     yield TriggerEvent({"status": "success", "chats": found})  # type: ignore[no-untyped-call]
                     return
 

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError, HelpCrunchRateLimitError
+from airflow_provider_helpcrunch.plurals import duration
 from airflow_provider_helpcrunch.triggers.polling import load, poll
 
 if TYPE_CHECKING:
@@ -160,10 +161,10 @@ class ChatsStream(SharedStreamProducer):
     def _count_failure(self, error: Exception, **details: Any) -> None:
         self._failures += 1
         log.error(
-            "The poll for %s chats failed, %d in a row; the next one is in %.0f s: %s",
+            "The poll for %s chats failed, %d in a row; the next one is in %s: %s",
             self._event,
             self._failures,
-            self._seconds(),
+            duration(self._seconds()),
             error,
             **details,
         )

@@ -502,7 +502,7 @@ def test_a_task_goes_on_when_there_is_budget_again(ran: Run) -> None:
     assert ran.results["waited"]["changed"] == 30
     assert [request.chat for request in ran.small.writes()] == [chat["id"] for chat in ran.small.chats]
     assert ran.small.busiest_window(3.0) <= 20
-    assert "rate limit is used up; waiting" in ran.output
+    assert "for the account's rate limit, in the worker slot." in ran.output
 
 
 def test_a_missing_param_moves_nobodys_chats(ran: Run) -> None:

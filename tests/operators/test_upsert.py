@@ -139,9 +139,12 @@ class TestDryRun:
         result = operator.execute({})  # type: ignore[arg-type]
         assert result == {**NONE, "planned": 2, "refused": 1, "requests": 2}
         assert lines == [
-            f"Row 1 would set name of customer {number}",
-            "Row 2 would set name, userId of a new customer",
             "Row 3 was refused: it has no userId, by which its customer would be found",
+            "::group::Dry run of 2 rows",
+            "Dry run of 2 rows:\n"
+            f"Row 1 would set name of customer {number}\n"
+            "Row 2 would set name, userId of a new customer",
+            "::endgroup::",
             "Customers: 2 planned, 1 refused; 2 requests",
         ]
         assert len(writes(server)) == 1

@@ -170,15 +170,17 @@ class ChatBulkOperator(ResumableOperator):
     def reported(self, context: Context, runner: Runner) -> dict[str, Any]:
         """Write the report to the log and, with ``report_path``, to a file; return the result."""
         from airflow_provider_helpcrunch.chats.results import Report, in_words
+        from airflow_provider_helpcrunch.log_tables import log_table
         from airflow_provider_helpcrunch.plurals import counted
 
         report, names = Report(runner.checkpoint.results.standing(), runner.inbox), runner.engine.names
         counts, requests = {**report.counts(), **runner.engine.summary()}, runner.checkpoint.requests
-        table = f"\n{report.table(names)}" if len(report) else ""
         words = in_words(counts, runner.engine.skipped_because)
-        reasons = f". {report.reasons()}" if counts["left"] else ""
-        self.log.info("%s; %s%s%s", words, counted(requests, "request"), reasons, table)
+        reasons = f"\n{report.reasons()}" if counts["left"] else ""
+        self.log.info("%s; %s%s", words, counted(requests, "request"), reasons)
         self._warn_of_unknown_notes(context, runner)
+        if len(report):
+            log_table(self.log, counted(len(report), "change"), report.table(names))
         result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
         if (target := self._report_target) is not None:
             receipt = {**target.write(report.rows(names, runner.engine.departments))}

@@ -113,7 +113,7 @@ def test_a_refusal_of_the_limit_is_waited_out_and_nothing_is_done_twice(
     server.add_fault(Fault("status", status=429, path="/v1/organization", retry_after="1"))
     urls, log = run(server)
     assert urls == chats_of(server)
-    assert "The account's rate limit is used up; waiting" in log
+    assert "for the account's rate limit, in the worker slot." in log
     assert len(server.writes()) == 2
     assert len(server.requests("/v1/organization")) == 2
 
