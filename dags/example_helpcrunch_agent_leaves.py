@@ -51,11 +51,13 @@ BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() /
 REASSIGNMENTS = Asset("x-helpcrunch://reassignments")
 
 
-@task
+@task(show_return_value_in_logs=False)
 def pick_targets(agents: list[dict[str, Any]], leaver: str, named: str) -> list[int]:
     """Return the ids of the agents who get the chats: those that were named, or else all but the one who leaves."""
+    from airflow_provider_helpcrunch.log_tables import log_table
+
     rows = [f"{agent['id']:>10}  {agent['name']} <{agent['email']}>, {agent['role']}" for agent in agents]
-    log.info("The agents of the account\n%s", "\n".join(rows))
+    log_table(log, f"All {len(agents)} agents with their ids", "\n".join(rows))
     if int(leaver) not in {agent["id"] for agent in agents}:
         log.warning("The account has no agent %s (any more); chats that are still theirs are moved.", leaver)
     if named.strip():
@@ -92,11 +94,13 @@ def read_report(receipt: dict[str, Any]) -> tuple[Counter[int], list[str]]:
     return gets, problems
 
 
-@task
+@task(show_return_value_in_logs=False)
 def check(
     result: dict[str, Any], agents: list[dict[str, Any]], leaver: str, dry_run: str
 ) -> dict[str, dict[str, int]]:
     """Log everybody's open chats before and after; fail if a chat that should have been moved was not."""
+    from airflow_provider_helpcrunch.log_tables import log_table
+
     gets, problems = read_report(result["report"])
     source, moved, is_planned = int(leaver), gets.total(), dry_run == "True"
     names = {agent["id"]: f"{agent['name']} ({agent['id']})" for agent in agents}
@@ -107,8 +111,12 @@ def check(
         before = now if is_planned else now - change
         table[names.get(agent, f"agent {agent}")] = {"before": before, "after": before + change}
     rows = [f"{counts['before']:>7}  {counts['after']:>5}  {name}" for name, counts in table.items()]
-    head = f"{moved} chats {'would be' if is_planned else 'were'} moved. Open chats:"
-    log.info("%s\n before  after\n%s\nReport: %s", head, "\n".join(rows), result["report"]["path"])
+    log.info(
+        "%d chats %s moved; report: %s", moved, "would be" if is_planned else "were", result["report"]["path"]
+    )
+    if is_planned:
+        log.info("That was a dry run: nothing was changed. To do it, trigger this again with Dry run off.")
+    log_table(log, "Open chats before and after", "\n".join([" before  after", *rows]))
 
     if left and not is_planned:
         problems.append(f"Open chats of agent {source} now: {', '.join(map(str, left[:20]))}")
@@ -116,8 +124,6 @@ def check(
         said = "\n".join(problems[:20])
         msg = f"Not every chat of agent {source} was moved. Trigger this again for the rest.\n{said}"
         raise AirflowFailException(msg)
-    if is_planned:
-        log.info("That was a dry run: nothing was changed. To do it, trigger this again with Dry run off.")
     return table
 
 

@@ -47,7 +47,8 @@ def count_by_role(receipt: dict[str, Any]) -> dict[str, int]:
     from airflow_provider_helpcrunch.storage import read_records
 
     counts = Counter(str(agent["role"]) for agent in read_records(receipt))
-    log.info("%d agents in %s: %s", counts.total(), receipt["path"], counts.most_common())
+    roles = ", ".join(f"{number} {role}" for role, number in counts.most_common())
+    log.info("%d agents (%s) in %s", counts.total(), roles, receipt["path"])
     return dict(counts)
 
 

@@ -41,7 +41,9 @@ def review_access(agent: dict[str, Any]) -> str:
 @task
 def report(lines: list[str]) -> int:
     """Collect the results of the mapped tasks."""
-    log.info("Reviewed:\n%s", "\n".join(sorted(lines)))
+    from airflow_provider_helpcrunch.log_tables import log_table
+
+    log_table(log, f"Reviewed {len(lines)} agents", "\n".join(sorted(lines)))
     return len(lines)
 
 

@@ -85,19 +85,17 @@ def describe(planned: dict[str, Any]) -> str:
 @task
 def summary(applied: dict[str, Any]) -> dict[str, int]:
     """Log what became of the plan; fail if HelpCrunch did not carry out all that it should have."""
+    from airflow_provider_helpcrunch.log_tables import log_table
     from airflow_provider_helpcrunch.storage import read_records
 
     rows = list(read_records(applied["report"]))
     left_alone = [f"chat {row['id']}: {row['error']}" for row in rows if row["outcome"] == "skipped"]
     failed = [row for row in rows if row["outcome"] in ("refused", "failed")]
-    log.info(
-        "%d chats have another agent now, %d of them with a note.\n"
-        "%d were left alone, because they or their new agent are no longer as they were planned:\n%s",
-        applied["changed"] + applied["unchanged"],
-        applied["notes"],
-        len(left_alone),
-        "\n".join(left_alone),
-    )
+    moved = applied["changed"] + applied["unchanged"]
+    log.info("%d chats have another agent now, %d of them with a note", moved, applied["notes"])
+    log.info("%d were left alone, because they or their new agent are no longer as planned", len(left_alone))
+    if left_alone:
+        log_table(log, "Chats left alone", "\n".join(left_alone))
     if failed:
         without_note = sum(row["field"] == "note" for row in failed)
         said = "\n".join(f"chat {row['id']}: {row['error']}" for row in failed[:20])

@@ -44,7 +44,7 @@ BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() /
 
 
 # [START howto_segment_of_your_own]
-@task(multiple_outputs=True)
+@task(multiple_outputs=True, show_return_value_in_logs=False)
 def segment(customers: dict[str, Any], days: str) -> dict[str, list[dict[str, int]]]:
     """Return the ids of customers in the segment, and of those outside. Your own rule goes here."""
     from airflow_provider_helpcrunch.client import parse_timestamp

@@ -88,6 +88,7 @@ def report(base_path: str) -> dict[str, int]:
     """Log how fast chats were answered and closed, and the chats of each agent."""
     # DuckDB is imported when this connects, and not when Airflow reads this file.
     from airflow_provider_helpcrunch import reports
+    from airflow_provider_helpcrunch.log_tables import log_table
 
     connection = reports.connect()
     reports.views(connection, **{name: reports.snapshot_files(f"{base_path}/{name}") for name in WAREHOUSE})
@@ -101,10 +102,7 @@ def report(base_path: str) -> dict[str, int]:
     chats = sum(row["created"] for row in agents)
     log.info("First response  %s; %d of %d chats", spread(answered), len(answered), chats)
     log.info("Time to close   %s; %d of %d chats", spread(closed), len(closed), chats)
-    # The log in Airflow's UI folds what is between these two marks.
-    log.info("::group::Chats per agent")
-    log.info("Chats per agent; response and to close are medians\n%s", table_of_agents(agents))
-    log.info("::endgroup::")
+    log_table(log, "Chats per agent; response and to close are medians", table_of_agents(agents))
     return {"chats": chats, "answered": len(answered), "closed": len(closed)}
 
 

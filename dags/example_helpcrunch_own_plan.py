@@ -45,13 +45,14 @@ BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() /
 
 
 # [START howto_plan_of_your_own]
-@task
+@task(show_return_value_in_logs=False)
 def decide(
     chats: list[dict[str, Any]], supervisers: list[dict[str, Any]], days: str, dry_run: str
 ) -> list[dict[str, Any]]:
     """Return a plan: the changes to make. Your own rule goes here."""
     from airflow_provider_helpcrunch.assignment import distribute, round_robin
     from airflow_provider_helpcrunch.client.timestamps import parse_timestamp
+    from airflow_provider_helpcrunch.log_tables import log_table
 
     if not (leads := [agent["id"] for agent in supervisers]):
         msg = "Nobody in the account is a superviser."
@@ -72,7 +73,8 @@ def decide(
         }
         for chat, lead in zip(waiting, chosen, strict=True)
     ]
-    log.info("%d of %d chats have waited:\n%s", len(plan), len(chats), "\n".join(map(str, plan)))
+    log.info("%d of %d chats have waited", len(plan), len(chats))
+    log_table(log, f"Plan of {len(plan)} changes", "\n".join(map(str, plan)))
     return [] if dry_run == "True" else plan
 
 

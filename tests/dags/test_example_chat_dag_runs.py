@@ -115,7 +115,7 @@ def test_a_dry_run_changes_nothing(account, runs, name):
 
 def test_the_dry_run_says_what_would_be_and_how_to_do_it(account, runs, before):
     mine = [chat for chat in before.values() if was_open(chat, LEAVER)]
-    assert f"{len(mine)} chats would be moved. Open chats:" in runs["printed"]
+    assert f"{len(mine)} chats would be moved; report: " in runs["printed"]
     assert "To do it, trigger this again with Dry run off." in runs["printed"]
     assert f"{len(mine)} planned" in runs["printed"]
     assert f"{account.agents[0]['name']} <{account.agents[0]['email']}>" in runs["printed"]
