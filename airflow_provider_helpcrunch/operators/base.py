@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -28,6 +29,10 @@ T = TypeVar("T")
 DEFAULT_CONN_ID = "helpcrunch_default"
 WRITES_COLOR = "#fdebd8"
 """Color in Airflow's graph of operators that change the account; others are blue."""
+
+DOCS = frozenset({"doc", "doc_json", "doc_md", "doc_rst", "doc_yaml"})
+"""Airflow's arguments for the documentation of a task, which its user interface shows. Without any of them, that is the
+first paragraph about the operator."""
 
 MAX_XCOM_BYTES = 1024 * 1024
 LONGEST_PATIENCE = 7 * 86_400
@@ -66,6 +71,8 @@ class HelpCrunchOperator(BaseOperator):
         patience: int | str | None = None,
         **kwargs: Any,
     ) -> None:
+        if DOCS.isdisjoint({**(kwargs.get("default_args") or {}), **kwargs}):
+            kwargs["doc_md"] = _first_paragraph(type(self))
         super().__init__(**kwargs)
         # Moved behind Airflow's own attributes: a deep copy sets attributes in this order, and Airflow 2.11 needs its
         # own to be there before any other is set.
@@ -184,6 +191,10 @@ class HelpCrunchOperator(BaseOperator):
         for outlet in self.outlets or ():
             if events is not None and isinstance(outlet, Asset):
                 events[outlet].extra = receipt
+
+
+def _first_paragraph(operator: type) -> str:
+    return (inspect.getdoc(operator) or "").partition("\n\n")[0]
 
 
 class HelpCrunchRecordsOperator(HelpCrunchOperator):
