@@ -6,7 +6,9 @@ then with *Dry run* off, which moves the chats. Both times the log of the last t
 open chats before and after, and a report lists every chat.
 
 *Who leaves* is HelpCrunch's id of the agent, a number. If you do not know it, enter any number and leave *Dry run* on:
-the log of the task `pick_targets` lists all agents with their ids.
+the log of the task `pick_targets` lists all agents with their ids. From then on the form of Airflow 3 suggests them by
+name, if tasks run on the machine that reads this file: each run keeps the names in `helpcrunch/agents.txt` in Airflow's
+folder.
 
 A chat that somebody takes in the meantime is left alone. If a chat cannot be moved, all others still are, and `check`
 fails and names it. Run the DAG again: it continues with what is left. Do the same if new chats have arrived for the
@@ -31,9 +33,16 @@ from typing import Any
 try:
     from airflow.sdk import Asset, Param, dag, task
 except ImportError:  # Airflow 2.11
-    from airflow.datasets import Dataset as Asset
+    from airflow.datasets import Dataset
     from airflow.decorators import dag, task
     from airflow.models import Param
+
+    REASSIGNMENTS = Dataset("x-helpcrunch://reassignments")
+else:
+    # Represents the reports, wherever they are. The extra of each event is the receipt of that run's report.
+    REASSIGNMENTS = Asset(
+        name="HelpCrunch reassignments", uri="x-helpcrunch://reassignments", group="HelpCrunch"
+    )
 try:
     from airflow.sdk.exceptions import AirflowFailException
 except ImportError:  # Airflow before 3.2
@@ -47,8 +56,27 @@ log = logging.getLogger(__name__)
 # In Airflow's own folder, because everybody can read /tmp.
 BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
 
-# Represents the reports, wherever they are. The extra of each event is the receipt of that run's report.
-REASSIGNMENTS = Asset("x-helpcrunch://reassignments")
+AGENTS = Path(BASE_PATH, "agents.txt")
+
+
+def suggestions() -> dict[str, Any]:
+    """Return the agents as the latest run on this machine has seen them: a DAG file must not ask HelpCrunch."""
+    try:
+        return {"examples": AGENTS.read_text(encoding="utf-8", errors="replace").splitlines()}
+    except OSError:
+        return {}
+
+
+def keep_for_the_form(agents: list[dict[str, Any]]) -> None:
+    """Keep the agents for :func:`suggestions`, sorted by name."""
+    names = sorted(f"{' '.join(str(agent['name']).split())} ({agent['id']})" for agent in agents)
+    new = AGENTS.with_suffix(".new")
+    try:
+        AGENTS.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new.write_text("\n".join(names), encoding="utf-8")
+        new.replace(AGENTS)
+    except OSError as error:
+        log.warning("The form of this DAG will not suggest these agents: %s", error)
 
 
 @task(show_return_value_in_logs=False)
@@ -57,6 +85,7 @@ def pick_targets(agents: list[dict[str, Any]], leaver: str, named: str) -> list[
     from airflow_provider_helpcrunch.log_tables import log_table
 
     rows = [f"{agent['id']:>10}  {agent['name']} <{agent['email']}>, {agent['role']}" for agent in agents]
+    keep_for_the_form(agents)
     log_table(log, f"All {len(agents)} agents with their ids", "\n".join(rows))
     if int(leaver) not in {agent["id"] for agent in agents}:
         log.warning("The account has no agent %s (any more); chats that are still theirs are moved.", leaver)
@@ -138,11 +167,13 @@ def check(
     description="Give the open chats of an agent who leaves to others, first as a dry run",
     params={
         "agent_id": Param(
-            type="integer",
+            type=["string", "integer"],
             minimum=1,
+            pattern=r"^(.*\(\d+\)|[1-9]\d*)$",
+            **suggestions(),
             title="Who leaves",
-            description="HelpCrunch's id of the agent. If you do not know it, enter any number and leave Dry run on: "
-            "the log of the task pick_targets lists all agents with their ids",
+            description="HelpCrunch's id of the agent, or a suggestion. If you do not know the id, enter any number "
+            "and leave Dry run on: the log of the task pick_targets lists all agents with their ids",
         ),
         "to_agents": Param(
             None,
@@ -182,7 +213,9 @@ def check(
 )
 def example_helpcrunch_agent_leaves() -> None:
     list_agents = ListAgentsOperator(task_id="list_agents", helpcrunch_conn_id="helpcrunch_default")
-    leaver, dry_run = "{{ params.agent_id }}", "{{ params.dry_run }}"
+    # A suggestion ends with the id in parentheses.
+    leaver = "{{ (params.agent_id | string).rpartition('(')[2].rstrip(')') }}"
+    dry_run = "{{ params.dry_run }}"
     targets = pick_targets(list_agents.output, leaver, "{{ params.to_agents or '' }}")  # type: ignore[arg-type]
 
     # [START howto_operator_reassign_chats]
@@ -199,7 +232,7 @@ def example_helpcrunch_agent_leaves() -> None:
         dry_run=dry_run,
         # Users who do not know the id yet enter any number and read the list of agents in the log.
         allow_unknown_agents=dry_run,
-        report_path="{{ params.base_path }}/reassignments/agent={{ params.agent_id }}/" + moment + "/" + name,
+        report_path="{{ params.base_path }}/reassignments/agent=" + leaver + "/" + moment + "/" + name,
         on_error="report",
         outlets=[REASSIGNMENTS],
     )

@@ -25,9 +25,14 @@ from typing import Any
 try:
     from airflow.sdk import Asset, Param, dag, task
 except ImportError:  # Airflow 2.11
-    from airflow.datasets import Dataset as Asset
+    from airflow.datasets import Dataset
     from airflow.decorators import dag, task
     from airflow.models import Param
+
+    AGENTS = Dataset("x-helpcrunch://agents")
+else:
+    # Represents the agents, wherever they are. The extra of each event is the receipt of that run.
+    AGENTS = Asset(name="HelpCrunch agents", uri="x-helpcrunch://agents", group="HelpCrunch")
 
 from airflow_provider_helpcrunch.operators.agents import ListAgentsOperator
 
@@ -35,9 +40,6 @@ log = logging.getLogger(__name__)
 
 # In Airflow's own folder, because agents are personal data and everybody can read /tmp.
 BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "helpcrunch")
-
-# Represents the agents, wherever they are. The extra of each event is the receipt of that run.
-AGENTS = Asset("x-helpcrunch://agents")
 
 
 # [START howto_read_records]

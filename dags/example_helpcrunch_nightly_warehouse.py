@@ -30,9 +30,18 @@ from typing import Any
 try:
     from airflow.sdk import Asset, Param, dag, task
 except ImportError:  # Airflow 2.11
-    from airflow.datasets import Dataset as Asset
+    from airflow.datasets import Dataset
     from airflow.decorators import dag, task
     from airflow.models import Param
+
+    def warehouse(resource: str) -> Any:
+        return Dataset(f"x-helpcrunch://warehouse/{resource}")
+else:
+
+    def warehouse(resource: str) -> Any:
+        uri = f"x-helpcrunch://warehouse/{resource}"
+        return Asset(name=f"HelpCrunch {resource}, nightly", uri=uri, group="HelpCrunch")
+
 
 from airflow_provider_helpcrunch.operators.exports import (
     ExportAgentsOperator,
@@ -49,7 +58,7 @@ BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() /
 
 # Represent the exports, wherever they are. The extra of each event is the result of that run's export.
 RESOURCES = ("agents", "departments", "chats", "customers", "messages")
-WAREHOUSE = {name: Asset(f"x-helpcrunch://warehouse/{name}") for name in RESOURCES}
+WAREHOUSE = {name: warehouse(name) for name in RESOURCES}
 
 
 def duration(seconds: float | None) -> str:

@@ -40,7 +40,9 @@ if HAS_WATCHERS:
         "unassigned", helpcrunch_conn_id="helpcrunch_default", poll_interval=timedelta(minutes=1)
     )
     unassigned = Asset(
-        "helpcrunch_unassigned_chats", watchers=[AssetWatcher(name="unassigned_chats", trigger=trigger)]
+        name="HelpCrunch chats without an agent",
+        group="HelpCrunch",
+        watchers=[AssetWatcher(name="unassigned_chats", trigger=trigger)],
     )
     schedule = [unassigned]
     # [END howto_trigger_unassigned_chats]

@@ -71,7 +71,7 @@ class HelpCrunchOperator(BaseOperator):
         patience: int | str | None = None,
         **kwargs: Any,
     ) -> None:
-        if DOCS.isdisjoint({**(kwargs.get("default_args") or {}), **kwargs}):
+        if DOCS.isdisjoint({*kwargs, *(kwargs.get("default_args") or ())}):
             kwargs["doc_md"] = _first_paragraph(type(self))
         super().__init__(**kwargs)
         # Moved behind Airflow's own attributes: a deep copy sets attributes in this order, and Airflow 2.11 needs its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import re
 import socket
 from datetime import UTC, datetime, timedelta
@@ -188,7 +189,11 @@ def test_what_writes_is_a_dry_run_unless_told_otherwise_and_runs_alone(bag, dag_
     ("name", "value", "accepted"),
     [
         ("agent_id", 1001, True),
-        ("agent_id", "1001", False),
+        ("agent_id", "1001", True),
+        ("agent_id", "Ada (vip) Adler (1001)", True),
+        ("agent_id", "Ada Adler", False),
+        ("agent_id", "Ada (1001) Adler", False),
+        ("agent_id", "0", False),
         ("agent_id", 0, False),
         ("agent_id", None, False),
         ("to_agents", None, True),
@@ -265,3 +270,58 @@ class TestApproval:
 def test_nobody_leaves_by_default(bag):
     with pytest.raises(Exception, match="No value passed and Param has no default value"):
         bag.dags[AGENT_LEAVES].params.get_param("agent_id").resolve()
+
+
+class TestAgentsInTheForm:
+    AGENTS = ({"id": 1002, "name": "Bo\nBerg"}, {"id": 1001, "name": "Ada (vip) Adler"})
+
+    @pytest.fixture
+    def example(self, dags_folder, tmp_path, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+
+        def load():
+            spec = importlib.util.spec_from_file_location("agent_leaves", dags_folder / f"{AGENT_LEAVES}.py")
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module, module.example_helpcrunch_agent_leaves().params.get_param("agent_id")
+
+        return load
+
+    def test_there_are_none_before_the_first_run(self, example):
+        _, param = example()
+        assert "examples" not in param.schema
+
+    def test_a_run_keeps_their_names_for_the_form(self, example):
+        module, _ = example()
+        module.keep_for_the_form(self.AGENTS)
+        _, param = example()
+        assert param.schema["examples"] == ["Ada (vip) Adler (1001)", "Bo Berg (1002)"]
+        assert all(param.resolve(name) == name for name in param.schema["examples"])
+
+    @pytest.mark.parametrize("given", [1001, "1001", "Ada (vip) Adler (1001)"])
+    def test_a_suggestion_stands_for_its_id(self, bag, given):
+        dag = bag.dags[AGENT_LEAVES]
+        reassign = dag.get_task("reassign")
+        render = dag.get_template_env().from_string
+        assert render(reassign.from_agents).render(params={"agent_id": given}) == "1001"
+        assert "agent=1001/" in render(reassign.report_path.partition("{{ (dag_run")[0]).render(
+            params={"agent_id": given, "base_path": "/data"}
+        )
+
+    def test_a_folder_that_cannot_be_written_to_costs_only_the_suggestions(self, example, tmp_path, caplog):
+        (tmp_path / "helpcrunch").write_text("a file, not a folder")
+        module, param = example()
+        module.keep_for_the_form(self.AGENTS)
+        assert "The form of this DAG will not suggest these agents" in caplog.text
+        assert "examples" not in param.schema
+
+
+@pytest.mark.skipif(
+    airflow.__version__.startswith("2."), reason="Assets have names and groups since Airflow 3.0"
+)
+@pytest.mark.parametrize("dag_id", [AGENT_LEAVES, TO_FILE, NIGHTLY])
+def test_assets_have_names_and_a_group_that_a_person_reads(bag, dag_id):
+    assets = [asset for task in bag.dags[dag_id].tasks for asset in task.outlets]
+    assert assets
+    assert all(asset.name.startswith("HelpCrunch ") for asset in assets)
+    assert {asset.group for asset in assets} == {"HelpCrunch"}
