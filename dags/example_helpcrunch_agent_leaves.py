@@ -86,7 +86,7 @@ def pick_targets(agents: list[dict[str, Any]], leaver: str, named: str) -> list[
 
     rows = [f"{agent['id']:>10}  {agent['name']} <{agent['email']}>, {agent['role']}" for agent in agents]
     keep_for_the_form(agents)
-    log_table(log, f"All {len(agents)} agents with their ids", "\n".join(rows))
+    log_table(log, "All agents with their ids", "\n".join(rows))
     if int(leaver) not in {agent["id"] for agent in agents}:
         log.warning("The account has no agent %s (any more); chats that are still theirs are moved.", leaver)
     if named.strip():

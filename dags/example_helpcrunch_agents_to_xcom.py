@@ -43,7 +43,7 @@ def report(lines: list[str]) -> int:
     """Collect the results of the mapped tasks."""
     from airflow_provider_helpcrunch.log_tables import log_table
 
-    log_table(log, f"Reviewed {len(lines)} agents", "\n".join(sorted(lines)))
+    log_table(log, "Reviewed agents", "\n".join(sorted(lines)))
     return len(lines)
 
 

@@ -74,7 +74,7 @@ def decide(
         for chat, lead in zip(waiting, chosen, strict=True)
     ]
     log.info("%d of %d chats have waited", len(plan), len(chats))
-    log_table(log, f"Plan of {len(plan)} changes", "\n".join(map(str, plan)))
+    log_table(log, "The plan", "\n".join(map(str, plan)))
     return [] if dry_run == "True" else plan
 
 

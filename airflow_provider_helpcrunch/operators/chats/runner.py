@@ -18,7 +18,7 @@ from airflow_provider_helpcrunch.exceptions import (
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.deferral import BRIEF, Wait
 from airflow_provider_helpcrunch.operators.progress import count_usage
-from airflow_provider_helpcrunch.plurals import counted
+from airflow_provider_helpcrunch.plurals import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -221,10 +221,15 @@ class Runner:
                     raise self.engine.error
             if time.monotonic() - logged >= LOG_EVERY:
                 logged = time.monotonic()
-                left = counted(self.engine.requests_left, "request")
-                self._log.info("%s so far; about %s left", counted(len(results), "change"), left)
+                self._log.info("%s so far; %s", counted(len(results), "change"), self._left(client))
         if self._ask_inbox and len(results):
             self.inbox = inbox_of(client)
+
+    def _left(self, client: HelpCrunchClient) -> str:
+        left, limit = self.engine.requests_left, client.requests_per_minute
+        # Those of one minute may all be sent at once.
+        takes = f", {duration(60 * left / limit)} at {limit:,} a minute" if left > limit else ""
+        return f"about {counted(left, 'request')} left{takes}"
 
     def _pause(
         self, client: HelpCrunchClient, refusal: HelpCrunchRateLimitError | HelpCrunchBudgetStoreError
