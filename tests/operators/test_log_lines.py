@@ -106,7 +106,7 @@ def test_a_table_of_long_names_and_refusals(server: Sandbox, lines: Lines, *, dr
         )
     )
     (title,) = groups(messages)
-    assert title.endswith(" changes")
+    assert title.endswith(" results")
     (table,) = (message for message in messages if "outcome\n" in message)
     assert "(1002)" in table
     assert "…" in table

@@ -180,7 +180,7 @@ class ChatBulkOperator(ResumableOperator):
         self.log.info("%s; %s%s", words, counted(requests, "request"), reasons)
         self._warn_of_unknown_notes(context, runner)
         if len(report):
-            log_table(self.log, counted(len(report), "change"), report.table(names))
+            log_table(self.log, counted(len(report), "result"), report.table(names))
         result: dict[str, Any] = {**counts, "requests": requests, "chats": self._for_xcom(report)}
         if (target := self._report_target) is not None:
             receipt = {**target.write(report.rows(names, runner.engine.departments))}
