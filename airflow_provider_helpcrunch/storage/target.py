@@ -103,11 +103,12 @@ class Target:
             publish(spool, self.location)
         report("output", self.location)
         log.info(
-            "Wrote %s to %s (%s, %s)",
+            # The path is last: Airflow's user interface cuts long lines off.
+            "Wrote %s (%s, %s) to %s",
             counted(count, "record"),
-            self.location.text,
             counted(size, "byte"),
             self.format,
+            self.location.text,
         )
         return Receipt(path=self.location.text, records=count, bytes=size, format=str(self.format))
 

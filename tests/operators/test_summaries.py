@@ -182,7 +182,7 @@ def test_a_file_of_one_record(
     caplog.set_level("INFO", logger="airflow_provider_helpcrunch")
     connection(sandbox(agents=1))
     ListAgentsOperator(task_id="task", output_path=str(tmp_path / "agents.csv")).execute({})  # type: ignore[arg-type]
-    assert [line for line in client_log if line.startswith("Wrote 1 record to ")]
+    assert [line for line in client_log if line.startswith("Wrote 1 record (")]
 
 
 @pytest.mark.parametrize(
