@@ -1,4 +1,4 @@
-"""Words for sentences: durations that a person reads, and texts of which the beginning is shown."""
+"""Durations that a person reads, and texts of which the beginning is shown."""
 
 from __future__ import annotations
 
