@@ -21,7 +21,7 @@ APPROVED = "^approve$"
 MOST = 10
 """The most open chats that an agent may have."""
 
-RULES = {"max_per_agent": MOST, "note": "Reassigned after an approval."}
+RULES: dict[str, Any] = {"max_per_agent": MOST, "note": "Reassigned after an approval."}
 """Parameters of the DAG."""
 
 TOO_MANY = 2
