@@ -220,6 +220,7 @@ class TestFaults:
             f"/v1/chats/{chat}/messages",
             f"/v1/chats/{chat}",
             "/v1/chats/search",
+            "/v1/chats",
         ]
 
     def test_404_for_messages_of_a_chat_that_exists(self, server: Sandbox) -> None:
@@ -231,7 +232,7 @@ class TestFaults:
         server.add_fault(Fault("status", status=404, nth=6, times=0))
         with pytest.raises(HelpCrunchNotFoundError, match="check the API URL"):
             messages(ids(server.chats))
-        assert server.journal[-1].path == "/v1/chats/search"
+        assert server.journal[-1].path == "/v1/chats"
 
     def test_of_each_chat_that_is_gone_it_makes_sure(self, server: Sandbox) -> None:
         chats = [chat["id"] for chat in server.chats if server.messages(chat["id"])][:3]
