@@ -125,24 +125,52 @@ def items(name: str, value: Any) -> list[Any]:
     :param value: what the user gave; Airflow's lazy sequence of a mapped task upstream is a list too
     :raises HelpCrunchConfigurationError: the text is empty, begins like JSON but is invalid, or shows a Python object
     """
+    value = from_text(name, value)
     if isinstance(value, str):
         text = value.strip()
-        if text.startswith(("[", "{")):
-            value = from_json(name, text)
-        elif not text or text == "None":
+        if not text or text == "None":
             msg = f"{name} was rendered to {quoted(value)}: the template or upstream task behind it gave no value."
             raise refused(msg)
-        elif _PYTHON_OBJECT.match(text):
+        if _PYTHON_OBJECT.match(text):
             msg = (
                 f"{name} was rendered to {quoted(text)}, which is not a list: write {{{{ … | tojson }}}} in the "
                 "template."
             )
             raise refused(msg)
-        else:
-            value = [part.strip() for part in text.split(",")] if "," in text else [text]
+        value = [part.strip() for part in text.split(",")] if "," in text else [text]
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
         return list(value)
     return [value]
+
+
+def from_text(name: str, value: Any) -> Any:
+    """
+    Return the list or object in a JSON text, as a template renders it; any other value as it is.
+
+    :param name: the argument, for the message
+    :param value: what the user gave
+    :raises HelpCrunchConfigurationError: a text begins like JSON, but is invalid
+    """
+    is_json = isinstance(value, str) and value.lstrip().startswith(("[", "{"))
+    return from_json(name, value) if is_json else value
+
+
+def is_file(value: Any) -> bool:
+    """
+    Say whether a value is a file: an ``ObjectStoragePath``, or the receipt of a task that wrote one.
+
+    :param value: what the user gave, and is no text
+    """
+    return hasattr(value, "open") or (isinstance(value, dict) and "path" in value)
+
+
+def is_file_rather_than_ids(value: Any) -> bool:
+    """
+    Say whether a value is a file, in an argument that may also hold ids: a file has a suffix, an id no dot or slash.
+
+    :param value: what the user gave; of JSON text, its value
+    """
+    return ("." in value or "/" in value) if isinstance(value, str) else is_file(value)
 
 
 def from_json(name: str, text: str) -> Any:

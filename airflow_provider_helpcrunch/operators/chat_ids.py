@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_helpcrunch.operators.arguments import from_json, items, record_id, refused
+from airflow_provider_helpcrunch.operators.arguments import (
+    from_text,
+    is_file_rather_than_ids,
+    items,
+    record_id,
+    refused,
+)
 from airflow_provider_helpcrunch.plurals import quoted
 
 if TYPE_CHECKING:
@@ -33,22 +39,14 @@ class ChatIds(NamedTuple):
         :raises HelpCrunchConfigurationError: it is none of these, or has something else in it
         :raises HelpCrunchStorageError: the file cannot be read
         """
-        is_json = isinstance(given, str) and given.lstrip().startswith(("[", "{"))
-        value = from_json(name, given) if is_json else given
-        if _is_file(value):
+        value = from_text(name, given)
+        if is_file_rather_than_ids(value):
             return cls(_each_once(_in_file(name, value)), is_single=False)
         if isinstance(value, (int, dict)):
             return cls((record_id(name, value, several=True),), is_single=True)
         found = items(name, value)
         is_single = len(found) == 1 and isinstance(value, str)
         return cls(_each_once(record_id(name, each, several=True) for each in found), is_single=is_single)
-
-
-def _is_file(value: Any) -> bool:
-    if isinstance(value, str):
-        # A file's name has a suffix, and an id has neither a dot nor a slash.
-        return "." in value or "/" in value
-    return hasattr(value, "open") or (isinstance(value, dict) and "path" in value)
 
 
 def _in_file(name: str, source: Any) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.operators.arguments import from_json, refused
+from airflow_provider_helpcrunch.operators.arguments import from_text, is_file, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +32,8 @@ class RecordSource:
         :param given: a list of records, its JSON text, or a file: its path, an ``ObjectStoragePath`` or a receipt
         :raises HelpCrunchConfigurationError: it is none of these
         """
-        is_json = isinstance(given, str) and given.lstrip().startswith(("[", "{"))
-        value = from_json(name, given) if is_json else given
-        is_receipt = isinstance(value, dict) and "path" in value
-        if (isinstance(value, str) and value.strip()) or hasattr(value, "open") or is_receipt:
+        value = from_text(name, given)
+        if (isinstance(value, str) and value.strip()) or is_file(value):
             return cls(None, value)
         # Airflow's lazy sequence of a mapped task upstream is a list too.
         if isinstance(value, (str, dict, bytes)) or not hasattr(value, "__iter__"):

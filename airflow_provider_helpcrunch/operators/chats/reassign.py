@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.operators.arguments import (
     flag,
-    from_json,
+    from_text,
+    is_file_rather_than_ids,
     items,
     names,
     record_id,
@@ -154,9 +155,8 @@ def _sources(value: Any) -> tuple[int | None, ...]:
 
 
 def _recipients(value: Any) -> tuple[int, ...]:
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = from_json("to_agents", value)
-    if _is_file(value):
+    value = from_text("to_agents", value)
+    if is_file_rather_than_ids(value):
         from airflow_provider_helpcrunch.storage import read_records
 
         given: list[Any] = list(read_records(value))
@@ -166,13 +166,6 @@ def _recipients(value: Any) -> tuple[int, ...]:
         msg = "to_agents is empty, so nobody could get the chats; name at least one agent."
         raise refused(msg)
     return tuple(dict.fromkeys(record_id("to_agents", item, several=True) for item in given))
-
-
-def _is_file(value: Any) -> bool:
-    if isinstance(value, str):
-        # Ids have no dot, and a path without a suffix could not be read.
-        return "." in value and not value.lstrip().startswith("[")
-    return (isinstance(value, dict) and "path" in value) or hasattr(value, "open")
 
 
 def _strategy(name: Any) -> Strategy:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.assignment import is_nobody
 from airflow_provider_helpcrunch.links import HelpCrunchChatLink, link_to_chat
-from airflow_provider_helpcrunch.operators.arguments import flag, from_json, record_id, refused
+from airflow_provider_helpcrunch.operators.arguments import (
+    flag,
+    from_json,
+    from_text,
+    is_file,
+    record_id,
+    refused,
+)
 from airflow_provider_helpcrunch.operators.base import WRITES_COLOR, HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 
@@ -192,11 +199,10 @@ class UpdateChatAssigneeOperator(HelpCrunchOperator):
 
 
 def _entries(plan: Any) -> list[Any]:
-    if isinstance(plan, str) and plan.lstrip().startswith(("[", "{")):
-        plan = from_json("plan", plan)
+    plan = from_text("plan", plan)
     if isinstance(plan, dict) and "chats" in plan:
         plan = _of_result(plan)
-    if isinstance(plan, str) or hasattr(plan, "open") or (isinstance(plan, dict) and "path" in plan):
+    if isinstance(plan, str) or is_file(plan):
         return _from_file(plan)
     if isinstance(plan, (dict, bytes)) or not hasattr(plan, "__iter__"):
         msg = (
