@@ -34,6 +34,7 @@ ENVD := .venv/distributed
 ENVF := .venv/foreign
 ENV_DOCS := .venv/docs
 ENV_RELEASE := .venv/release
+ENV_UI := .venv/ui
 PACKAGE_METADATA := setup.cfg pyproject.toml airflow_provider_helpcrunch/__init__.py
 EXTRAS := --extra dev --extra parquet --extra redis --extra s3 --extra sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -72,7 +73,7 @@ PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 # One worker more than processors, as some tests wait; ARGS="-n 0" runs them in one process, as a debugger needs it.
 WORKERS ?= $(shell expr $(PROCESSORS) + 1)
 PYTEST := bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-ALL := -m "not packaging and not distributed and not foreign and not site and not release"
+ALL := -m "not packaging and not distributed and not foreign and not site and not ui and not release"
 
 .PHONY: test
 test: $(ENV3)/.stamp ## run the tests on the newest Airflow 3, without those marked `long`; ARGS="-k paging" picks some
@@ -134,8 +135,13 @@ test-foreign: $(ENVF)/.stamp ## run the test batteries of Singer and Airbyte, al
 test-docs: $(ENV_DOCS)/.stamp ## build the site, see that it loads nothing from elsewhere, and run the recipes
 	@$(ENV_DOCS)/bin/python -m pytest -m site tests/site $(ARGS)
 
+.PHONY: test-ui
+test-ui: servers $(ENV_UI)/.stamp $(ENV3)/.stamp $(ENV2)/.stamp .venv/constraints-3.1.8/.stamp ## drive Airflow's pages in Chromium: the connection form on three Airflows, runs and an approval on the newest
+	@# A shell in between would die of the signal that is meant to stop all.
+	@exec $(ENV_UI)/bin/python -m pytest -m ui tests/ui $(ARGS)
+
 .PHONY: servers
-servers: ## see that PostgreSQL, Redis and openssl are there, for the tests; root on Debian or Ubuntu gets them installed
+servers: ## see that PostgreSQL, Redis, openssl and Chromium are there, for the tests; root on Debian or Ubuntu gets them installed
 	@scripts/servers.sh
 
 .PHONY: lint
@@ -179,6 +185,7 @@ locks: $(TOOLS)/.stamp ## compile requirements/*.txt with the newest releases th
 		-o requirements/foreign.txt
 	@$(COMPILE) requirements/docs.in -o requirements/docs.txt
 	@$(COMPILE) requirements/release.in -o requirements/release.txt
+	@$(COMPILE) requirements/ui.in -o requirements/ui.txt
 
 .PHONY: clean
 clean: ## remove all that these targets made, the environments too
@@ -186,7 +193,7 @@ clean: ## remove all that these targets made, the environments too
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: environments
-environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENVF) $(ENV_DOCS) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
+environments: servers $(foreach env,$(ENV3) $(ENV2) $(ENVD) $(ENVF) $(ENV_DOCS) $(ENV_UI) $(OLDER:%=.venv/constraints-%),$(env)/.stamp) ## make all environments and servers that the tests need, before several targets run side by side
 
 # The environments. A stamp is newer than the files it was made from, so an unchanged clone installs nothing.
 
@@ -210,6 +217,9 @@ $(ENV_DOCS)/.stamp: requirements/docs.txt $(TOOLS)/.stamp
 
 $(ENV_RELEASE)/.stamp: requirements/release.txt $(TOOLS)/.stamp
 	@scripts/environment.sh release "$(PYTHON)" && touch $@
+
+$(ENV_UI)/.stamp: requirements/ui.txt $(TOOLS)/.stamp
+	@scripts/environment.sh ui "$(PYTHON)" && touch $@
 
 # Older Airflows as they resolved when they came out, with the newest tools to test.
 .venv/constraints-%/.stamp: requirements/constraints-%.txt $(PACKAGE_METADATA) $(TOOLS)/.stamp

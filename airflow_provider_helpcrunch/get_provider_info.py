@@ -14,8 +14,10 @@ from typing import Any
 
 _INTEGRATION = "HelpCrunch"
 
+# The extra stays: where it is hidden, the button Test of Airflow 2 does nothing for a saved connection. Airflow 3 shows
+# it in any case.
 _STANDARD_FIELDS: dict[str, Any] = {
-    "hidden-fields": ["login", "port", "schema", "extra"],
+    "hidden-fields": ["login", "port", "schema"],
     "relabeling": {"password": "API key", "host": "API URL"},
     "placeholders": {
         "password": "from HelpCrunch: Settings → Developers → Public API",

@@ -3,13 +3,15 @@ The real Airflow UI beside a local HelpCrunch: ``make airflow``.
 
 Starts the sandbox and the four parts of Airflow on 127.0.0.1 with a home that is thrown away, stores the connection
 ``helpcrunch_default`` in Airflow's database, and serves until Ctrl-C. Parts are started one by one, as ``airflow
-standalone`` does it, because that one serves task logs on every network interface.
+standalone`` does it, because that one serves task logs on every network interface. With ``--pages-only`` the server of
+the pages is the only part: enough for the connection form, and the only way on Airflow 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.metadata
 import json
 import os
 import secrets
@@ -37,14 +39,18 @@ if TYPE_CHECKING:
 
 LOCALHOST = "127.0.0.1"
 USER = "admin"
+CONNECTION = "helpcrunch_default"
 START_TIMEOUT = 180
+IS_AIRFLOW2 = importlib.metadata.version("apache-airflow").startswith("2.")
+SERVER = "webserver" if IS_AIRFLOW2 else "api-server"
+"""The part of Airflow that serves the pages."""
+
+HEALTH = "/health" if IS_AIRFLOW2 else "/api/v2/monitor/health"
 PARTS = {
-    "api-server": ["api-server", "--host", LOCALHOST],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
-HEALTH = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
 @contextlib.contextmanager
@@ -77,10 +83,15 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Airflow 2 refuses any other executor with SQLite.
+        "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if IS_AIRFLOW2 else "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        # What Airflow 3 reads from the section api.
+        "AIRFLOW__WEBSERVER__BASE_URL": url,
+        "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
+        "AIRFLOW__WEBSERVER__WORKERS": "1",
         # A task that starts while the machine is busy must not fail before it has a log.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
@@ -89,30 +100,56 @@ def environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def start_airflow(processes: Processes, port: int, api_url: str) -> str:
+def start_airflow(processes: Processes, port: int, api_url: str, *, pages_only: bool) -> str:
     """Start Airflow with the connection stored; return the password of its user once all parts are healthy."""
     password = secrets.token_urlsafe(8)
-    passwords = processes.folder / "simple_auth_manager_passwords.json.generated"
-    passwords.write_text(json.dumps({USER: password}))
-    passwords.chmod(0o600)
     connection = {"conn_type": "helpcrunch", "host": api_url, "password": SANDBOX_KEY}
     connection["description"] = "The sandbox: a local HelpCrunch account"
-    add = ("connections", "add", "helpcrunch_default", "--conn-json", json.dumps(connection))
-    for name, command in {"migrate": ("db", "migrate"), "connection": add}.items():
-        if processes.run(name, "airflow", *command) != 0:
-            raise processes.failure(name)
-    for name, part in PARTS.items():
+    run(processes, "migrate", "db", "migrate")
+    add_user(processes, password)
+    run(processes, "connection", "connections", "add", CONNECTION, "--conn-json", json.dumps(connection))
+    interface = "--hostname" if IS_AIRFLOW2 else "--host"
+    processes.start(SERVER, "airflow", SERVER, interface, LOCALHOST)
+    parts = {} if pages_only else PARTS
+    for name, part in parts.items():
         processes.start(name, "airflow", *part)
-    processes.wait_until(lambda: is_healthy(port), "api-server", pause=0.5)
-    # The API that tasks call is built at its first call, which takes 7 s, and on a busy machine half a minute.
-    processes.wait_until(lambda: response(port, "/execution/health"), "api-server", pause=0.5)
+    processes.wait_until(lambda: is_healthy(port, "metadatabase", *parts), SERVER, pause=0.5)
+    if parts:
+        # The API that tasks call is built at its first call, which takes 7 s, and on a busy machine half a minute.
+        processes.wait_until(lambda: response(port, "/execution/health"), SERVER, pause=0.5)
     return password
 
 
-def is_healthy(port: int) -> bool:
-    """Say whether every part of Airflow reports that it is healthy."""
-    report = response(port, "/api/v2/monitor/health") or {}
-    return all(report.get(part, {}).get("status") == "healthy" for part in HEALTH)
+def run(processes: Processes, name: str, *command: str) -> None:
+    """Run a command of Airflow to its end."""
+    if processes.run(name, "airflow", *command) != 0:
+        raise processes.failure(name)
+
+
+def add_user(processes: Processes, password: str) -> None:
+    """Add the user who logs in."""
+    if IS_AIRFLOW2:
+        person = (
+            "--firstname",
+            USER,
+            "--lastname",
+            USER,
+            "--email",
+            f"{USER}@example.com",
+            "--role",
+            "Admin",
+        )
+        run(processes, "user", "users", "create", "--username", USER, "--password", password, *person)
+        return
+    passwords = processes.folder / "simple_auth_manager_passwords.json.generated"
+    passwords.write_text(json.dumps({USER: password}))
+    passwords.chmod(0o600)
+
+
+def is_healthy(port: int, *parts: str) -> bool:
+    """Say whether these parts of Airflow report that they are healthy."""
+    report = response(port, HEALTH) or {}
+    return all(report.get(part.replace("-", "_"), {}).get("status") == "healthy" for part in parts)
 
 
 def response(port: int, path: str) -> dict[str, Any] | None:
@@ -133,13 +170,13 @@ def serve(options: argparse.Namespace, home: Path) -> None:
             size = ("--agents", str(options.agents), "--chats", str(options.chats))
             api_url = start_sandbox(processes, *size)
             print("Starting Airflow; this takes half a minute ...", flush=True)
-            password = start_airflow(processes, port, api_url)
+            password = start_airflow(processes, port, api_url, pages_only=options.pages_only)
             print(
                 f"\nAirflow     http://{LOCALHOST}:{port}\n"
                 f"login       {USER}\n"
                 f"password    {password}\n"
                 f"HelpCrunch  {api_url} with {options.agents} agents and {options.chats:,} chats, as connection "
-                "helpcrunch_default\n"
+                f"{CONNECTION}\n"
                 f"DAGs        {CLONE / 'dags'}\n"
                 f"logs        {home}\n\n"
                 "Ctrl-C stops everything.",
@@ -160,7 +197,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port of the UI (default: a free one)")
     parser.add_argument("--agents", type=int, default=250, help="agents of the account (default: 250)")
     parser.add_argument("--chats", type=int, default=2000, help="chats of the account (default: 2000)")
+    parser.add_argument(
+        "--pages-only", action="store_true", help="no scheduler and no DAG runs; needed on Airflow 2"
+    )
     options = parser.parse_args()
+    if IS_AIRFLOW2 and not options.pages_only:
+        parser.error("on Airflow 2 only --pages-only works.")
     raise_on_signals()
     try:
         with throw_away_home() as home:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make one of the environments below .venv from its lock file.
-# Usage: environment.sh tools|airflow3|airflow2|distributed|foreign|docs|release PYTHON
+# Usage: environment.sh tools|airflow3|airflow2|distributed|foreign|docs|ui|release PYTHON
 # Quiet when all goes well; otherwise the installer's own words, or one sentence that says what to do.
 set -eu
 
@@ -56,11 +56,11 @@ make_airflow() {
 }
 
 # Without the package: its requirement, Airflow, is not there. What runs in it runs in the clone.
-make_docs() {
-    ".venv/docs/bin/python" -c "" 2>/dev/null ||
-        run "$tools/bin/uv" venv --quiet --clear --no-project --python "$(command -v "$python")" .venv/docs
-    run "$tools/bin/uv" pip sync --quiet --require-hashes --python .venv/docs/bin/python requirements/docs.txt
-    run "$tools/bin/uv" pip check --python .venv/docs/bin/python
+make_without_package() {
+    ".venv/$name/bin/python" -c "" 2>/dev/null ||
+        run "$tools/bin/uv" venv --quiet --clear --no-project --python "$(command -v "$python")" ".venv/$name"
+    run "$tools/bin/uv" pip sync --quiet --require-hashes --python ".venv/$name/bin/python" "requirements/$name.txt"
+    run "$tools/bin/uv" pip check --python ".venv/$name/bin/python"
 }
 
 mkdir -p .venv .tmp "$HOME"
@@ -80,10 +80,10 @@ airflow2)
         fail "Airflow 2.11 needs Python 3.11 or 3.12, and neither was found. Name one: make test-airflow2 PYTHON=python3.12"
     make_airflow "$interpreter"
     ;;
-docs)
-    echo "Making .venv/docs (once per lock file) ..." >&2
+docs | ui)
+    echo "Making .venv/$name (once per lock file) ..." >&2
     require_python
-    make_docs
+    make_without_package
     ;;
 release)
     require_python

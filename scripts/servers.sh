@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make sure that the programs of PostgreSQL and Redis, and openssl, are there: as root on Debian or Ubuntu install what is
-# missing, elsewhere name it. No service is started: the tests start servers of their own.
+# Make sure that the programs of PostgreSQL and Redis, openssl and Chromium are there: as root on Debian or Ubuntu install
+# what is missing, elsewhere name it. No service is started: the tests start servers and browsers of their own.
 set -eu
 
 log=.tmp/servers.txt
@@ -10,12 +10,14 @@ missing() {
     command -v redis-server >/dev/null || echo redis-server
     command -v openssl >/dev/null || echo openssl
     command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+        echo chromium
 }
 
 packages=$(missing | xargs)
 [ -n "$packages" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "The tests need PostgreSQL, Redis and openssl, and not all of them are here; on Debian and Ubuntu: apt install $packages" >&2
+    echo "The tests need PostgreSQL, Redis, openssl and Chromium, and not all of them are here; on Debian and Ubuntu: apt install $packages" >&2
     exit 1
 fi
 

@@ -169,7 +169,6 @@ class TestForm:
         assert behaviour["relabeling"] == {"password": "API key", "host": "API URL"}
         assert behaviour["hidden_fields"] == ["login", "port", "schema"]
         jsonschema.validate(behaviour, airflow_schema("customized_form_field_behaviours.schema.json"))
-        assert CONNECTION_TYPE["ui-field-behaviour"]["hidden-fields"] == ["login", "port", "schema", "extra"]
 
     def test_two_choices_are_a_choice_and_no_free_text(self) -> None:
         schema = CONNECTION_TYPE["conn-fields"]["rate_limit_on_failure"]["schema"]
@@ -213,7 +212,7 @@ class TestFormAsShown:
         form = json.loads(run_python(ASK_PROVIDERS_MANAGER, tmp_path))
         assert form["widgets"] == {f"extra__helpcrunch__{name}": name for name in EXTRAS}
         behaviour = form["behaviour"]
-        assert behaviour["hidden_fields"] == ["login", "port", "schema", "extra"]
+        assert behaviour["hidden_fields"] == ["login", "port", "schema"]
         assert behaviour["relabeling"] == {"password": "API key", "host": "API URL"}
 
 

@@ -13,23 +13,14 @@ from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 
 
 def get_ui_field_behaviour() -> dict[str, Any]:
-    """
-    Return which standard fields the form hides and how it labels the others, with the keys of Airflow 2.
-
-    If the custom fields cannot be built, the extra field stays visible, as the only place to set them.
-    """
-    behaviour = {
-        key.replace("-", "_"): value for key, value in _connection_type()["ui-field-behaviour"].items()
-    }
-    if not get_connection_form_widgets():
-        behaviour["hidden_fields"] = [name for name in behaviour["hidden_fields"] if name != "extra"]
-        behaviour["placeholders"] = {**behaviour["placeholders"], "extra": '{"requests_per_minute": 60}'}
-    return behaviour
+    """Return which standard fields the form hides and how it labels the others, with the keys of Airflow 2."""
+    return {key.replace("-", "_"): value for key, value in _connection_type()["ui-field-behaviour"].items()}
 
 
 def get_connection_form_widgets() -> dict[str, Any]:
     """
-    Return one form field for each extra of the connection, by name; none if ``wtforms`` is not installed.
+    Return one form field for each extra of the connection, by name; none if ``wtforms`` is not installed. The settings
+    can be written into the form's extra field then.
 
     Airflow 2.11 installs it with Flask AppBuilder. Airflow 3.0 and 3.1 have neither, unless the FAB provider is
     installed: 3.1 has stand-ins for both, and 3.0 asks no hook for its form without ``wtforms``.

@@ -1,0 +1,75 @@
+"""A browser, and the Airflow of ``make airflow`` on three versions, each started by the first test that asks for it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+sys.path += [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parent)]
+
+if find_spec("playwright"):
+    from pictures import Pictures
+    from playwright.sync_api import Browser, Page, expect, sync_playwright
+    from processes import raise_on_signals
+    from stack import Stack
+
+    PATIENCE = 60_000
+    """Milliseconds that a person's wish may take: the machine may be slow, and have other work."""
+
+    expect.set_options(timeout=PATIENCE)
+else:
+    # Nothing here can be imported in the other environments.
+    collect_ignore_glob = ["test_*.py"]
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the run that is tested be photographed too."""
+    parser.addoption(
+        "--pictures", type=Path, help="directory for the pictures of the documentation; default: none"
+    )
+
+
+@pytest.fixture(scope="session")
+def pictures(request: pytest.FixtureRequest) -> Pictures:
+    return Pictures(request.config.getoption("--pictures", default=None))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "Chromium is not installed: make servers"
+    raise_on_signals()
+    with sync_playwright() as playwright:
+        # Root, as whom containers run, has no sandbox.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One of ``AIRFLOWS``, named by the test's parameter."""
+    with Stack.running(tmp_path_factory.mktemp("airflow"), *request.param) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def page(browser: Browser, airflow: Stack) -> Iterator[Page]:
+    """A page of a user who has logged in."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, base_url=airflow.url)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("Username").fill(airflow.user)
+    page.get_by_label("Password", exact=True).or_(page.get_by_label("Password:")).fill(airflow.password)
+    page.get_by_role("button", name="Sign in").click()
+    # The Airflow 3 page is empty until its data has come; nothing may be asked for before it knows who asks.
+    expect(page.get_by_role("link", name="Dags").first).to_be_visible()
+    yield page
+    context.close()

@@ -1,0 +1,112 @@
+"""The Airflow of ``make airflow`` in an environment of its own, with its local HelpCrunch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from processes import CLONE, Processes
+
+START_TIMEOUT = 300
+
+AIRFLOWS = {
+    "3.3.2": ("airflow3", "--agents", "12", "--chats", "120"),
+    "3.1.8": ("constraints-3.1.8", "--pages-only", "--agents", "3", "--chats", "0"),
+    "2.11.2": ("airflow2", "--pages-only", "--agents", "3", "--chats", "0"),
+}
+"""For each version the environment below ``.venv``, and what ``scripts/airflow_ui.py`` is told."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """An Airflow that serves its pages, and the account beside it."""
+
+    environment: str
+    python: Path
+    url: str
+    user: str
+    password: str
+    api_url: str
+    home: Path
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, folder: Path, environment: str, *flags: str) -> Iterator[Self]:
+        """
+        Start one, and end it with the ``with`` block.
+
+        :param folder: where its output is kept
+        :param environment: its folder below ``.venv``
+        :param flags: what else the command line of ``scripts/airflow_ui.py`` says
+        """
+        python = CLONE / ".venv" / environment / "bin" / "python"
+        with Processes(folder, dict(os.environ), cwd=CLONE, patience=START_TIMEOUT) as processes:
+            command = (str(python), "scripts/airflow_ui.py", *flags)
+            processes.launch("airflow", *command, stop=signal.SIGINT)
+            log = processes.log("airflow")
+            processes.wait_until(lambda: "Ctrl-C" in log.read_text(), "airflow", pause=0.5)
+            said = dict(re.findall(r"^(\w+) +(\S+)", log.read_text(), re.MULTILINE))
+            yield cls(
+                environment=environment,
+                python=python,
+                url=said["Airflow"],
+                user=said["login"],
+                password=said["password"],
+                api_url=said["HelpCrunch"],
+                home=Path(said["logs"]),
+            )
+
+    def command(self, *arguments: str) -> str:
+        """Run ``airflow arguments`` as a person beside this Airflow does, and return what it prints."""
+        done = subprocess.run(
+            [self.python, "-m", "airflow", *arguments],
+            env={
+                **os.environ,
+                "AIRFLOW_HOME": str(self.home),
+                "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+                "TMPDIR": str(self.home / "tmp"),
+            },
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return the requests that HelpCrunch has had, oldest first."""
+        return self._sandbox("journal")
+
+    def truth(self, resource: str) -> list[dict[str, Any]]:
+        """Return the records that the account has."""
+        return self._sandbox(f"truth/{resource}")
+
+    def writes(self) -> list[dict[str, Any]]:
+        """Return the requests that have changed a chat."""
+        return [request for request in self.journal() if request["method"] == "PUT"]
+
+    def open_chats(self, agent: int) -> list[dict[str, Any]]:
+        """Return an agent's chats that are not closed."""
+        return [
+            chat
+            for chat in self.truth("chats")
+            if (chat["assignee"] or {}).get("id") == agent and chat["status"] not in ("closed", "empty")
+        ]
+
+    def _sandbox(self, path: str) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(
+            f"{self.api_url.removesuffix('/v1')}/_sandbox/{path}", timeout=60
+        ) as answer:
+            records: list[dict[str, Any]] = json.load(answer)
+            return records
