@@ -20,7 +20,7 @@ class Pictures:
 
     folder: Path | None
 
-    def take(self, page: Page, name: str, *, height: int, home: str = "") -> None:
+    def take(self, page: Page, name: str, *, height: int, home: Path | None = None) -> None:
         """
         Take a picture of what a person sees.
 
@@ -35,7 +35,7 @@ class Pictures:
         before = page.viewport_size
         page.set_viewport_size({"width": WIDTH, "height": height})
         if home:
-            page.evaluate(SHOW_HOME_AS, [home, "/opt/airflow"])
+            page.evaluate(SHOW_HOME_AS, [str(home), "/opt/airflow"])
         page.screenshot(path=self.folder / f"{name}.png", animations="disabled", caret="hide")
         if before:
             page.set_viewport_size(before)

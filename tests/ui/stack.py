@@ -8,13 +8,14 @@ import os
 import re
 import signal
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from processes import CLONE, Processes
+from processes import CLONE, SANDBOX_KEY, Processes
 
 START_TIMEOUT = 300
 
@@ -37,6 +38,7 @@ class Stack:
     password: str
     api_url: str
     home: Path
+    key: str = SANDBOX_KEY
 
     @classmethod
     @contextlib.contextmanager
@@ -83,6 +85,20 @@ class Stack:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def wait_until_paused(self, run_id: str, task_id: str) -> None:
+        """
+        Wait until the process of a task that waits for a person has ended, some seconds after the question was asked.
+
+        Airflow 3.3.2 loses an answer that comes before that, and asks again at the next try.
+        """
+        ended = re.compile(
+            rf"Received executor event with state success .*task_id='{task_id}', run_id='{re.escape(run_id)}'"
+        )
+        deadline = time.monotonic() + START_TIMEOUT
+        while not ended.search((self.home / "scheduler.log").read_text(errors="replace")):
+            assert time.monotonic() < deadline, f"{task_id} of {run_id} has not asked anybody."
+            time.sleep(0.5)
 
     def journal(self) -> list[dict[str, Any]]:
         """Return the requests that HelpCrunch has had, oldest first."""

@@ -17,7 +17,6 @@ pytestmark = [
 ]
 
 CONN_ID = "helpcrunch_shop"
-KEY = "sandbox-key"
 KNOWN = "HelpCrunch knows this key: organization shop.example."
 BUTTON_SAYS = {
     # Airflow sends 0 for the port that no connection has, and refuses that as a change: see docs/connection.md.
@@ -49,7 +48,7 @@ def saved(form: ConnectionForm, airflow: Stack) -> ConnectionForm:
     """Add a connection as a person does who has read the page on connections."""
     form.add(CONN_ID)
     form.field("API URL").fill(airflow.api_url)
-    form.field("API key").fill(KEY)
+    form.field("API key").fill(airflow.key)
     form.show_extra()
     for name, value in ENTERED.items():
         form.field(FIELDS[name]["label"]).fill(value)
@@ -79,18 +78,18 @@ def test_a_saved_connection_keeps_what_was_entered(saved: ConnectionForm, airflo
         expect(saved.field(extra["label"])).to_have_value(ENTERED.get(name, ""))
 
 
-def test_the_key_is_not_shown_again(saved: ConnectionForm) -> None:
+def test_the_key_is_not_shown_again(saved: ConnectionForm, airflow: Stack) -> None:
     saved.reopen(CONN_ID)
     if saved.field("API key").input_value():
         saved.field("API key").locator("xpath=following::button").first.click()
         expect(saved.field("API key")).to_have_attribute("type", "text")
         expect(saved.field("API key")).to_have_value("***")
-    assert KEY not in saved.page.content()
+    assert airflow.key not in saved.page.content()
 
 
 def test_the_button_says_whether_it_works(saved: ConnectionForm, airflow: Stack) -> None:
     before = len(airflow.journal())
-    says = saved.press_test(CONN_ID, KEY)
+    says = saved.press_test(CONN_ID, airflow.key)
     assert BUTTON_SAYS[airflow.environment] in says
     asked = [request["path"] for request in airflow.journal()[before:]]
     assert asked == (["/v1/organization"] if says == KNOWN else [])

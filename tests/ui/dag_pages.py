@@ -1,0 +1,88 @@
+"""The pages of a DAG in Airflow 3: its trigger form, its runs, and its tasks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fields import field
+from playwright.sync_api import Locator, Page, expect
+
+RUN_TIMEOUT = 180_000
+"""Milliseconds that a task may take to come to its end: each is a process that loads Airflow."""
+
+ENDED = re.compile("Success|Failed|Skipped")
+
+
+@dataclass(frozen=True)
+class DagPages:
+    """
+    The pages of one DAG.
+
+    :param page: the browser's page
+    :param dag_id: the DAG
+    """
+
+    page: Page
+    dag_id: str
+
+    @property
+    def dialog(self) -> Locator:
+        """The form or the documentation above the page."""
+        return self.page.get_by_role("dialog")
+
+    def open(self) -> None:
+        """Open the DAG's page."""
+        self.page.goto(f"/dags/{self.dag_id}")
+        expect(self.page.get_by_role("heading", name=self.dag_id)).to_be_visible()
+
+    def open_trigger_form(self) -> None:
+        """Open the form for a run."""
+        self.open()
+        self.page.get_by_role("button", name="Trigger").click()
+        expect(self.dialog.get_by_role("heading", name=f"Trigger Dag - {self.dag_id}")).to_be_visible()
+
+    def param(self, title: str) -> Locator:
+        """Return where a person enters a param, by its title."""
+        return field(self.dialog, title)
+
+    def choose(self, title: str, choice: str) -> None:
+        """Choose from a param's list."""
+        self.param(title).click()
+        self.page.get_by_role("option", name=choice, exact=True).click()
+
+    def switch(self, title: str, *, on: bool) -> None:
+        """Switch a param that is true or false."""
+        # The box itself lies under the switch that is drawn; a keyboard reaches it.
+        box = self.param(title)
+        if box.is_checked() != on:
+            box.press("Space")
+        expect(box).to_be_checked(checked=on)
+
+    def trigger(self, *tasks: str) -> str:
+        """
+        Press *Trigger* in the form, and wait until tasks have succeeded.
+
+        :param tasks: their ids
+        :return: the path of the run's page
+        """
+        self.dialog.get_by_role("button", name="Trigger", exact=True).click()
+        self.page.wait_for_url(re.compile("/runs/manual__"))
+        path = urlsplit(self.page.url).path.rstrip("/")
+        self.wait(*tasks)
+        return path
+
+    def wait(self, *tasks: str, until: str = "Success") -> None:
+        """
+        Wait on the page of a run until tasks have ended.
+
+        :param tasks: their ids
+        :param until: what the page must say of each at the end
+        """
+        for task in tasks:
+            row = self.page.get_by_role("row").filter(
+                has=self.page.get_by_role("link", name=task, exact=True)
+            )
+            expect(row.last).to_contain_text(ENDED, timeout=RUN_TIMEOUT)
+            expect(row.last).to_contain_text(until)

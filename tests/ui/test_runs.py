@@ -1,0 +1,152 @@
+"""Example DAGs, run from the trigger form on the newest Airflow: what a person sees, and what the account has then."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from connection_forms import FormOfAirflow3
+from dag_pages import DagPages
+from pictures import Pictures
+from playwright.sync_api import Page, expect
+from stack import AIRFLOWS, CLONE, Stack
+
+pytestmark = [
+    pytest.mark.ui,
+    pytest.mark.slow,
+    pytest.mark.parametrize("airflow", [AIRFLOWS["3.3.2"]], ids=["3.3.2"], indirect=True),
+]
+
+EXAMPLES = sorted(path.stem for path in (CLONE / "dags").glob("example_*.py"))
+LEAVER, HEIRS = 1002, (1003, 1004)
+
+
+def test_every_example_is_in_the_list(page: Page) -> None:
+    page.goto("/dags?tags=helpcrunch")
+    expect(page.get_by_role("heading", name=f"{len(EXAMPLES)} Dags")).to_be_visible()
+    for example in EXAMPLES:
+        expect(page.get_by_role("link", name=example, exact=True)).to_be_visible()
+    expect(page.get_by_text("Import Error")).to_have_count(0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in which an agent has left."""
+
+    dag: DagPages
+    path: str
+    chats: list[dict[str, Any]]
+    writes: dict[int, int]
+    """Who was given each chat, by its id."""
+
+
+@pytest.fixture(scope="module")
+def leaves(page: Page) -> DagPages:
+    return DagPages(page, "example_helpcrunch_agent_leaves")
+
+
+@pytest.fixture(scope="module")
+def run(leaves: DagPages, airflow: Stack, pictures: Pictures) -> Run:
+    chats, before = airflow.open_chats(LEAVER), len(airflow.writes())
+    leaves.open_trigger_form()
+    leaves.param("Who leaves").fill(str(LEAVER))
+    leaves.param("Who takes over").fill(", ".join(map(str, HEIRS)))
+    leaves.choose("Who gets which chat", "Always the agent with the fewest open chats")
+    leaves.switch("Dry run", on=False)
+    pictures.take(leaves.page, "trigger", height=900, home=airflow.home)
+    path = leaves.trigger("list_agents", "pick_targets", "reassign", "check")
+    writes = {write["body"]["id"]: write["body"]["assignee"] for write in airflow.writes()[before:]}
+    return Run(leaves, path, chats, writes)
+
+
+class TestAgentLeaves:
+    def test_the_docs_are_text_that_a_person_reads(self, leaves: DagPages) -> None:
+        leaves.open()
+        leaves.page.get_by_role("button", name="Dag Docs").click()
+        expect(
+            leaves.dialog.get_by_role("heading", name="An agent leaves: their open chats go")
+        ).to_be_visible()
+        assert [mark for mark in ("**", "`", "](", "###") if mark in leaves.dialog.inner_text()] == []
+
+    def test_a_run_needs_who_leaves(self, leaves: DagPages) -> None:
+        leaves.open_trigger_form()
+        expect(leaves.dialog.get_by_text("This field is required")).to_be_visible()
+        expect(leaves.dialog.get_by_role("button", name="Trigger", exact=True)).to_be_disabled()
+
+    def test_the_account_is_as_the_form_said(self, run: Run, airflow: Stack) -> None:
+        assert len(run.chats) > 3
+        assert run.writes.keys() == {chat["id"] for chat in run.chats}
+        assert set(run.writes.values()) == set(HEIRS)
+        assert airflow.open_chats(LEAVER) == []
+
+    def test_the_log_has_a_line_for_each_chat(self, run: Run, airflow: Stack, pictures: Pictures) -> None:
+        page = run.dag.page
+        names = {agent["id"]: f"{agent['name']} ({agent['id']})" for agent in airflow.truth("agents")}
+        page.goto(f"{run.path}/tasks/reassign")
+        for chat, agent in run.writes.items():
+            cells = (str(chat), "assignee", names[LEAVER], names[agent], "changed")
+            expect(page.get_by_text(re.compile(" +".join(map(re.escape, cells))))).to_be_visible()
+        pictures.take(page, "log", height=620, home=airflow.home)
+
+    def test_xcom_has_the_result(self, run: Run) -> None:
+        page = run.dag.page
+        page.goto(f"{run.path}/tasks/reassign/xcom")
+        page.get_by_role("button", name="Expand all").click()
+        row = page.get_by_role("row").filter(has_text="return_value")
+        expect(row).to_contain_text(f'"changed": {len(run.chats)},')
+
+    def test_the_graph_leads_from_the_dag_to_its_asset(
+        self, run: Run, airflow: Stack, pictures: Pictures
+    ) -> None:
+        page = run.dag.page
+        page.goto("/assets")
+        page.get_by_role("link", name="reassignments").click()
+        graph = page.get_by_role("application")
+        expect(graph.get_by_role("link", name=run.dag.dag_id)).to_be_visible()
+        expect(graph.get_by_role("link", name="reassignments")).to_be_visible()
+        expect(page.get_by_role("heading", name="1 Asset Event")).to_be_visible()
+        source = page.get_by_text("Source:").locator("..").get_by_role("link")
+        expect(source).to_have_attribute("href", f"{run.path}/tasks/reassign")
+        pictures.take(page, "asset", height=620, home=airflow.home)
+
+
+def test_a_file_lies_where_the_form_said(page: Page, airflow: Stack) -> None:
+    folder = airflow.home / "elsewhere"
+    dag = DagPages(page, "example_helpcrunch_agents_to_object_storage")
+    dag.open_trigger_form()
+    dag.param("Base path").fill(str(folder))
+    path = dag.trigger("list_agents", "count_by_role")
+    (file,) = folder.glob("agents/date=*/agents.jsonl")
+    assert len(file.read_text(encoding="utf-8").splitlines()) == len(airflow.truth("agents"))
+    page.goto(f"{path}/tasks/count_by_role")
+    expect(page.get_by_text(f"{len(airflow.truth('agents'))} agents in {file}")).to_be_visible()
+
+
+def test_a_mapped_task_is_named_after_its_agent(page: Page, airflow: Stack) -> None:
+    dag = DagPages(page, "example_helpcrunch_agents_to_xcom")
+    dag.open_trigger_form()
+    path = dag.trigger("list_agents", "report")
+    page.goto(f"{path}/tasks/review_access/mapped")
+    admins = [agent["name"] for agent in airflow.truth("agents") if agent["role"] in ("admin", "superAdmin")]
+    for name in admins:
+        expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Success")
+
+
+def test_a_chat_is_a_click_away_once_the_connection_knows_the_inbox(page: Page, airflow: Stack) -> None:
+    form = FormOfAirflow3(page)
+    form.reopen("helpcrunch_default")
+    form.show_extra()
+    form.field("Inbox domain").fill("shop")
+    form.save()
+    chat = airflow.open_chats(1005)[0]["id"]
+    dag = DagPages(page, "example_helpcrunch_one_chat")
+    dag.open_trigger_form()
+    dag.param("Chat").fill(str(chat))
+    dag.param("Agent").fill("1006")
+    path = dag.trigger("give", "note")
+    assert chat in {each["id"] for each in airflow.open_chats(1006)}
+    page.goto(f"{path}/tasks/give/details")
+    link = page.get_by_role("link", name="Open chat in HelpCrunch")
+    expect(link).to_have_attribute("href", f"https://shop.helpcrunch.com/inbox/chats/{chat}")
