@@ -13,7 +13,7 @@ import pytest
 sys.path += [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parent)]
 
 if find_spec("playwright"):
-    from pictures import Pictures
+    from pictures import WINDOW, Pictures
     from playwright.sync_api import Browser, Page, expect, sync_playwright
     from processes import raise_on_signals
     from stack import Stack
@@ -62,7 +62,7 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def page(browser: Browser, airflow: Stack) -> Iterator[Page]:
     """A page of a user who has logged in."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, base_url=airflow.url)
+    context = browser.new_context(viewport=WINDOW, base_url=airflow.url)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto("/")

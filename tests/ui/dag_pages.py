@@ -12,6 +12,9 @@ from playwright.sync_api import Locator, Page, expect
 RUN_TIMEOUT = 180_000
 """Milliseconds that a task may take to come to its end: each is a process that loads Airflow."""
 
+FOLDED = re.compile("^▶ (?!Log message source details|Pre Execute|Post Execute)")
+"""The heading of a folded group of a log, but for those that Airflow adds to every log."""
+
 ENDED = re.compile("Success|Failed|Skipped")
 
 
@@ -86,3 +89,15 @@ class DagPages:
             )
             expect(row.last).to_contain_text(ENDED, timeout=RUN_TIMEOUT)
             expect(row.last).to_contain_text(until)
+
+    def open_log(self, path: str, task: str) -> None:
+        """
+        Open the log of a task that has ended, and unfold its groups.
+
+        :param path: the path of the run's page
+        :param task: the id of the task
+        """
+        self.page.goto(f"{path}/tasks/{task}")
+        expect(self.page.get_by_text("Post Execute")).to_be_visible()
+        while self.page.get_by_text(FOLDED).count():
+            self.page.get_by_text(FOLDED).first.click()

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page
 
-WIDTH = 1200
+WINDOW = {"width": 1200, "height": 900}
+"""The browser's window, in pixels."""
+
+SHOW_HOME_AS = """([home, shown]) => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(home, shown);
+    for (const field of document.querySelectorAll("input, textarea")) field.value = field.value.replaceAll(home, shown);
+}"""
 
 
 @dataclass(frozen=True)
@@ -26,23 +35,15 @@ class Pictures:
 
         :param page: the page, scrolled to what is shown
         :param name: the file's name without its suffix
-        :param height: in pixels
+        :param height: how much of the window is shown, in pixels from its top
         :param home: Airflow's home, which has another path on each machine, and is shown as ``/opt/airflow``
         """
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        before = page.viewport_size
-        page.set_viewport_size({"width": WIDTH, "height": height})
         if home:
             page.evaluate(SHOW_HOME_AS, [str(home), "/opt/airflow"])
-        page.screenshot(path=self.folder / f"{name}.png", animations="disabled", caret="hide")
-        if before:
-            page.set_viewport_size(before)
-
-
-SHOW_HOME_AS = """([home, shown]) => {
-    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(home, shown);
-    for (const field of document.querySelectorAll("input, textarea")) field.value = field.value.replaceAll(home, shown);
-}"""
+        shown = {"x": 0, "y": 0, "width": WINDOW["width"], "height": height}
+        shot = Image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide", clip=shown)))
+        # A page has few colours: with a palette, its picture has half the size.
+        shot.convert("RGB").quantize(256).save(self.folder / f"{name}.png", optimize=True)

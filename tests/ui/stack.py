@@ -120,6 +120,17 @@ class Stack:
             if (chat["assignee"] or {}).get("id") == agent and chat["status"] not in ("closed", "empty")
         ]
 
+    def busy_agent(self, *others: int) -> int:
+        """
+        Return an agent with some open chats, but not more than fit into a window.
+
+        :param others: agents who have another part
+        """
+        agents = (agent["id"] for agent in self.truth("agents"))
+        return next(
+            agent for agent in agents if agent not in others and 4 <= len(self.open_chats(agent)) <= 7
+        )
+
     def _sandbox(self, path: str) -> list[dict[str, Any]]:
         with urllib.request.urlopen(
             f"{self.api_url.removesuffix('/v1')}/_sandbox/{path}", timeout=60

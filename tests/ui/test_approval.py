@@ -29,12 +29,7 @@ def dag(page: Page) -> DagPages:
 
 @pytest.fixture
 def leaver(airflow: Stack) -> int:
-    """The agent with the most open chats, of those who get none here."""
-    agents = (agent["id"] for agent in airflow.truth("agents"))
-    return max(
-        (agent for agent in agents if agent not in (*TO, COLLEAGUE)),
-        key=lambda agent: len(airflow.open_chats(agent)),
-    )
+    return airflow.busy_agent(*TO, COLLEAGUE)
 
 
 def ask(dag: DagPages, airflow: Stack, leaver: int) -> tuple[str, int]:
@@ -66,10 +61,11 @@ def shown(page: Page, chats: list[dict[str, Any]]) -> dict[int, str]:
     return to
 
 
-def test_a_no_changes_nothing(dag: DagPages, leaver: int, airflow: Stack) -> None:
+def test_a_no_changes_nothing(dag: DagPages, leaver: int, airflow: Stack, pictures: Pictures) -> None:
     before = airflow.writes()
     path, planned = ask(dag, airflow, leaver)
     assert planned == len(airflow.open_chats(leaver))
+    pictures.take(dag.page, "approval", height=900, home=airflow.home)
     dag.page.get_by_role("button", name="Reject").click()
     dag.page.goto(path)
     dag.wait("apply", "summary", until="Skipped")
@@ -77,7 +73,7 @@ def test_a_no_changes_nothing(dag: DagPages, leaver: int, airflow: Stack) -> Non
 
 
 def test_a_yes_does_what_was_shown_and_leaves_alone_what_a_person_took(
-    dag: DagPages, leaver: int, airflow: Stack, pictures: Pictures
+    dag: DagPages, leaver: int, airflow: Stack
 ) -> None:
     page, chats = dag.page, airflow.open_chats(leaver)
     names = {agent["id"]: agent["name"] for agent in airflow.truth("agents")}
@@ -85,7 +81,6 @@ def test_a_yes_does_what_was_shown_and_leaves_alone_what_a_person_took(
     to = shown(page, chats)
     assert len(to) == planned
     assert set(to.values()) == {names[agent] for agent in TO}
-    pictures.take(page, "approval", height=880, home=airflow.home)
 
     taken, *others = to
     with HelpCrunchClient(airflow.key, base_url=airflow.api_url, rate_limit_store="memory://") as colleague:
@@ -97,6 +92,6 @@ def test_a_yes_does_what_was_shown_and_leaves_alone_what_a_person_took(
 
     wrote = {write["body"]["id"]: names[write["body"]["assignee"]] for write in airflow.writes()[before:]}
     assert wrote == {chat: to[chat] for chat in others}
-    page.goto(f"{path}/tasks/summary")
+    dag.open_log(path, "summary")
     reason = f"chat {taken}: it is assigned to {names[COLLEAGUE]} ({COLLEAGUE}) now"
     expect(page.get_by_text(reason)).to_be_visible()
