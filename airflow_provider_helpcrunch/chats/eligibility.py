@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_helpcrunch.chats.results import UNKNOWN
 from airflow_provider_helpcrunch.client.ids import id_in, id_of
+from airflow_provider_helpcrunch.client.vocabulary import is_open
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
 
 if TYPE_CHECKING:
@@ -72,20 +73,36 @@ class Eligibility:
         """
         return [agent for agent in self._colleagues(chat, agents) if self._has_room(agent)]
 
-    def why_not(self, chat: Mapping[str, Any], agent: int, name: str | None) -> str | None:
+    def has_got(self, agent: int, chat: int) -> bool:
         """
-        Say why an agent may not get a chat.
+        Say whether a chat is counted as one that an agent got.
+
+        :param agent: the agent's id
+        :param chat: the chat's id
+        """
+        return chat in self._given[agent]
+
+    def why_not(
+        self, chat: Mapping[str, Any], to_be: Mapping[str, Any], agent: int, name: str | None
+    ) -> str | None:
+        """
+        Say why an agent may not have a chat as it is to be. What they have already, they may keep.
 
         :param chat: the chat, as HelpCrunch sent it
+        :param to_be: the chat with its new status and department
         :param agent: the agent's id
         :param name: the agent's name; ``None``: not known
         :return: one sentence; ``None`` if they may
-        :raises HelpCrunchResponseError: the chat's department matters, and is unreadable
+        :raises HelpCrunchResponseError: a department matters, and is unreadable
         """
         who = _shown({"id": agent, "name": name})
-        if not self._colleagues(chat, [agent]):
-            return f"{who} is not a member of the department {_shown(chat['department'])}"
-        return None if self._has_room(agent) else f"{who} has {self._most} open chats or more"
+        has_it = id_in(chat, "assignee") == agent
+        has_it_open = has_it and is_open(chat.get("status"))
+        if not self._colleagues(to_be, [agent]) and not (has_it and _department(chat) == _department(to_be)):
+            return f"{who} is not a member of the department {_shown(to_be['department'])}"
+        if is_open(to_be.get("status")) and not has_it_open and not self._has_room(agent):
+            return f"{who} has {self._most} open chats or more"
+        return None
 
     def why_none(self, chat: Mapping[str, Any], agents: Collection[int]) -> str:
         """
@@ -114,6 +131,10 @@ class Eligibility:
 
     def _has_room(self, agent: int) -> bool:
         return self._most is None or self._opened.get(agent, 0) + len(self._given[agent]) < self._most
+
+
+def _department(chat: Mapping[str, Any]) -> int | None:
+    return id_in(chat, "department")
 
 
 def members_of_departments(client: HelpCrunchClient) -> dict[int, frozenset[int]]:

@@ -8,18 +8,18 @@ total is believed only where the page shows as many.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.chats.selection import NOT_CLOSED
 from airflow_provider_helpcrunch.chats.source_pages import has_only_closed, total_of
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.ids import id_in
-from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
+from airflow_provider_helpcrunch.client.vocabulary import is_open
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBadRequestError, HelpCrunchPaginationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
     from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -65,12 +65,12 @@ def _number_of(client: HelpCrunchClient, agent: int, at: Checkpoint) -> int:
                 chat.get("status") != "closed" and id_in(chat, "assignee") == agent for chat in page.records
             )
             if is_honest and page.total == len(page) < LARGEST_PAGE:
-                return sum(map(_is_open, page.records))
+                return sum(is_open(chat.get("status")) for chat in page.records)
             if is_honest and not (page.total and not len(page)):
                 filters = [mine, NOT_CLOSED]
     log.info("All chats of agent %d are read to count those that are open.", agent)
     found = client.iter_search_chats(filters)
-    return sum(_is_open(chat) and id_in(chat, "assignee") == agent for chat in found)
+    return sum(is_open(chat.get("status")) and id_in(chat, "assignee") == agent for chat in found)
 
 
 def _misses_chats(client: HelpCrunchClient) -> bool:
@@ -81,7 +81,3 @@ def _misses_chats(client: HelpCrunchClient) -> bool:
     except HelpCrunchPaginationError:  # empty under a total
         return True
     return not has_only_closed(client, [], total_of(client, []))
-
-
-def _is_open(chat: Mapping[str, Any]) -> bool:
-    return chat.get("status") not in NOT_OPEN

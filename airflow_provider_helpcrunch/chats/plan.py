@@ -169,14 +169,6 @@ class Plan:
         """
         return {change.value for change in self.changes if change.field == field and change.value is not None}
 
-    def chats_with(self, field: str) -> set[int]:
-        """
-        Return the chats of which the plan changes a field.
-
-        :param field: ``department``, ``assignee``, ``status`` or ``snoozed_until``
-        """
-        return {change.chat for change in self.changes if change.field == field}
-
     def ids_before(self) -> set[int]:
         """Return all agents whose chats the plan changes, as far as its conditions name them."""
         return {agent for each in self.conditions.values() if (agent := each.values.get("assignee"))}
@@ -235,4 +227,9 @@ def _checked(field: str, value: Any) -> Any:
         return None
     if value is None and field in ("assignee", "snoozed_until"):
         return None
-    return int(moment(field, value).timestamp()) if field == "snoozed_until" else check_id(field, value)
+    if field != "snoozed_until":
+        return check_id(field, value)
+    if (until := int(moment(field, value).timestamp())) <= 0:
+        msg = f"snoozed_until must be a time after 1970, or null for not snoozed; not {quoted(value)}."
+        raise HelpCrunchConfigurationError(msg)
+    return until

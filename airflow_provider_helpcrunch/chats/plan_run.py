@@ -20,6 +20,7 @@ from airflow_provider_helpcrunch.chats.open_chats import count_open_chats
 from airflow_provider_helpcrunch.chats.recipients import names_in, names_of
 from airflow_provider_helpcrunch.chats.results import UNKNOWN, Result
 from airflow_provider_helpcrunch.chats.rules import NO_RULES
+from airflow_provider_helpcrunch.client.vocabulary import is_open
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
     from airflow_provider_helpcrunch.chats.eligibility import Members
     from airflow_provider_helpcrunch.chats.plan import Change, Plan
+    from airflow_provider_helpcrunch.chats.rules import Rules
     from airflow_provider_helpcrunch.client import HelpCrunchClient
 
 
@@ -62,7 +64,8 @@ class PlanRun:
         self._check = check
         self._faults = 0
         rules = plan.rules
-        self._ruled = plan.chats_with("assignee") if rules != NO_RULES else set()
+        self._agents = {change.chat: change.value for change in plan.changes if change.field == "assignee"}
+        self._ruled = _chats_read_for(rules, plan)
         self._notes = Notes(rules.note, rules.note_agent, checkpoint)
         self._members: Members | None = None
         self._eligibility = Eligibility()
@@ -175,8 +178,11 @@ class PlanRun:
                 for change in left:
                     yield self._failed(Result(chat, change.field, UNKNOWN, change.value, "failed"), error)
                 return
+        before = found
         for change in left:
             result, found = self._result_of(client, change, found, obstacle)
+            if before is not None:
+                self._count_reopened(before, result)
             yield result
 
     def _obstacle(self, found: Mapping[str, Any], changes: list[Change]) -> str | None:
@@ -185,13 +191,25 @@ class PlanRun:
         conditions = self._plan.conditions.get(changes[0].chat)
         if conditions and (broken := conditions.broken_by(found, planned, self.names, self.departments)):
             return broken
-        agent = planned.get("assignee")
-        if agent is None or value_in(found, "assignee") == agent:
+        if (agent := planned.get("assignee")) is None:
             return None
-        to_be = dict(found)
+        to_be = {**found, "status": planned.get("status", found.get("status"))}
         if department := planned.get("department"):
             to_be["department"] = {"id": department, "name": self.departments.get(department)}
-        return self._eligibility.why_not(to_be, agent, self.names.get(agent))
+        return self._eligibility.why_not(found, to_be, agent, self.names.get(agent))
+
+    def _count_reopened(self, chat: Mapping[str, Any], result: Result) -> None:
+        """
+        Count a chat that the plan opened again for whoever has it: there is less room for others then.
+
+        The counts are part of the checkpoint, because a result does not say whose chat it was.
+        """
+        was_opened = not is_open(chat.get("status")) and is_open(result.after)
+        if result.field != "status" or result.outcome not in ("changed", "failed") or not was_opened:
+            return
+        agent = self._agents.get(result.id, value_in(chat, "assignee"))
+        if agent in self._at.opened and not self._eligibility.has_got(agent, result.id):
+            self._at.opened[agent] += 1
 
     def _result_of(
         self, client: HelpCrunchClient, change: Change, found: Mapping[str, Any] | None, obstacle: str | None
@@ -234,7 +252,7 @@ class PlanRun:
 
     def _refuse_unknown(self, client: HelpCrunchClient) -> None:
         agents, departments = self._plan.ids("assignee"), self._plan.ids("department")
-        signs = self._plan.rules.note_agent is not None and bool(self._ruled)
+        signs = self._plan.rules.note_agent is not None and bool(self._agents)
         if agents or signs:
             found = names_in(client.iter_agents())
             _refuse_missing("agent", agents, found)
@@ -246,6 +264,18 @@ class PlanRun:
             _refuse_missing("department", departments, self._members)
         elif departments:
             _refuse_missing("department", departments, names_in(client.iter_departments()))
+
+
+def _chats_read_for(rules: Rules, plan: Plan) -> set[int]:
+    """Return the chats that the rules of a plan concern, and perhaps count."""
+    if rules == NO_RULES:
+        return set()
+    counts = rules.most_open is not None and bool(plan.ids("assignee"))
+    return {
+        change.chat
+        for change in plan.changes
+        if change.field == "assignee" or (counts and change.field == "status" and is_open(change.value))
+    }
 
 
 def _refuse_missing(noun: str, wanted: set[int], found: Collection[int]) -> None:

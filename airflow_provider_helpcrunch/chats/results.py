@@ -35,6 +35,7 @@ _IN_WORDS = {
     "left": "left (nobody could take them)",
     "refused": "refused by HelpCrunch",
     "failed": "failed (no usable response)",
+    "notes": "with their note",
     "notes_missing": "moved without their note",
 }
 """Words for the counts in a log line, where the name alone is not clear."""

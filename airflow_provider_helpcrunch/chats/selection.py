@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.client.filters import Filter
 from airflow_provider_helpcrunch.client.ids import id_in
-from airflow_provider_helpcrunch.client.vocabulary import NOT_OPEN
+from airflow_provider_helpcrunch.client.vocabulary import is_open
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
 
 if TYPE_CHECKING:
@@ -74,4 +74,4 @@ class Selection:
                 "open cannot be told."
             )
             raise HelpCrunchResponseError(msg)
-        return status not in NOT_OPEN if self.statuses is None else status in self.statuses
+        return is_open(status) if self.statuses is None else status in self.statuses

@@ -10,10 +10,20 @@ from airflow_provider_helpcrunch.plurals import quoted
 STATUSES = ("new", "opened", "pending", "onhold", "no communication", "closed", "empty")
 """Statuses as the chat model page spells them."""
 
+RATINGS = ("perfect", "great", "average", "poor", "very poor")
+
 NOT_OPEN = frozenset({"closed", "empty"})
 """Statuses in which nobody waits for a reply; a chat with any other status, even an unknown one, is open."""
 
-RATINGS = ("perfect", "great", "average", "poor", "very poor")
+
+def is_open(status: Any) -> bool:
+    """
+    Say whether somebody waits for a reply in a chat.
+
+    :param status: the chat's status, as HelpCrunch sent it or :func:`status_of` spells it
+    """
+    return status not in NOT_OPEN
+
 
 _SETTABLE = {status: (status,) for status in STATUSES if status != "empty"} | {
     "onhold": ("on hold", "on-hold", "onhold"),

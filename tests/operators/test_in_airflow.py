@@ -533,6 +533,7 @@ def test_parsing_a_dag_loads_next_to_nothing(ran: Run) -> None:
     assert {name.split(".")[0] for name in ran.imported} & HEAVY == set()
     assert ours(ran.imported) == {
         PACKAGE,
+        "airflow_provider_helpcrunch.plurals",
         *(
             f"{PACKAGE}.{name}"
             for name in ("agents", "arguments", "base", "departments", "privacy", "rendered")

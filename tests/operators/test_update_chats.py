@@ -126,8 +126,9 @@ class TestResult:
         lines = task_log(operator)
         operator.execute({})  # type: ignore[arg-type]
         name = next(agent["name"] for agent in server.agents if agent["id"] == 1003)
-        (told,) = (line for line in lines if line.startswith("1 changed"))
-        assert f"{CHAT}  assignee  ?       {name} (1003)  changed" in " ".join(told.split("\n")[-1:])
+        assert "1 changed; 2 requests" in lines
+        (table,) = (line for line in lines if line.startswith("1 result:"))
+        assert table.splitlines()[-1] == f"{CHAT}  assignee  ?       {name} (1003)  changed"
 
 
 class TestLookUp:
