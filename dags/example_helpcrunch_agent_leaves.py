@@ -59,16 +59,19 @@ BASE_PATH = str(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() /
 AGENTS = Path(BASE_PATH, "agents.txt")
 
 
-def suggestions() -> dict[str, Any]:
-    """Return the agents as the latest run on this machine has seen them: a DAG file must not ask HelpCrunch."""
+def who_may_leave() -> dict[str, Any]:
+    """Return what the form asks for: an id, and once a run on this machine has seen the agents, one of them too."""
+    # A DAG file must not ask HelpCrunch itself.
     try:
-        return {"examples": AGENTS.read_text(encoding="utf-8", errors="replace").splitlines()}
+        agents = AGENTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return {}
+        return {"type": "integer", "minimum": 1}
+    pattern = r"^(.*\(\d+\)|[1-9]\d*)$"
+    return {"type": ["string", "integer"], "minimum": 1, "pattern": pattern, "examples": agents}
 
 
 def keep_for_the_form(agents: list[dict[str, Any]]) -> None:
-    """Keep the agents for :func:`suggestions`, sorted by name."""
+    """Keep the agents for :func:`who_may_leave`, sorted by name."""
     names = sorted(f"{' '.join(str(agent['name']).split())} ({agent['id']})" for agent in agents)
     new = AGENTS.with_suffix(".new")
     try:
@@ -167,10 +170,7 @@ def check(
     description="Give the open chats of an agent who leaves to others, first as a dry run",
     params={
         "agent_id": Param(
-            type=["string", "integer"],
-            minimum=1,
-            pattern=r"^(.*\(\d+\)|[1-9]\d*)$",
-            **suggestions(),
+            **who_may_leave(),
             title="Who leaves",
             description="HelpCrunch's id of the agent, or a suggestion. If you do not know the id, enter any number "
             "and leave Dry run on: the log of the task pick_targets lists all agents with their ids",

@@ -125,7 +125,7 @@ def example_helpcrunch_approval() -> None:
     )
     approve = ApprovalOperator(
         task_id="approve",
-        subject="Reassign {{ ti.xcom_pull('plan')['planned'] }} HelpCrunch chats?",
+        subject="Reassign HelpCrunch chats: {{ ti.xcom_pull('plan')['planned'] }}?",
         body=describe(plan.output),  # type: ignore[arg-type]
         # Without an answer in time the default is taken.
         defaults="Reject",

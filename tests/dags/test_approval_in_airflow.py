@@ -124,7 +124,7 @@ def test_a_yes_a_no_and_no_answer(account: Sandbox, running: Airflow, tmp_path: 
 
     question = running.question(runs[YES])
     names = {agent["id"]: agent["name"] for agent in account.agents}
-    assert question["subject"] == "Reassign 4 HelpCrunch chats?"
+    assert question["subject"] == "Reassign HelpCrunch chats: 4?"
     assert f"| {names[1001]} | {names[1005]} |" in question["body"]
     rows = list(read_records(str(next((tmp_path / YES).rglob("plan.csv")))))
     planned = {int(row["id"]): int(row["after"]) for row in rows}

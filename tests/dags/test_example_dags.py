@@ -189,11 +189,7 @@ def test_what_writes_is_a_dry_run_unless_told_otherwise_and_runs_alone(bag, dag_
     ("name", "value", "accepted"),
     [
         ("agent_id", 1001, True),
-        ("agent_id", "1001", True),
-        ("agent_id", "Ada (vip) Adler (1001)", True),
         ("agent_id", "Ada Adler", False),
-        ("agent_id", "Ada (1001) Adler", False),
-        ("agent_id", "0", False),
         ("agent_id", 0, False),
         ("agent_id", None, False),
         ("to_agents", None, True),
@@ -297,6 +293,21 @@ class TestAgentsInTheForm:
         _, param = example()
         assert param.schema["examples"] == ["Ada (vip) Adler (1001)", "Bo Berg (1002)"]
         assert all(param.resolve(name) == name for name in param.schema["examples"])
+
+    @pytest.mark.parametrize("given", [1001, "1001", "Ada (vip) Adler (1001)", "Somebody new (1009)"])
+    def test_a_suggestion_or_an_id_is_accepted(self, example, given):
+        module, _ = example()
+        module.keep_for_the_form(self.AGENTS)
+        _, param = example()
+        assert param.resolve(given) == given
+
+    @pytest.mark.parametrize("given", ["Ada Adler", "Ada (1001) Adler", "0", 0, None])
+    def test_a_name_without_its_id_is_refused(self, example, given):
+        module, _ = example()
+        module.keep_for_the_form(self.AGENTS)
+        _, param = example()
+        with pytest.raises(Exception, match="Failed validating|has no default value"):
+            param.resolve(given)
 
     @pytest.mark.parametrize("given", [1001, "1001", "Ada (vip) Adler (1001)"])
     def test_a_suggestion_stands_for_its_id(self, bag, given):

@@ -43,7 +43,7 @@ def ask(dag: DagPages, airflow: Stack, leaver: int) -> tuple[str, int]:
     question = (
         dag.page.get_by_role("row").filter(has_text=path.split("/")[-1]).filter(has_text="Approval Required")
     )
-    question.get_by_role("link", name=re.compile(r"^Reassign \d+ HelpCrunch chats\?$")).click()
+    question.get_by_role("link", name=re.compile(r"^Reassign HelpCrunch chats: \d+\?$")).click()
     expect(dag.page.get_by_role("button", name="Approve")).to_be_enabled()
     said = dag.page.get_by_text(re.compile(r"^\d+ chats?$")).inner_text()
     return path, int(said.split()[0])
