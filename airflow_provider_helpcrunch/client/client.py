@@ -36,6 +36,7 @@ from airflow_provider_helpcrunch.client.customer_fields import (
     CREATE_FIELDS,
     some_tags,
     tag_names,
+    unconfirmed,
     unshown_field,
     written_batches,
     written_change,
@@ -857,7 +858,7 @@ class HelpCrunchClient:
         """
         written = written_fields(fields, CREATE_FIELDS)
         customer = self._transport.call("POST", "/customers", customer_in, json=written, idempotent=False)
-        return self._confirmed(customer, written)
+        return self._confirmed(customer, written, created=True)
 
     def update_customer(self, customer_id: int, fields: Fields) -> Customer:
         """
@@ -1086,24 +1087,15 @@ class HelpCrunchClient:
         there = tag_names(customer.get("tags"))
         wrong = tag_names(tags) - there if method == "PUT" else tag_names(tags) & there
         if wrong:
-            raise _unconfirmed(customer_id, "tags")
+            raise unconfirmed(customer_id, ["tags"])
         return customer
 
-    def _confirmed(self, customer: Customer, written: Fields) -> Customer:
+    def _confirmed(self, customer: Customer, written: Fields, *, created: bool = False) -> Customer:
         number, name = customer["id"], unshown_field(written, customer)
         if name is None:
             return customer
         del customer  # a traceback would carry it, and with it a key that the server echoed
-        raise _unconfirmed(number, name)
-
-
-def _unconfirmed(customer_id: int, name: str) -> HelpCrunchUnconfirmedError:
-    # Without the values: they are personal data.
-    msg = (
-        f"HelpCrunch accepted a change of the customer {customer_id}, but the customer that it sent back shows other "
-        f"{name}."
-    )
-    return HelpCrunchUnconfirmedError(msg)
+        raise unconfirmed(number, [name], created=created)
 
 
 def _check_window(offset: int, limit: int) -> None:

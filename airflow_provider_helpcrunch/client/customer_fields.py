@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_helpcrunch.client.ids import check_id
 from airflow_provider_helpcrunch.client.timestamps import moment
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchUnconfirmedError
 from airflow_provider_helpcrunch.plurals import quoted
 
 Fields = Mapping[str, Any]
@@ -41,6 +41,9 @@ CREATE_FIELDS = tuple(
     for name in UPDATE_FIELDS
     if name not in ("lastSeen", *FLAGS, "referer", "lastPage", "city", "regionCode", "countryCode")
 )
+
+LARGEST_EXACT = 2**53
+"""From here on, a float does not hold every integer."""
 
 SHOWN = ("name", "email", "userId", "company", "notes", *FLAGS)
 """Fields that a response must repeat. HelpCrunch may rewrite the others: a phone number, the colour of a tag."""
@@ -146,6 +149,46 @@ def unshown_field(written: Fields, customer: Mapping[str, Any]) -> str | None:
     )
 
 
+def whole(value: Any) -> Any:
+    """
+    Return the integer of a float without a fraction, such as data frames make of a column of integers with gaps.
+
+    :param value: any value
+    :return: the integer; the value itself if it is no such float, or so large that a float may have lost digits of it
+    """
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_EXACT
+    return int(value) if is_whole else value
+
+
+def text_from(value: Any) -> str | None:
+    """
+    Return the text of a field that holds one, which may have become a number on its way, as ``userId`` may.
+
+    :param value: what was given
+    :return: the text, or the digits of a whole number; ``None`` for everything else
+    """
+    found = whole(value)
+    return str(found) if isinstance(found, str) or type(found) is int else None
+
+
+def unconfirmed(
+    customer_id: int, names: Iterable[str], *, created: bool = False
+) -> HelpCrunchUnconfirmedError:
+    """
+    Return the error for a customer that HelpCrunch sent back with other values than those that were sent.
+
+    :param customer_id: the customer
+    :param names: the names of these fields. Their values stay out of the message: they are personal data
+    :param created: whether the customer is new (``False``: it was changed)
+    """
+    done = "created" if created else "accepted a change of"
+    msg = (
+        f"HelpCrunch {done} the customer {customer_id}, but the customer that it sent back shows other "
+        f"{', '.join(names)}."
+    )
+    return HelpCrunchUnconfirmedError(msg)
+
+
 def tag_names(tags: Any) -> set[str]:
     """
     Return the names of tags in small letters.
@@ -169,8 +212,8 @@ def _written(name: str, value: Any) -> Any:
     if name in FLAGS:
         if isinstance(value, bool):
             return value
-    elif isinstance(value, str) or type(value) is int:  # templates turn a text of digits into a number
-        return str(value)
+    elif (text := text_from(value)) is not None:
+        return text
     msg = (
         f"{name} of a customer must be {'true or false' if name in FLAGS else 'a text'}, not {quoted(value)}."
     )

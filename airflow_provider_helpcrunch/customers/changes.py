@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_helpcrunch.client.customer_fields import FLAGS, TIMES, tag_names
+from airflow_provider_helpcrunch.client.customer_fields import FLAGS, TIMES, tag_names, whole
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
 
 if TYPE_CHECKING:
@@ -36,21 +36,31 @@ def different_fields(fields: Mapping[str, Any], customer: Mapping[str, Any]) -> 
     return changes
 
 
-def untouched_fields(
-    changes: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> list[str]:
+class NotKept(NamedTuple):
     """
-    Return the fields that a change left as they were.
+    Fields that HelpCrunch accepted, and shows with another value than the one that was sent.
 
-    :param changes: the result of :func:`different_fields`, which was sent
-    :param before: the customer, as it was
+    :param names: all of them
+    :param untouched: those that it left as they were; it writes the others its own way
+    """
+
+    names: tuple[str, ...] = ()
+    untouched: tuple[str, ...] = ()
+
+
+def fields_not_kept(sent: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> NotKept:
+    """
+    Return the fields that HelpCrunch did not keep.
+
+    :param sent: the fields that were sent, as requests write them
+    :param before: the customer, as it was; empty for one who was created
     :param after: the customer that HelpCrunch sent back
     """
-    return [
-        name
-        for name in different_fields(changes, after)
-        if _plain(name, _found(name, after)) == _plain(name, _found(name, before))
-    ]
+    names = tuple(different_fields(sent, after))
+    untouched = (
+        name for name in names if _plain(name, _found(name, after)) == _plain(name, _found(name, before))
+    )
+    return NotKept(names, tuple(untouched))
 
 
 def may_be_ignored(name: str, customer: Mapping[str, Any]) -> bool:
@@ -111,6 +121,8 @@ def _plain(name: str, value: Any) -> str:
         return "" if seen is None else str(int(seen.timestamp()))
     if name in FLAGS:
         return _text(bool(value))
+    if name == "customData":
+        return str(dict(value or {}))
     text = _text(value)
     if name == "email":
         return text.casefold()
@@ -121,4 +133,4 @@ def _text(value: Any) -> str:
     """Return a value as text; a date attribute is sent as digits and comes back as a number."""
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value).strip()
+    return "" if value is None else str(whole(value)).strip()

@@ -13,13 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_helpcrunch.client import retry
-from airflow_provider_helpcrunch.client.customer_fields import CREATE_FIELDS, tag_names
+from airflow_provider_helpcrunch.client.customer_fields import CREATE_FIELDS, tag_names, unconfirmed
 from airflow_provider_helpcrunch.customers.changes import (
+    NotKept,
     different_fields,
+    fields_not_kept,
     may_be_ignored,
     missing_tags,
     present_tags,
-    untouched_fields,
 )
 from airflow_provider_helpcrunch.customers.ignored import IgnoredFields
 from airflow_provider_helpcrunch.customers.lookup import AT_ONCE, Lookup
@@ -215,13 +216,21 @@ class Upsert:
         # Stays here if no response comes: HelpCrunch may have created the customer.
         self._doubtful.add(row.number)
         customer = client.create_customer({**new, **({"tags": tags} if tags else {})})
+        # The customer is there, so what was not kept is no failure: the next run finds the difference, and sends it.
+        first = fields_not_kept(new, {}, customer)
+        no_tags = ("tags",) if missing_tags(tags, customer) else ()
         # The rest can only be set once the customer is there.
         rest = {name: value for name, value in fields.items() if name not in CREATE_FIELDS}
         changes, not_sent = self._ignored.split(different_fields(rest, customer))
-        untouched, not_kept = self._changed(client, customer, changes)
-        made = tuple(name for name in names if name not in (*untouched, *not_sent))
+        then = self._changed(client, customer, changes)
+        unmade = {*first.untouched, *no_tags, *then.untouched, *not_sent}
         return Result(
-            row.number, "created", customer["id"], made, not_kept=not_kept, not_sent=tuple(not_sent)
+            row.number,
+            "created",
+            customer["id"],
+            tuple(name for name in names if name not in unmade),
+            not_kept=(*first.names, *no_tags, *then.names),
+            not_sent=tuple(not_sent),
         )
 
     def _updated(self, client: HelpCrunchClient, row: Row, customer: Customer) -> Result:
@@ -232,45 +241,38 @@ class Upsert:
         names = (*changes, *(["tags"] if more or fewer else []))
         if options.dry_run and names:
             return Result(row.number, "planned", number, names)
-        untouched, not_kept = self._changed(client, customer, changes)
+        not_kept = self._changed(client, customer, changes)
         if more:
             client.add_customer_tags(number, more)
         if fewer:
             client.remove_customer_tags(number, fewer)
-        made = tuple(name for name in names if name not in untouched)
+        made = tuple(name for name in names if name not in not_kept.untouched)
         changed: Outcome = "updated" if made else "unchanged"
         return Result(
             row.number,
             "created" if row.number in self._doubtful else changed,
             number,
             made,
-            not_kept=not_kept,
+            not_kept=not_kept.names,
             not_sent=tuple(not_sent),
         )
 
-    def _changed(
-        self, client: HelpCrunchClient, customer: Customer, changes: Mapping[str, Any]
-    ) -> tuple[list[str], tuple[str, ...]]:
+    def _changed(self, client: HelpCrunchClient, customer: Customer, changes: Mapping[str, Any]) -> NotKept:
         """
         Change a customer, if there is anything to change.
 
         The client checks some fields of the response; here the others are held against the past.
 
-        :return: the fields that HelpCrunch left as they were, although it may only ignore them; and all fields that it
-            shows with another value than the one that was sent
+        :return: what HelpCrunch did not keep; what it left as it was, it may ignore
         """
         if not changes:
-            return [], ()
+            return NotKept()
         after = client.update_customer(customer["id"], changes)
-        untouched = untouched_fields(changes, customer, after)
-        if unmade := [name for name in untouched if not may_be_ignored(name, after)]:
-            msg = (
-                f"HelpCrunch accepted a change of the customer {customer['id']}, but the customer that it sent back "
-                f"shows other {', '.join(unmade)}."
-            )
-            raise HelpCrunchUnconfirmedError(msg)
-        self._ignored.note(changes, untouched)
-        return untouched, tuple(different_fields(changes, after))
+        not_kept = fields_not_kept(changes, customer, after)
+        if unmade := [name for name in not_kept.untouched if not may_be_ignored(name, after)]:
+            raise unconfirmed(customer["id"], unmade)
+        self._ignored.note(changes, not_kept.untouched)
+        return not_kept
 
 
 def in_brief(error: BaseException | None) -> str:

@@ -305,6 +305,17 @@ def test_every_response_to_a_batch_is_completed_by_reading_again(client: Connect
     assert len(server.asked) == 1 + {"list": 0, "data": 0, "one": 2}.get(shape, 3)
 
 
+def test_a_creation_that_the_response_does_not_show_says_so(client: Connect) -> None:
+    with (
+        AnsweringServer(lambda asked: (201, {"id": 7, "name": None, "email": "kim@mail.example"})) as server,
+        pytest.raises(
+            HelpCrunchUnconfirmedError,
+            match=r"^HelpCrunch created the customer 7, but the customer that it sent back shows other name\.$",
+        ),
+    ):
+        client(server).create_customer({"name": "Kim", "email": "kim@mail.example"})
+
+
 def test_a_batch_of_which_one_customer_was_not_changed_is_loud(client: Connect) -> None:
     rows = [{"id": 1, "name": "Kim"}, {"id": 2, "name": "as before"}]
     with (

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from upserting import Work, created, customer, outcomes, writes
+from upserting import Work, client_of, created, customer, outcomes, writes
 
 from airflow_provider_helpcrunch.customers.ignored import MOST_IGNORED, IgnoredFields
 from airflow_provider_helpcrunch.customers.progress import Progress
@@ -82,6 +82,69 @@ class TestAFieldThatIsIgnored:
     def test_is_planned_by_a_dry_run_which_cannot_know(self, account: Sandbox) -> None:
         work = Work(people(city="Lviv"), dry_run=True)
         assert outcomes(work.run(account)) == ["planned"] * ROWS
+        assert work.progress.not_kept == 0
+
+
+class TestANewCustomer:
+    """Compared with its row, as one who was there is."""
+
+    def test_in_an_account_that_does_not_show_a_field(self) -> None:
+        account = Sandbox(rate_limit=None, agents=1, chats=20, shape="old")
+        fields = {"createdFrom": "telegram", "integrationId": "7", "city": "Lviv"}
+        first, again = Work(people(**fields)), Work(people(**fields))
+        results = first.run(account)
+        assert outcomes(results) == ["created"] * ROWS
+        assert {result.names for result in results} == {("userId",)}
+        again.run(account)
+        for work in (first, again):
+            assert (work.progress.not_kept, work.progress.fields_not_kept) == (ROWS, set(fields))
+        # Only what a creation cannot set takes another request, and is given up like that of those who were there.
+        made = bodies(account)[:-MOST_IGNORED]
+        assert [body for body in made if "userId" not in body] == [{"city": "Lviv"}] * MOST_IGNORED
+        assert len([body for body in made if "userId" in body]) == ROWS
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *(("customData", {"plan": "gold"}), ("tags", ["vip"]), ("phone", "+49 30 1234567")),
+            *(("firstSeen", 1_600_000_000), ("source", "import"), ("locale", "uk"), ("integrationId", "7")),
+        ],
+    )
+    def test_without_a_field_that_an_update_keeps(self, name: str, value: Any, account: Sandbox) -> None:
+        client = client_of(account)
+        honest = client.create_customer
+        client.create_customer = lambda fields: honest(  # type: ignore[method-assign]
+            {each: given for each, given in fields.items() if each != name}
+        )
+        rows = [{"userId": f"new-{number}", "name": "Bo", name: value} for number in range(ROWS)]
+        work = Work(rows)
+        results = work.run(client)
+        assert outcomes(results) == ["created"] * ROWS
+        # HelpCrunch sets firstSeen itself, so that is not left as it was.
+        # HelpCrunch sets the time itself, so it has not left that as it was.
+        made = {"userId", "name", *({name} & {"firstSeen"})}
+        assert all(set(result.names) == made for result in results)
+        assert (work.progress.not_kept, work.progress.fields_not_kept) == (ROWS, {name})
+        assert len(writes(account)) == ROWS
+        again = Work(rows)
+        assert outcomes(again.run(client)) == ["updated"] * ROWS
+        assert again.progress.not_kept == 0
+        assert outcomes(Work(rows).run(client)) == ["unchanged"] * ROWS
+
+    def test_whose_values_are_written_in_another_way(
+        self, account: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(FIELDS, "locale", FIELDS["locale"]._replace(read=str.lower))
+        results = Work([{"userId": "new", "locale": "UK"}]).run(account)
+        assert [(each.outcome, each.names, each.not_kept) for each in results] == [
+            ("created", ("userId", "locale"), ("locale",))
+        ]
+
+    def test_who_is_kept_as_sent(self, account: Sandbox) -> None:
+        work = Work(
+            [{"userId": "new", "phone": "+49-30", "email": "A@b.example", "customData": {"orders": 4.0}}]
+        )
+        assert outcomes(work.run(account)) == ["created"]
         assert work.progress.not_kept == 0
 
 
