@@ -1,4 +1,9 @@
-"""Rejects: the rows that were not applied, as they came, each with its error; once mended they are an input again."""
+"""
+Rejects: the rows that were not applied, as they came, each with its error; once mended they are an input again.
+
+Until then they are refused again: a value that was refused for its type is marked where it would come back as a text
+that is not refused.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,8 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.customers.rows import ERROR
+from airflow_provider_helpcrunch.client.customer_fields import whole
+from airflow_provider_helpcrunch.customers.rows import ERROR, MISFIT, read_alike
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.schema import Column, Table
 from airflow_provider_helpcrunch.storage import Target
@@ -71,9 +77,10 @@ class Rejects:
         """
         names = (*(name for name in columns if name != ERROR), ERROR)
         table = Table("rejects", tuple(Column(name, "string") for name in names))
-        rows = _rejected(records, errors)
-        if self._target.format.kind in TABULAR:
-            rows = ({name: _as_text(value) for name, value in row.items()} for row in rows)
+        kept = _cell if self._target.format.kind in TABULAR else _json_value
+        rows = (
+            {name: kept(name, value) for name, value in row.items()} for row in _rejected(records, errors)
+        )
         return replace(self._target, table=table).write(rows)
 
 
@@ -85,8 +92,18 @@ def _rejected(
             yield {**{name: value for name, value in record.items() if name != ERROR}, ERROR: errors[number]}
 
 
-def _as_text(value: Any) -> str | None:
-    """Return a value as the text that reads back as the same."""
+def _json_value(name: str, value: Any) -> Any:
+    """Return a value as JSON that reads back as the same: all but dates and the like are as they came."""
+    try:
+        is_json = json.loads(json.dumps(value, allow_nan=False)) == value
+    except (TypeError, ValueError):
+        is_json = False
+    return value if is_json else _cell(name, value)
+
+
+def _cell(name: str, value: Any) -> str | None:
+    """Return a value as the text that reads back as the same, or is refused like it."""
     if value is None or isinstance(value, str):
         return value
-    return value.isoformat() if isinstance(value, date) else json.dumps(value, default=str)
+    text = value.isoformat() if isinstance(value, date) else json.dumps(whole(value), default=str)
+    return text if read_alike(name, text, value) else f"{MISFIT} {text}"

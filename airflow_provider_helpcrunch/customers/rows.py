@@ -11,6 +11,7 @@ from airflow_provider_helpcrunch.client.customer_fields import (
     FLAGS,
     TIMES,
     UPDATE_FIELDS,
+    text_from,
     written_fields,
     written_tags,
 )
@@ -28,6 +29,12 @@ IGNORED = ("location", "device", ERROR)
 """Columns that may be there and are not written: HelpCrunch finds out the first two by itself."""
 
 COLUMNS = ("id", *UPDATE_FIELDS, *IGNORED)
+
+MISFIT = "#VALUE!"
+"""
+Begins a text that is no value, as in a cell of a spreadsheet. So a table of rejects marks what was refused for its
+type: as a plain text, ``True`` would be the name ``true``.
+"""
 
 _EXPECTED = {
     **dict.fromkeys(TIMES, "a time: ISO 8601 or UNIX seconds"),
@@ -75,7 +82,7 @@ class Row:
             found = key_in(record, key)
             fields = {name: _read(name, record[name]) for name in UPDATE_FIELDS if name in record}
             if key in fields:
-                fields[key] = str(record[key]).strip()
+                fields[key] = fields[key].strip()
             tags = tuple(fields.pop("tags", None) or ())
             return cls(number, found, _id_in(record), fields, tags)
         except UnfitError as problem:
@@ -95,15 +102,37 @@ def key_in(record: Mapping[str, Any], key: str) -> Any:
     value = record.get(key)
     if key == "id":
         found: Any = _id_in(record)
-    elif isinstance(value, str) or type(value) is int:
-        found = str(value).strip()
     else:
-        found = None
+        found = None if _is_misfit(value) else (text_from(value) or "").strip()
     if not found:
         wrong = "has no" if value in (None, "") else "has no readable"
         msg = f"it {wrong} {key}, by which its customer would be found"
         raise UnfitError(msg)
     return found.casefold() if key == "email" else found
+
+
+def read_alike(name: str, one: Any, other: Any) -> bool:
+    """
+    Say whether two values mean the same in a row. All that are refused do, and all of a column that is ignored.
+
+    :param name: the column
+    :param one: a value
+    :param other: another value
+    """
+    return bool(_meaning(name, one) == _meaning(name, other))
+
+
+def clears_field(record: Mapping[str, Any], key: str) -> bool:
+    """
+    Say whether a record clears a field. Tags and custom attributes are only added or changed, and a key is not cleared.
+
+    :param record: the record
+    :param key: the field by which its customer is found
+    """
+    return any(
+        name in UPDATE_FIELDS and name not in (key, "tags", "customData") and record[name] in (None, "")
+        for name in record
+    )
 
 
 def check_record(number: int, record: Any) -> None:
@@ -137,6 +166,15 @@ def check_record(number: int, record: Any) -> None:
         raise HelpCrunchConfigurationError(msg) from None
 
 
+def _meaning(name: str, value: Any) -> Any:
+    try:
+        if name == "id":
+            return _id_in({name: value})
+        return _read(name, value) if name in UPDATE_FIELDS else None
+    except UnfitError:
+        return UnfitError
+
+
 def _id_in(record: Mapping[str, Any]) -> int | None:
     value = record.get("id")
     if value is None or value == "":
@@ -152,6 +190,8 @@ def _read(name: str, value: Any) -> Any:
     if value is None or value == "":
         return None
     try:
+        if _is_misfit(value):
+            raise ValueError
         if name == "tags":
             return [_bare(tag) for tag in written_tags(_decoded(value, split=True))]
         if name == "customData":
@@ -163,6 +203,10 @@ def _read(name: str, value: Any) -> Any:
         # Without the value: it is personal data.
         msg = f"{name} must be {_EXPECTED.get(name, 'a text')}"
         raise UnfitError(msg) from None
+
+
+def _is_misfit(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip().startswith(MISFIT)
 
 
 def _decoded(value: Any, *, split: bool = False) -> Any:

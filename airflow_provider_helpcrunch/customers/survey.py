@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.customers.rows import ERROR, Row, UnfitError, check_record, key_in
+from airflow_provider_helpcrunch.customers.rows import Row, UnfitError, check_record, clears_field, key_in
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Survey:
             rows += 1
             columns.update(dict.fromkeys(record))
             whole.update(_written(record))
-            if clears is None and any(record[name] in (None, "") for name in record if name != ERROR):
+            if clears is None and clears_field(record, key):
                 clears = number
             try:
                 found = key_in(record, key)

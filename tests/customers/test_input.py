@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.schema import CUSTOMERS
 from airflow_provider_helpcrunch.storage import Target, read_records
 
+DAY = datetime(2026, 1, 31, tzinfo=UTC)
 FORMATS = ["jsonl", "json", "csv", "parquet", "jsonl.gz", "csv.zst"]
 
 
@@ -104,6 +107,84 @@ def test_a_table_cannot_say_that_a_field_is_cleared(suffix: str, tmp_path: Path)
     ):
         Rejects(str(tmp_path / f"rejects.{suffix}")).refuse_loss(survey)
     Rejects(str(tmp_path / "rejects.jsonl")).refuse_loss(survey)
+
+
+WRONG: list[dict[str, Any]] = [
+    *({"userId": value} for value in (True, 7.5, 2.0**60, ["u"], {"u": 1}, b"u", DAY, Decimal(7))),
+    *({"name": value} for value in (True, 1.5, ["secret"], {}, b"Ada", DAY)),
+    *({"tags": value} for value in (7, True, 7.0, [7], [{"name": DAY}], b"vip")),
+    *({"customData": value} for value in (7, {"plan": DAY}, {1: "x"}, {"orders": math.inf}, {"plan": [1]})),
+    *({"blocked": value} for value in (1, 0.0, [True], b"true")),
+    *({"lastSeen": value} for value in (True, [1], b"2026-01-31")),
+    *({"id": value} for value in (True, 7.5, ["7"])),
+]
+
+
+def with_another(receipt: dict[str, Any]) -> Work:
+    """Return the work of a file, and of a row that has a key: an input without any is refused as a whole."""
+    return Work([*(record for _, record in RecordSource.of("customers", receipt)), {"userId": "u-2"}])
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_what_was_refused_for_its_type_is_refused_again(
+    suffix: str, wrong: dict[str, Any], account: Sandbox, tmp_path: Path
+) -> None:
+    work = Work([{"userId": "u-1", **wrong}, {"userId": "u-2"}])
+    assert outcomes(work.run(account)) == ["refused", "created"]
+    receipt = work.reject(tmp_path / f"rejects.{suffix}")
+    for number in range(2):  # and so are the rejects of the rejects
+        again = with_another(receipt)
+        assert outcomes(again.run(account)) == ["refused", "unchanged"]
+        assert again.progress.errors == work.progress.errors
+        receipt = again.reject(tmp_path / f"again-{number}.{suffix}")
+    assert len(writes(account)) == 1
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(
+            ("userId", 77.0),
+            ("userId", 77),
+            ("phone", 380501234567.0),
+            ("lastSeen", DAY),
+            ("lastSeen", DAY.date()),
+        ),
+        *(("lastSeen", 1_770_000_000.0), ("tags", ("a, b", "c")), ("blocked", True)),
+        *(
+            ("customData", {"orders": 4.0, "is_trial": False}),
+            ("customData", [{"property": "plan", "value": "x"}]),
+        ),
+    ],
+)
+def test_what_fits_means_the_same_in_the_rejects(
+    field: str, value: Any, suffix: str, account: Sandbox, tmp_path: Path
+) -> None:
+    ids = created(account, {"userId": "77", "name": "Kim"})
+    record = {"userId": "77", field: value}
+    work = Work([{**record, "notes": "x" * 300}])
+    assert outcomes(work.run(account)) == ["refused"]
+    rows = list(read_records(work.reject(tmp_path / f"rejects.{suffix}")))
+    assert outcomes(Work([{**row, "notes": "short"} for row in rows]).run(account)) == ["updated"]
+    assert {request.customer for request in writes(account)} == set(ids)
+    assert outcomes(Work([{**record, "notes": "short"}]).run(account)) == ["unchanged"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    "empty",
+    [
+        *({"userId": None}, {"userId": ""}, {"tags": None}, {"customData": ""}, {"id": None}),
+        *({"location": None}, {"device": None}, {"error": None}),
+    ],
+)
+def test_what_is_empty_without_clearing_a_field_is_no_loss(
+    empty: dict[str, Any], suffix: str, tmp_path: Path
+) -> None:
+    survey = Survey.of([(1, {"userId": "u-1", **empty}), (2, {"userId": "u-2"})], "userId")
+    Rejects(str(tmp_path / f"rejects.{suffix}")).refuse_loss(survey)
 
 
 class TestSurvey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,7 @@ class TestUpdated:
             {"tags": []},
             {"tags": None},
             {"customData": {"orders": "4"}},
+            {"customData": {"orders": 4.0}},
             {"customData": '{"plan": "gold"}'},
             {"customData": {}},
             {"company": None, "notes": "", "unsubscribed": None},
@@ -214,6 +216,18 @@ class TestUpdated:
             (ids[0], {"name": "Adele"})
         ]
 
+    @pytest.mark.parametrize("key", ["userId", "id"])
+    @pytest.mark.parametrize("kind", [int, float, str])
+    def test_by_a_number_of_any_type(self, kind: Any, key: str, account: Sandbox) -> None:
+        ids = created(account, {"userId": "77"})
+        value = {"userId": 77, "id": ids[0]}[key]
+        assert upsert(account, [{key: kind(value), "integrationId": 5.0}], key=key) == ["updated"]
+        assert [(request.customer, request.body) for request in writes(account)] == [
+            (ids[0], {"integrationId": "5"})
+        ]
+        rows = [{"userId": kind(77)}, {"userId": "77"}]
+        assert upsert(account, rows) == ["refused", "refused"]  # one key in two spellings
+
     def test_a_user_id_in_other_letters_is_that_of_somebody_else(self, account: Sandbox) -> None:
         assert upsert(account, [{"userId": "U-1", "name": "Una"}]) == ["created"]
         assert customer(account, userId="u-1")["name"] == "Ada"
@@ -249,7 +263,11 @@ class TestRefused:
             ({"userId": None}, "it has no userId, by which its customer would be found"),
             ({"userId": "  "}, "it has no readable userId"),
             ({"userId": True}, "it has no readable userId"),
-            ({"userId": 7.0}, "it has no readable userId"),
+            ({"userId": 7.5}, "it has no readable userId"),
+            ({"userId": 2.0**53}, "it has no readable userId"),
+            ({"userId": "#VALUE! 7.5"}, "it has no readable userId"),
+            ({"name": "#VALUE! true"}, "name must be a text"),
+            ({"tags": "#VALUE! 7"}, "tags must be a list of names"),
             ({"id": "seven"}, "its id is not a HelpCrunch id"),
             ({"name": ["secret"]}, "name must be a text"),
             ({"name": 1.5}, "name must be a text"),
@@ -276,6 +294,18 @@ class TestRefused:
         assert outcomes(work.run(account)) == ["created", "refused", "refused"]
         assert "notes: This value is too long" in work.progress.errors[2]
         assert "customData[0].property" in work.progress.errors[3]
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"notes": "x" * 256}, {"notes": "x" * 256, "customData": {"height": 3}}, {"userId": "u-2"}],
+    )
+    def test_the_error_is_one_sentence(self, wrong: dict[str, Any], account: Sandbox) -> None:
+        created(account, BO)
+        work = Work([{**ADA, **wrong}], key="email")
+        assert outcomes(work.run(account)) == ["refused"]
+        assert "answered 400: " in work.progress.errors[1]
+        assert work.progress.errors[1].endswith(".")
+        assert re.search(r"\.[.;]", work.progress.errors[1]) is None
 
     def test_a_customer_who_is_deleted_meanwhile(self, account: Sandbox) -> None:
         ids = created(account, ADA, BO)
