@@ -112,7 +112,7 @@ class Response:
 
     def _status_error(self) -> HelpCrunchApiError:
         errors = self._errors()
-        said = "; ".join(str(detail) for detail in errors[:5]) or f"with {self._kind()}"
+        said = "; ".join(str(detail).removesuffix(".") for detail in errors[:5]) or f"with {self._kind()}"
         if 300 <= self.status < 400:
             said = f"with a redirect to {self.redact(self.headers.get('Location', 'nowhere'))}, which is not followed"
         msg = " ".join(

@@ -73,7 +73,7 @@ def sign(body: Body, signing_key: str) -> str:
     :param body: the raw body
     :param signing_key: the key of *Settings → Developers → Webhooks*
     :return: 40 hexadecimal digits in small letters: the HMAC-SHA1 of the body
-    :raises HelpCrunchConfigurationError: the body is not bytes, or the key is empty or not a text
+    :raises HelpCrunchConfigurationError: the body is not bytes, or the key is empty, not a text or cut in a character
 
     API: https://docs.helpcrunch.com/webhooks/how-to-verify-help-crunch-webhook-signatures
     """
@@ -89,8 +89,8 @@ def verify(body: Body, signature: str | None, signing_key: str) -> None:
     :param signature: the header ``X-HelpCrunch-Signature``; ``None`` if there is none
     :param signing_key: the key of *Settings → Developers → Webhooks*
     :raises HelpCrunchSignatureError: there is no signature, or it is not that of this body
-    :raises HelpCrunchConfigurationError: the body is not bytes, the signature is not a text, or the key is empty or not
-        a text
+    :raises HelpCrunchConfigurationError: the body is not bytes, the signature is not a text, or the key is empty, not
+        a text or cut in a character
 
     API: https://docs.helpcrunch.com/webhooks/how-to-verify-help-crunch-webhook-signatures
     """
@@ -145,6 +145,9 @@ def _check(body: object, signing_key: object) -> None:
         raise HelpCrunchConfigurationError(msg)
     if not signing_key or not signing_key.strip():
         msg = "signing_key is empty: copy it from Settings → Developers → Webhooks in HelpCrunch."
+        raise HelpCrunchConfigurationError(msg)
+    if any("\ud800" <= letter <= "\udfff" for letter in signing_key):
+        msg = "signing_key holds half of a character: copy it from Settings → Developers → Webhooks in HelpCrunch."
         raise HelpCrunchConfigurationError(msg)
 
 

@@ -67,17 +67,21 @@ def seconds(name: str, value: Any, *, high: int) -> float:
     return found
 
 
-def names(name: str, value: Any) -> frozenset[str]:
+def names(name: str, value: Any, *, selects: bool = True) -> frozenset[str]:
     """
     Return a set of names, given in any of the forms of :func:`items`.
 
     :param name: the argument, for the message
     :param value: what the user gave
+    :param selects: whether they say which records are selected, for the message (``True``)
     :raises HelpCrunchConfigurationError: empty, or not names
     """
     found = items(name, value)
     if not all(isinstance(item, str) and item.strip() not in ("", "None") for item in found):
         msg = f"{name} must be a list of names, not {quoted(value)}."
+        raise refused(msg)
+    if not found and not selects:
+        msg = f"{name} is empty: give at least one name, or leave it out."
         raise refused(msg)
     if not found:
         msg = f"{name} is empty, which would select nothing; leave it out to select everything."

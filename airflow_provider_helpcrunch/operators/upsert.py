@@ -48,8 +48,9 @@ class UpsertCustomersOperator(ResumableOperator):
     A row that cannot be applied does not stop the others. It is ``refused`` if a value does not fit, if HelpCrunch
     refuses it (400, 404), if several customers have its key, or if several rows do; it is ``failed`` if no usable
     response came, even when it was tried again at the end. Both are in the file at ``rejects_path``, with an ``error``
-    each. Mend the rows and give the file as ``customers``: its ``error`` column is ignored. Three rows in a row without
-    a usable response stop the task: HelpCrunch is down.
+    each. Mend the rows and give the file as ``customers``: its ``error`` column is ignored. In CSV and Parquet a value
+    that was refused for its type comes after ``#VALUE!``, and is refused again until it is mended. Three rows in a row
+    without a usable response stop the task: HelpCrunch is down.
 
     HelpCrunch may accept a field and yet show another value, which would be sent again in each run: it may ignore
     ``city``, ``regionCode`` and ``countryCode``, which newer documentation has as read-only, and fields that an account
@@ -218,7 +219,9 @@ class UpsertCustomersOperator(ResumableOperator):
         from airflow_provider_helpcrunch.customers.upsert import Options
 
         add_tags, remove_tags = (
-            tuple({"name": tag} for tag in sorted(names(name, given))) if given is not None else ()
+            tuple({"name": tag} for tag in sorted(names(name, given, selects=False)))
+            if given is not None
+            else ()
             for name, given in (("add_tags", self.add_tags), ("remove_tags", self.remove_tags))
         )
         if both := sorted(tag_names(add_tags) & tag_names(remove_tags)):

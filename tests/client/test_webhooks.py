@@ -83,6 +83,8 @@ class TestVerify:
             (ASSIGNED, "", "signing_key is empty"),
             (ASSIGNED, "  ", "signing_key is empty"),
             (ASSIGNED, None, "signing_key is empty"),
+            (ASSIGNED, "\ud800", "signing_key holds half of a character"),
+            (ASSIGNED, "signing-\udfff-key", "signing_key holds half of a character"),
             (ASSIGNED, b"signing-key", "signing_key must be a text, not bytes: decode it"),
         ],
     )
