@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import json
 import os
@@ -116,19 +117,48 @@ def airflow_of(line: str) -> str:
     return pin[1]
 
 
+class ExcludedError(Exception):
+    """The pins of an Airflow exclude what an extra needs, with our package or without it."""
+
+
 def install(path: Path, line: str, interpreter: str | Path, wheel: Path, extra: str = "") -> Path:
-    """Make an environment with Airflow and the wheel, and of the rest only what the two need; return its Python."""
+    """
+    Make an environment with Airflow and the wheel, and of the rest only what the two need; return its Python.
+
+    :raises ExcludedError: the extra's requirements alone do not go with the pins either
+    """
     run(UV, "venv", "--quiet", "--clear", "--no-project", "--python", interpreter, path)
     python = path / "bin/python"
+    ours = f"airflow-provider-helpcrunch{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
+    try:
+        run(*_installer(python, line), ours)
+    except AssertionError:
+        needed = requirements_of(extra) if extra else []
+        try:
+            run(*_installer(python, line), "--dry-run", *needed)
+        except AssertionError as error:
+            why = str(error).strip().splitlines()[-1].strip()
+            msg = f"{', '.join(needed)} DOES NOT GO WITH THE PINS OF {line}: {why}"
+            raise ExcludedError(msg) from None
+        raise
+    return python
+
+
+def requirements_of(extra: str) -> list[str]:
+    """Return what an extra installs."""
+    setup = configparser.ConfigParser()
+    setup.read(CLONE / "setup.cfg")
+    return setup["options.extras_require"][extra].split("\n")[1:]
+
+
+def _installer(python: Path, line: str) -> list[str | Path]:
     # What an old Airflow's constraints do not pin is as old as they are.
     made = re.search(r"--exclude-newer (\S+)", _lock(line).read_text())
-    run(
+    return [
         *(UV, "pip", "install", "--quiet", "--python", python, "--constraint", _lock(line)),
         *(("--exclude-newer", made[1]) if made else ()),
         f"apache-airflow=={airflow_of(line)}",
-        f"airflow-provider-helpcrunch{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}",
-    )
-    return python
+    ]
 
 
 def _lock(line: str) -> Path:
