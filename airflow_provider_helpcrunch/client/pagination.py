@@ -129,6 +129,7 @@ class Listing(Iterator[R], Generic[R]):
 
     def _walk(self) -> Generator[list[R], None, None]:
         cursor = self._cursor
+        put_back: Page | None = None
         try:
             with Prefetch(self._get, self._in_flight) as prefetch:
                 page = self._get(cursor.offset, self._cancelled)
@@ -138,8 +139,13 @@ class Listing(Iterator[R], Generic[R]):
                             self._check_order(page)
                             yield cast("list[R]", cursor.take(page, self._probe))
                             self._stride = max(len(page) - 1, 1)
-                        else:
+                        elif page is not put_back:
                             prefetch.put_back(page)
+                            put_back = page
+                        else:
+                            # All in front of it was read, and still it joins nothing: rows came in since it was
+                            # fetched, and since those behind it were. They are fetched again.
+                            prefetch.clear()
                     if cursor.end is not None:
                         break
                     page = prefetch.page(cursor.offset, max(self._stride // 2, 1), self._planned())

@@ -77,6 +77,11 @@ class Prefetch:
         ready.set_result(page)
         self._window.appendleft(_Pending(page.offset, threading.Event(), ready))
 
+    def clear(self) -> None:
+        """Cancel the pages in flight, without waiting for them."""
+        while self._window:
+            self._cancel(self._window.popleft())
+
     def _next_is_better(self, offset: int) -> bool:
         return len(self._window) > 1 and self._window[1].offset <= offset
 
@@ -86,8 +91,7 @@ class Prefetch:
 
     def __exit__(self, *_: object) -> None:
         """Cancel the pages in flight, without waiting for them."""
-        while self._window:
-            self._cancel(self._window.popleft())
+        self.clear()
 
     def _submitted(self, offset: int) -> _Pending:
         pending = _Pending(offset, threading.Event(), Future())

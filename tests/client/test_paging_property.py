@@ -13,6 +13,7 @@ from drifting_account import DriftingAccount
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_helpcrunch.client.pages import Page
 from airflow_provider_helpcrunch.client.pagination import Listing
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
@@ -116,3 +117,30 @@ def test_no_honest_account_costs_more_than_one_request_behind_its_end(page_size:
         assert len(walk(account, page_size, 1)) == size
         more = account.requests - max(1, -(-(size - 1) // new))
         assert more == (size == 0 or (size > 1 and size % new == 1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("stale", [{297}, {297, 396, 495}, set(range(297, 1000, 99))])
+def test_pages_fetched_before_many_rows_came_in_front_do_not_hold_the_walk_up(
+    stale: set[int], seed: int
+) -> None:
+    """They join nothing, however far the walk steps back: it has to fetch them again."""
+    chance = random.Random(seed)
+    before = list(range(1, 1001))
+    after = [*before]
+    for number in range(2001, 2251):
+        after.insert(chance.randrange(len(after)), number)
+    early = {0, 99, *stale}
+
+    def fetch(offset: int, limit: int, _: object, *, probe: bool = False) -> Page:
+        rows = before if offset in early else after
+        early.discard(offset)
+        ids = rows[offset : offset + limit]
+        page = Page([{"id": number} for number in ids], ids, len(rows), offset)
+        if not probe:
+            page.refuse_empty()
+        return page
+
+    got = [record["id"] for record in Listing(fetch, page_size=100, in_flight=8)]
+    assert len(got) == len(set(got))
+    assert set(before) <= set(got)
