@@ -14,7 +14,8 @@ A chat that somebody takes in the meantime is left alone. If a chat cannot be mo
 fails and names it. Run the DAG again: it continues with what is left. Do the same if new chats have arrived for the
 agent. To prevent that, first make sure in HelpCrunch that the agent is assigned no new chats.
 
-Cost: one request for each chat, one for each agent who gets chats, and a few more. HelpCrunch allows 120 a minute.
+Cost: one request for each chat, one for each agent who gets chats (with *fewest open chats*, one more for each who may
+get some), and a few more. HelpCrunch allows 120 a minute.
 
 **Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. If tasks run on more
 than one machine, all of them must be able to reach `base_path`: use, for example, `s3://my_aws@my-bucket/helpcrunch`,
@@ -76,6 +77,7 @@ def keep_for_the_form(agents: list[dict[str, Any]]) -> None:
     new = AGENTS.with_suffix(".new")
     try:
         AGENTS.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new.touch(0o600)
         new.write_text("\n".join(names), encoding="utf-8")
         new.replace(AGENTS)
     except OSError as error:

@@ -10,7 +10,7 @@ on.
 
 HelpCrunch cannot search for unassigned chats, so each look reads all chats that are not closed, 100 per request, out of
 the account's 120 requests a minute. On Airflow 3.3 the triggerer keeps what it has seen, so that a restart misses no
-chat; see `docs/waiting.md`. Airflow 2.11 has no watchers: there the DAG runs only when you trigger it.
+chat. Airflow 2.11 has no watchers: there the DAG runs only when you trigger it.
 
 **Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key, and a triggerer.
 """

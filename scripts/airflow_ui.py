@@ -35,7 +35,7 @@ from processes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 LOCALHOST = "127.0.0.1"
 USER = "admin"
@@ -47,6 +47,7 @@ SERVER = "webserver" if IS_AIRFLOW2 else "api-server"
 
 HEALTH = "/health" if IS_AIRFLOW2 else "/api/v2/monitor/health"
 PARTS = {
+    SERVER: [SERVER, "--hostname" if IS_AIRFLOW2 else "--host", LOCALHOST],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
@@ -108,13 +109,11 @@ def start_airflow(processes: Processes, port: int, api_url: str, *, pages_only: 
     run(processes, "migrate", "db", "migrate")
     add_user(processes, password)
     run(processes, "connection", "connections", "add", CONNECTION, "--conn-json", json.dumps(connection))
-    interface = "--hostname" if IS_AIRFLOW2 else "--host"
-    processes.start(SERVER, "airflow", SERVER, interface, LOCALHOST)
-    parts = {} if pages_only else PARTS
-    for name, part in parts.items():
-        processes.start(name, "airflow", *part)
-    processes.wait_until(lambda: is_healthy(port, "metadatabase", *parts), SERVER, pause=0.5)
-    if parts:
+    parts = [SERVER] if pages_only else list(PARTS)
+    for name in parts:
+        processes.start(name, "airflow", *PARTS[name])
+    processes.wait_until(lambda: is_healthy(port, parts), SERVER, pause=0.5)
+    if not pages_only:
         # The API that tasks call is built at its first call, which takes 7 s, and on a busy machine half a minute.
         processes.wait_until(lambda: response(port, "/execution/health"), SERVER, pause=0.5)
     return password
@@ -146,10 +145,12 @@ def add_user(processes: Processes, password: str) -> None:
     passwords.chmod(0o600)
 
 
-def is_healthy(port: int, *parts: str) -> bool:
+def is_healthy(port: int, parts: Iterable[str] = tuple(PARTS)) -> bool:
     """Say whether these parts of Airflow report that they are healthy."""
     report = response(port, HEALTH) or {}
-    return all(report.get(part.replace("-", "_"), {}).get("status") == "healthy" for part in parts)
+    # The server reports for its database, and for the other parts under their names.
+    names = ("metadatabase" if part == SERVER else part.replace("-", "_") for part in parts)
+    return all(report.get(name, {}).get("status") == "healthy" for name in names)
 
 
 def response(port: int, path: str) -> dict[str, Any] | None:

@@ -290,8 +290,9 @@ def run_on_account(api_key: str) -> None:
         url = os.environ.get("HELPCRUNCH_API_URL", "")
         mapped = run_dags(processes, {"password": api_key, "host": url})
     show(*read_agents(FOLDER), mapped)
-    print(f"Not run   {DAG_AGENT_LEAVES}: it is for changing chats. Without the key, make demo runs it")
-    print(f"Not run   {DAG_NIGHTLY}: it takes a request for each chat. Without the key, make demo runs it")
+    print(
+        "Not run   the DAGs that change something or need many requests. Without the key, make demo runs them"
+    )
 
 
 @contextlib.contextmanager

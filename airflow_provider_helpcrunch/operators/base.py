@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 DEFAULT_CONN_ID = "helpcrunch_default"
 WRITES_COLOR = "#fdebd8"
-"""Color in Airflow's graph of operators that change the account; others are blue."""
+"""Color in the graph of Airflow 2 of operators that change the account; others are blue."""
 
 DOCS = frozenset({"doc", "doc_json", "doc_md", "doc_rst", "doc_yaml"})
 """Airflow's arguments for the documentation of a task, which its user interface shows. Without any of them, that is the

@@ -117,6 +117,10 @@ def airflow_of(line: str) -> str:
     return pin[1]
 
 
+UNSOLVABLE = "No solution found when resolving dependencies"
+"""What uv says where requirements contradict each other."""
+
+
 class ExcludedError(Exception):
     """The pins of an Airflow exclude what an extra needs, with our package or without it."""
 
@@ -132,13 +136,17 @@ def install(path: Path, line: str, interpreter: str | Path, wheel: Path, extra: 
     ours = f"airflow-provider-helpcrunch{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
     try:
         run(*_installer(python, line), ours)
-    except AssertionError:
-        needed = requirements_of(extra) if extra else []
+    except AssertionError as error:
+        # Any other failure, such as that of the package index, is one of the cell.
+        if not extra or UNSOLVABLE not in str(error):
+            raise
+        needed = requirements_of(extra)
         try:
             run(*_installer(python, line), "--dry-run", *needed)
-        except AssertionError as error:
-            why = str(error).strip().splitlines()[-1].strip()
-            msg = f"{', '.join(needed)} DOES NOT GO WITH THE PINS OF {line}: {why}"
+        except AssertionError as alone:
+            if UNSOLVABLE not in str(alone):
+                raise
+            msg = f"{', '.join(needed)} DOES NOT GO WITH THE PINS OF {line}, with our package or without it"
             raise ExcludedError(msg) from None
         raise
     return python
