@@ -1,7 +1,7 @@
 """
 ### Approve first: chats are reassigned only after somebody has said yes
 
-Press *Trigger* and enter whose chats are to be given to whom. The task `plan` looks what would be done and changes
+Press *Trigger* and enter whose chats are to be given to whom. The task `plan` works out what would be done and changes
 nothing. The task `approve` then waits for a person: open *Required Actions*, read the table, and approve or reject.
 After a yes, `apply` gives each chat to the agent in the table, if its assignee, status and department are still what
 the table says. A chat that somebody has taken, closed or moved in the meantime is left alone, and so is one whose new

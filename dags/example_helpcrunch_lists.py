@@ -5,7 +5,7 @@ Departments, applications, all customers, the customers with a tag, the chats th
 messages of these chats: a file each, below `date=2026-11-22` under the parameter `base_path`. `messages` waits for
 `chats`, because HelpCrunch lists messages by chat.
 
-Each file is whole or not there. For copies that grow from night to night, and for what changed, see
+Each file is complete, or not there at all. For copies that grow from night to night, and for what changed, see
 `example_helpcrunch_nightly_warehouse`.
 
 **Needs** the connection `helpcrunch_default`, of type *HelpCrunch*, with the account's API key. The files hold personal

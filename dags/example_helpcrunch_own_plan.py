@@ -6,7 +6,7 @@ it. Your task returns a plan, a list such as `[{"id": 4410021, "assignee": 1002,
 `UpdateChatsOperator` checks the whole plan before it sends anything.
 
 The rule here: in one department, the chats of customers who have waited more than some days for an answer go to the
-supervisers in turn, and become *opened*. Change `decide` to make the rule yours.
+supervisors (role `superviser`) in turn, and become *opened*. Change `decide` to make the rule yours.
 
 As written, a run only logs its plan; switch *Dry run* off to carry it out. Each chat is read once more right before it
 is changed, and left alone if its assignee or status is no longer what it was (`before`). That is one request for each

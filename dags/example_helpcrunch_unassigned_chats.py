@@ -1,7 +1,7 @@
 """
 ### Unassigned chats find an agent as they come
 
-As soon as chats have nobody (new ones, or those of an agent who gave them back), a run of this DAG gives every
+As soon as chats have no agent (new ones, or those of an agent who gave them back), a run of this DAG gives every
 unassigned chat to the agent on duty with the fewest open chats. An `AssetWatcher` starts it: the triggerer looks for
 such chats once a minute, without a worker slot, and one run follows, however many there are.
 
