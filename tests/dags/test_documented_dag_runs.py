@@ -31,7 +31,8 @@ BUCKET = "s3://my_aws@lake/helpcrunch"
 
 @pytest.fixture(scope="module")
 def account():
-    with Sandbox(agents=40, chats=120, rate_limit=None) as sandbox:
+    # A chat comes every five minutes: at any time of the day, some are of yesterday.
+    with Sandbox(agents=40, chats=400, rate_limit=None) as sandbox:
         yield sandbox
 
 

@@ -29,7 +29,7 @@ from airflow_provider_helpcrunch.chats.eligibility import Eligibility
 from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
 from airflow_provider_helpcrunch.chats.results import Results
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
-from airflow_provider_helpcrunch.customers import upsert
+from airflow_provider_helpcrunch.customers import changes, upsert
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConnectionError, HelpCrunchError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
@@ -212,7 +212,7 @@ class TestPlantedBugs:
         assert self.first_failure("upsert", "created twice").kind == "silent"
 
     def test_a_change_of_a_customer_that_is_not_confirmed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(upsert, "untouched_fields", lambda *_: [])
+        monkeypatch.setattr(upsert, "fields_not_kept", lambda *_: changes.NotKept())
         assert self.first_failure("upsert", "has another lastSeen", runs=100).kind == "silent"
 
     def test_one_move_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,4 +168,4 @@ def test_under_dag_test(tmp_path: Path) -> None:
         assert {server.chat(chat)["status"] for chat in chats[:15]} == {"closed"}
         assert results["moved"]["requests"] + results["closed"]["requests"] == len(server.journal)
         assert server.count(429) == 0
-        assert output.count("freeing the worker slot") >= 2
+        assert output.count("without a worker slot") >= 2
