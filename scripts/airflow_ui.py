@@ -101,7 +101,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def start_airflow(processes: Processes, port: int, api_url: str, *, pages_only: bool) -> str:
+def start_airflow(processes: Processes, port: int, api_url: str, *, pages_only: bool = False) -> str:
     """Start Airflow with the connection stored; return the password of its user once all parts are healthy."""
     password = secrets.token_urlsafe(8)
     connection = {"conn_type": "helpcrunch", "host": api_url, "password": SANDBOX_KEY}
