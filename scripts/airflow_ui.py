@@ -128,17 +128,9 @@ def run(processes: Processes, name: str, *command: str) -> None:
 def add_user(processes: Processes, password: str) -> None:
     """Add the user who logs in."""
     if IS_AIRFLOW2:
-        person = (
-            "--firstname",
-            USER,
-            "--lastname",
-            USER,
-            "--email",
-            f"{USER}@example.com",
-            "--role",
-            "Admin",
-        )
-        run(processes, "user", "users", "create", "--username", USER, "--password", password, *person)
+        who = {"username": USER, "password": password, "firstname": USER, "lastname": USER, "role": "Admin"}
+        options = (f"--{name}={value}" for name, value in {**who, "email": f"{USER}@example.com"}.items())
+        run(processes, "user", "users", "create", *options)
         return
     passwords = processes.folder / "simple_auth_manager_passwords.json.generated"
     passwords.write_text(json.dumps({USER: password}))

@@ -96,7 +96,7 @@ def sandbox() -> Iterator[Callable[..., Sandbox]]:
             # The first chat is of the same moment in all of them, however many there are.
             now = FIRST_CHAT + 300 * settings.get("chats", 300)
             started = stack.enter_context(Sandbox(**{"rate_limit": None, "now": now, **settings}))
-            SERVING[started.port] = started
+            SERVING[started.port] = started.adapter()
             stack.callback(SERVING.pop, started.port)
             return started
 

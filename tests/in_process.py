@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from requests.adapters import BaseAdapter
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
 from airflow_provider_helpcrunch.client.connections import WatchedAdapter
@@ -32,8 +33,8 @@ def client_of(account: Sandbox, requests: int = 5_000, **arguments: Any) -> Help
     )
 
 
-SERVING: dict[int | None, Sandbox] = {}
-"""The sandboxes that serve in this process, by port."""
+SERVING: dict[int | None, BaseAdapter] = {}
+"""Adapters of the sandboxes that serve in this process, by port."""
 
 
 class ShortCut(WatchedAdapter):
@@ -45,9 +46,9 @@ class ShortCut(WatchedAdapter):
     """
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **keywords: Any) -> requests.Response:
-        if (sandbox := SERVING.get(urlsplit(request.url or "").port)) is None:
+        if (adapter := SERVING.get(urlsplit(request.url or "").port)) is None:
             return super().send(request, *arguments, **keywords)
-        return sandbox.adapter().send(request, *arguments, **keywords)
+        return adapter.send(request, *arguments, **keywords)
 
 
 def answer_404_for_nothing(monkeypatch: pytest.MonkeyPatch, resource: str = "chats") -> None:

@@ -16,6 +16,26 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 
 LEAVER, TARGETS = 1001, (1002, 1003, 1004)
 
+WRONG_RULES: list[tuple[dict[str, Any], str]] = [
+    ({"max_per_agent": 0}, "max_per_agent must be a whole number from 1 to 10000000, not 0."),
+    ({"max_per_agent": "many"}, "max_per_agent must be a whole number from 1 to 10000000, not 'many'."),
+    ({"max_per_agent": 2.5}, "max_per_agent must be a whole number from 1 to 10000000, not 2.5."),
+    ({"within_department": "perhaps"}, "within_department must be true or false, not 'perhaps'."),
+    ({"within_department": None}, "within_department must be true or false, not None."),
+    ({"note": " "}, "note must be a text that is not empty, not ' '."),
+    ({"note": ["a"]}, "note must be a text that is not empty, not ['a']."),
+    (
+        {"note": "Thanks \ud83d"},
+        "note holds half of a character, such as an emoji that was cut in two: 'Thanks \\ud83d'.",
+    ),
+    ({"note_agent": 1002}, "note_agent needs note: without it there is nothing to sign."),
+    (
+        {"note": "Hi", "note_agent": "Ada"},
+        "note_agent must be a HelpCrunch id (a whole number above 0), not 'Ada'.",
+    ),
+]
+"""Wrong arguments about who may get a chat and about notes, and the message about each."""
+
 
 class Team:
     """
@@ -29,6 +49,8 @@ class Team:
         self.client: HelpCrunchClient = client_of(self.account)
         self.is_dead = False
         self.store = MortalStore(lambda: self.is_dead)
+        self.log: list[str] = []
+        """Lines of the tasks' logs, where a fixture has them watched."""
         self._monkeypatch = monkeypatch
         connection = {"conn_type": "helpcrunch", "password": self.account.key, "host": "http://127.0.0.1/v1"}
         monkeypatch.setenv("AIRFLOW_CONN_HELPCRUNCH_DEFAULT", json.dumps(connection))

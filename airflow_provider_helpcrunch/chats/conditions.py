@@ -125,10 +125,10 @@ class Conditions:
 
 
 def _checked(field: str, value: Any, as_sent: bool) -> Any:
-    if field == "status" and as_sent and (value is None or not str(value).strip()):
-        msg = f"its status is empty; write the one that the chat must still have, or {UNKNOWN} for any."
-        raise HelpCrunchConfigurationError(msg)
     if field == "status":
+        if as_sent and (value is None or not str(value).strip()):
+            msg = f"its status is empty; write the one that the chat must still have, or {UNKNOWN} for any."
+            raise HelpCrunchConfigurationError(msg)
         return status_of(value) if as_sent else known_status(value)
     is_none = is_nobody(value) if field == "assignee" else value is None
     return None if is_none else check_id(f"before.{field}", value)

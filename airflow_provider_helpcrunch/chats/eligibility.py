@@ -98,7 +98,9 @@ class Eligibility:
         who = _shown({"id": agent, "name": name})
         has_it = id_in(chat, "assignee") == agent
         has_it_open = has_it and is_open(chat.get("status"))
-        if not self._colleagues(to_be, [agent]) and not (has_it and _department(chat) == _department(to_be)):
+        if not self._colleagues(to_be, [agent]) and not (
+            has_it and id_in(chat, "department") == id_in(to_be, "department")
+        ):
             return f"{who} is not a member of the department {_shown(to_be['department'])}"
         if is_open(to_be.get("status")) and not has_it_open and not self._has_room(agent):
             return f"{who} has {self._most} open chats or more"
@@ -131,10 +133,6 @@ class Eligibility:
 
     def _has_room(self, agent: int) -> bool:
         return self._most is None or self._opened.get(agent, 0) + len(self._given[agent]) < self._most
-
-
-def _department(chat: Mapping[str, Any]) -> int | None:
-    return id_in(chat, "department")
 
 
 def members_of_departments(client: HelpCrunchClient) -> dict[int, frozenset[int]]:

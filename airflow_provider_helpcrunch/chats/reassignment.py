@@ -89,6 +89,8 @@ class ReassignmentRun:
     :param page_size: chats per page, 1 to 100 (100)
     """
 
+    skipped_because = "in a status that is not moved"
+
     def __init__(
         self,
         reassignment: Reassignment,
@@ -113,11 +115,6 @@ class ReassignmentRun:
         self._members: Members | None = None
         rules = reassignment.rules
         self._notes = Notes(None if reassignment.dry_run else rules.note, rules.note_agent, checkpoint)
-
-    @property
-    def skipped_because(self) -> str:
-        """Why chats are skipped, for the log."""
-        return "in a status that is not moved"
 
     @property
     def requests_left(self) -> int:

@@ -159,7 +159,7 @@ def _check_header(signature: object) -> None:
 
 def _object(text: Any, what: str) -> dict[str, Any]:
     found = None
-    if isinstance(text, str | bytes | bytearray | memoryview):
+    if isinstance(text, str | Body):
         try:
             found = json.loads(bytes(text) if isinstance(text, memoryview) else text)
         except (ValueError, RecursionError):

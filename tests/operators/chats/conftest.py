@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from team import Team
 
 from airflow_provider_helpcrunch.client import RetryPolicy
 from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
+from airflow_provider_helpcrunch.operators.chats.bulk import ChatBulkOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.responses import Answer
@@ -25,6 +27,14 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tasks repeat as often as ever, only with shorter pauses."""
     quick = functools.partial(RetryPolicy, first_pause=0.01, longest_pause=0.05)
     monkeypatch.setattr(helpcrunch, "RetryPolicy", quick)
+
+
+@pytest.fixture
+def team(monkeypatch: pytest.MonkeyPatch, task_log: Callable[..., Any]) -> Team:
+    """Make a team whose tasks that change chats write to its log."""
+    made = Team(monkeypatch)
+    made.log = task_log(ChatBulkOperator(task_id="log"))
+    return made
 
 
 @pytest.fixture

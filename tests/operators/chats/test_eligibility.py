@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from team import LEAVER, TARGETS, Team
+from team import LEAVER, TARGETS, WRONG_RULES, Team
 
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility, members_of_departments
 from airflow_provider_helpcrunch.exceptions import (
@@ -17,21 +17,14 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.sandbox import Fault
 
+pytestmark = pytest.mark.usefixtures("importable")
+
 STRATEGIES = ("round_robin", "least_loaded", f"{__name__}.last")
 
 
 def last(_: Any, loads: dict[int, int]) -> int:
     """Choose the agent who was named last of those who may get the chat."""
     return list(loads)[-1]
-
-
-@pytest.fixture
-def team(monkeypatch: pytest.MonkeyPatch, task_log: Callable[..., Any], importable: None) -> Team:
-    from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
-
-    made = Team(monkeypatch)
-    made.log = task_log(ReassignChatsOperator(task_id="log", from_agents=1, to_agents=2))  # type: ignore[attr-defined]
-    return made
 
 
 def left(result: dict[str, Any]) -> dict[int, str]:
@@ -98,7 +91,7 @@ class TestMost:
     def test_the_summary_in_the_log_says_how_many_are_left_and_why(self, team: Team) -> None:
         team.arrive(5)
         team.reassign(max_per_agent=1)
-        summary = next(line for line in team.log if " changed" in line)  # type: ignore[attr-defined]
+        summary = next(line for line in team.log if " changed" in line)
         first, second = summary.splitlines()
         assert first.startswith("3 changed, 2 left (nobody could take them); ")
         assert second == "2 left: All of to_agents have 1 open chats or more."
@@ -232,25 +225,7 @@ def always_first(*_: Any) -> int:
     return 1002
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"max_per_agent": 0}, "max_per_agent must be a whole number from 1 to 10000000, not 0."),
-        ({"max_per_agent": "many"}, "max_per_agent must be a whole number from 1 to 10000000, not 'many'."),
-        ({"within_department": "perhaps"}, "within_department must be true or false, not 'perhaps'."),
-        ({"note": " "}, "note must be a text that is not empty, not ' '."),
-        (
-            {"note": "Thanks \ud83d"},
-            "note holds half of a character, such as an emoji that was cut in two: 'Thanks \\ud83d'.",
-        ),
-        ({"note": ["a"]}, "note must be a text that is not empty, not ['a']."),
-        ({"note_agent": 1002}, "note_agent needs note: without it there is nothing to sign."),
-        (
-            {"note": "Hi", "note_agent": "Ada"},
-            "note_agent must be a HelpCrunch id (a whole number above 0), not 'Ada'.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), WRONG_RULES)
 def test_a_wrong_argument_is_refused_before_the_first_request(
     arguments: dict[str, Any], message: str, team: Team
 ) -> None:

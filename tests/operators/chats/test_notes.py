@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,18 +18,10 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchPartialError,
     HelpCrunchRefusedError,
 )
-from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault
 
 TEXT = "Handed over by the night shift; see <b>ticket 7</b>."
 POST = "/v1/messages"
-
-
-@pytest.fixture
-def team(monkeypatch: pytest.MonkeyPatch, task_log: Callable[..., Any]) -> Team:
-    made = Team(monkeypatch)
-    made.log = task_log(ReassignChatsOperator(task_id="log", from_agents=1, to_agents=2))  # type: ignore[attr-defined]
-    return made
 
 
 def test_each_moved_chat_gets_one_after_the_move(team: Team) -> None:
@@ -322,7 +313,7 @@ class TestUnknown:
     SAID = "This is try 2, and without Airflow's state store"
 
     def said(self, team: Team) -> list[str]:
-        return [line for line in team.log if self.SAID in line]  # type: ignore[attr-defined]
+        return [line for line in team.log if self.SAID in line]
 
     def test_a_retry_without_a_store_says_it_once(self, team: Team) -> None:
         team.arrive(3)

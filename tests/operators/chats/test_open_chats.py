@@ -13,18 +13,10 @@ from team import LEAVER, TARGETS, Team
 from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
 from airflow_provider_helpcrunch.chats.open_chats import count_open_chats
 from airflow_provider_helpcrunch.exceptions import HelpCrunchRateLimitError
-from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.responses import Answer, encode, error
 
 Twist = Callable[..., None]
-
-
-@pytest.fixture
-def team(monkeypatch: pytest.MonkeyPatch, task_log: Callable[..., Any]) -> Team:
-    made = Team(monkeypatch)
-    made.log = task_log(ReassignChatsOperator(task_id="log", from_agents=1, to_agents=2))  # type: ignore[attr-defined]
-    return made
 
 
 def is_narrow(request: Request) -> bool:

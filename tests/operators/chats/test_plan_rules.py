@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from in_process import Killed, client_of
 from task_context import Instance
-from team import LEAVER, TARGETS, Team
+from team import LEAVER, TARGETS, WRONG_RULES, Team
 
 from airflow_provider_helpcrunch.chats.checkpoint import Checkpoint
 from airflow_provider_helpcrunch.chats.plan import Plan
@@ -25,18 +24,10 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
     HelpCrunchResponseError,
 )
-from airflow_provider_helpcrunch.operators.chats import UpdateChatsOperator
 from airflow_provider_helpcrunch.sandbox import Fault
 
 TEXT = "Approved by the team lead; see <b>ticket 7</b>."
 POST = "/v1/messages"
-
-
-@pytest.fixture
-def team(monkeypatch: pytest.MonkeyPatch, task_log: Callable[..., Any]) -> Team:
-    made = Team(monkeypatch)
-    made.log = task_log(UpdateChatsOperator(task_id="log", plan=[]))  # type: ignore[attr-defined]
-    return made
 
 
 def to(agent: int | None, *chats: int) -> list[dict[str, Any]]:
@@ -168,12 +159,9 @@ class TestMost:
         team.arrive(1, 1002)
         (chat,) = team.arrive()
         team.apply(to(1002, chat), max_per_agent=1)
-        line = next(line for line in team.log if "skipped (" in line)  # type: ignore[attr-defined]
+        line = next(line for line in team.log if "skipped (" in line)
         assert line.startswith("1 skipped (no longer as planned, or the agent may not get them); 3 requests")
-        assert any(
-            f"skipped: {name(team, 1002)} has 1 open chats or more" in line
-            for line in team.log  # type: ignore[attr-defined]
-        )
+        assert any(f"skipped: {name(team, 1002)} has 1 open chats or more" in line for line in team.log)
 
 
 class TestDepartment:
@@ -345,7 +333,7 @@ class TestNotes:
         result = team.apply(to(1002, *chats), {"ti": Instance(2)}, note=TEXT)
         assert team.notes() == dict.fromkeys((chats[0], *chats[2:]), 1)
         assert (result["changed"], result["unchanged"], result["notes"]) == (2, 2, 2)
-        assert len([line for line in team.log if "This is try 2, and without" in line]) == 1  # type: ignore[attr-defined]
+        assert len([line for line in team.log if "This is try 2, and without" in line]) == 1
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])
@@ -452,27 +440,7 @@ def test_other_rules_make_another_plan() -> None:
     assert len({Plan.read(to(2, 1), rules).fingerprint for rules in plans}) == 6
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"max_per_agent": 0}, "max_per_agent must be a whole number from 1 to 10000000, not 0."),
-        ({"max_per_agent": "many"}, "max_per_agent must be a whole number from 1 to 10000000, not 'many'."),
-        ({"max_per_agent": 2.5}, "max_per_agent must be a whole number from 1 to 10000000, not 2.5."),
-        ({"within_department": "perhaps"}, "within_department must be true or false, not 'perhaps'."),
-        ({"within_department": None}, "within_department must be true or false, not None."),
-        ({"note": " "}, "note must be a text that is not empty, not ' '."),
-        ({"note": ["a"]}, "note must be a text that is not empty, not ['a']."),
-        (
-            {"note": "Thanks \ud83d"},
-            "note holds half of a character, such as an emoji that was cut in two: 'Thanks \\ud83d'.",
-        ),
-        ({"note_agent": 1002}, "note_agent needs note: without it there is nothing to sign."),
-        (
-            {"note": "Hi", "note_agent": "Ada"},
-            "note_agent must be a HelpCrunch id (a whole number above 0), not 'Ada'.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), WRONG_RULES)
 def test_a_wrong_argument_is_refused_before_the_first_request(
     arguments: dict[str, Any], message: str, team: Team
 ) -> None:
