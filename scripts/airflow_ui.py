@@ -89,6 +89,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        # One part writes at a time. After the 5 s that SQLite waits, a page would be an "Internal Server Error".
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         # What Airflow 3 reads from the section api.
         "AIRFLOW__WEBSERVER__BASE_URL": url,
         "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),

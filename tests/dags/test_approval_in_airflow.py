@@ -7,12 +7,14 @@ import json
 import signal
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import airflow
 import pytest
+import sqlalchemy
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.storage import read_records
@@ -34,8 +36,9 @@ PATIENCE = 180
 class Airflow:
     """A running Airflow, by its public API."""
 
-    def __init__(self, port: int, password: str) -> None:
+    def __init__(self, port: int, password: str, log: Path) -> None:
         self._url = f"http://127.0.0.1:{port}"
+        self._log = log
         self._token = ""
         user = {"username": "admin", "password": password}
         self._token = self.call("POST", "/auth/token", user)["access_token"]
@@ -44,8 +47,12 @@ class Airflow:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            error.add_note(f"{method} {path}: {error.read().decode()}\n{self._log.read_text()[-10_000:]}")
+            raise
 
     def trigger(self, sources: str, base_path: Path) -> str:
         conf = {
@@ -112,7 +119,7 @@ def running(scripts: Any, account: Sandbox, tmp_path_factory: pytest.TempPathFac
     environment = scripts.environment(home, port) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
     with scripts.Processes(home, environment, cwd=home, patience=PATIENCE) as processes:
         password = scripts.start_airflow(processes, port, account.url)
-        yield Airflow(port, password)
+        yield Airflow(port, password, processes.log(scripts.SERVER))
 
 
 def test_a_yes_a_no_and_no_answer(account: Sandbox, running: Airflow, tmp_path: Path) -> None:
@@ -164,3 +171,10 @@ def test_the_signals_of_this_process_are_as_before(scripts: Any, tmp_path: Path)
     with scripts.Processes(tmp_path, {}, cwd=tmp_path, patience=1):
         pass
     assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_a_busy_database_is_waited_for(scripts: Any, tmp_path: Path) -> None:
+    """Otherwise a person who triggers or answers while another part writes would see an "Internal Server Error"."""
+    url = scripts.environment(tmp_path, 8080)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    with sqlalchemy.create_engine(url).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
