@@ -174,8 +174,9 @@ def check(
         "agent_id": Param(
             **who_may_leave(),
             title="Who leaves",
-            description="HelpCrunch's id of the agent, or a suggestion. If you do not know the id, enter any number "
-            "and leave Dry run on: the log of the task pick_targets lists all agents with their ids",
+            description="HelpCrunch's id of the agent, or a name that the form suggests. If it suggests none and you "
+            "do not know the id, enter any number and leave Dry run on: the log of pick_targets lists all agents with "
+            "their ids",
         ),
         "to_agents": Param(
             None,

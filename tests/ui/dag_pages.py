@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,6 +50,28 @@ class DagPages:
     def param(self, title: str) -> Locator:
         """Return where a person enters a param, by its title."""
         return field(self.dialog, title)
+
+    def suggestions(self, title: str) -> list[str]:
+        """Return what the browser suggests for a param, whatever has been typed."""
+        values: list[str] = self.param(title).evaluate(
+            "field => Array.from(field.list?.options ?? [], option => option.value)"
+        )
+        return values
+
+    def open_trigger_form_that_suggests(self, title: str) -> list[str]:
+        """Open the form again until it suggests values for a param: Airflow reads the DAG's file every 30 s."""
+        deadline = time.monotonic() + RUN_TIMEOUT / 1000
+        self.open_trigger_form()
+        while not (suggestions := self.suggestions(title)):
+            assert time.monotonic() < deadline, f"The form suggests nothing for {title!r}."
+            self.page.wait_for_timeout(1000)
+            self.open_trigger_form()
+        return suggestions
+
+    def pick(self, title: str, suggestion: str) -> None:
+        """Pick a suggestion. Chromium's own list takes neither keys nor clicks from a test; it enters the value."""
+        assert suggestion in self.suggestions(title)
+        self.param(title).fill(suggestion)
 
     def choose(self, title: str, choice: str) -> None:
         """Choose from a param's list."""

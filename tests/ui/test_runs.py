@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +63,10 @@ def run(leaves: DagPages, airflow: Stack, pictures: Pictures) -> Run:
     leaves.param("Who leaves").fill(str(leaver))
     leaves.param("Who takes over").fill(", ".join(map(str, HEIRS)))
     leaves.choose("Who gets which chat", "Always the agent with the fewest open chats")
-    leaves.switch("Dry run", on=False)
+    # As the form is at first, and safe.
+    expect(leaves.param("Dry run")).to_be_checked()
     pictures.take(leaves.page, "trigger", height=900, home=airflow.home)
+    leaves.switch("Dry run", on=False)
     path = leaves.trigger("list_agents", "pick_targets", "reassign", "check")
     writes = {write["body"]["id"]: write["body"]["assignee"] for write in airflow.writes()[before:]}
     return Run(leaves, path, leaver, chats, loads, writes)
@@ -80,6 +83,7 @@ class TestAgentLeaves:
 
     def test_a_run_needs_who_leaves(self, leaves: DagPages) -> None:
         leaves.open_trigger_form()
+        assert leaves.suggestions("Who leaves") == []
         expect(leaves.dialog.get_by_text("This field is required")).to_be_visible()
         expect(leaves.dialog.get_by_role("button", name="Trigger", exact=True)).to_be_disabled()
 
@@ -117,6 +121,24 @@ class TestAgentLeaves:
         expect(page.get_by_role("heading", name="1 Asset Event")).to_be_visible()
         source = page.get_by_text("Source:").locator("..").get_by_role("link")
         expect(source).to_have_attribute("href", f"{run.path}/tasks/reassign")
+
+    def test_the_next_form_suggests_who_may_leave(self, run: Run, airflow: Stack, pictures: Pictures) -> None:
+        names = {agent["id"]: f"{agent['name']} ({agent['id']})" for agent in airflow.truth("agents")}
+        leaver, others = HEIRS[0], names.keys() - {HEIRS[0]}
+        chats, before = airflow.open_chats(leaver), len(airflow.writes())
+        assert run.dag.open_trigger_form_that_suggests("Who leaves") == sorted(names.values())
+
+        run.dag.pick("Who leaves", names[leaver])
+        pictures.take(run.dag.page, "picker", height=560)
+        run.dag.switch("Dry run", on=False)
+        run.dag.trigger("list_agents", "pick_targets", "reassign", "check")
+
+        writes = {write["body"]["id"]: write["body"]["assignee"] for write in airflow.writes()[before:]}
+        assert writes.keys() == {chat["id"] for chat in chats}
+        assert airflow.open_chats(leaver) == []
+        shares = Counter(writes.values())
+        assert shares.keys() <= others
+        assert max(shares.values()) - min(shares[agent] for agent in others) <= 1
 
 
 def test_a_file_lies_where_the_form_said(page: Page, airflow: Stack) -> None:
