@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 from every_operator import REQUIRED, every_operator
+from public_modules import known_to_airflow, named_beside
 
-from airflow_provider_helpcrunch.get_provider_info import get_provider_info
 from airflow_provider_helpcrunch.operators.base import WRITES_COLOR, HelpCrunchOperator
 
 CLONE = Path(__file__).resolve().parents[1]
@@ -25,20 +24,12 @@ WRITERS = {
 """Operators that change the account."""
 
 
-def _listed(*kinds: str) -> Iterator[str]:
-    """Yield the modules of which the metadata says that users import them."""
-    for kind in kinds:
-        for entry in get_provider_info().get(kind, []):
-            yield from entry["python-modules"]
-
-
 @cache
-def _imported(folder: Path) -> set[str]:
-    """Return every module that a Python file below a folder imports, and every name that it imports from one."""
+def _imported(place: Path) -> set[str]:
+    """Return the modules that a file, or all files below a folder, import, and the names that they import from them."""
+    files = [place] if place.is_file() else place.rglob("*.py")
     found = set()
-    for node in (
-        node for file in folder.rglob("*.py") for node in ast.walk(ast.parse(file.read_text("utf-8")))
-    ):
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8")))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -74,14 +65,18 @@ def test_the_graph_shows_by_color_what_changes_the_account(operator: type[HelpCr
     assert (operator.ui_color == WRITES_COLOR) is (operator.__name__ in WRITERS)
 
 
-@pytest.mark.parametrize("module", [*_listed("operators", "sensors", "hooks", "triggers")])
-def test_a_test_imports_each_module_that_users_import(module: str) -> None:
-    assert module in _imported(CLONE / "tests")
+@pytest.mark.parametrize("module", [*known_to_airflow(), *named_beside()])
+def test_a_public_module_has_tests_of_its_own(module: str) -> None:
+    """A module ``a.b`` has ``tests/a/test_b.py``, or a folder ``tests/a/b``, that imports it."""
+    place = (CLONE / "tests").joinpath(*module.split("."))
+    file = place.with_name(f"test_{place.name}.py")
+    files = [file] if file.exists() else [*place.glob("test_*.py")]
+    assert any(f"{PACKAGE.name}.{module}" in _imported(each) for each in files)
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=str)
 def test_each_package_has_a_folder_of_tests_that_import_it(package: Path) -> None:
-    """A package is tested through its surface, so that not each of its modules needs a file of tests."""
+    """A package is tested through its surface, so that not each of its internal modules needs a file of tests."""
     folder = CLONE / "tests" / package
     assert [*folder.glob("test_*.py")]
     dotted = ".".join([PACKAGE.name, *package.parts])

@@ -46,20 +46,6 @@ def test_all_customers_come_once_with_one_shape_of_custom_data(
     assert client(account).get_customer(got[0]["id"]) == got[0]
 
 
-@pytest.mark.parametrize(
-    ("sent", "shown"),
-    [
-        ({"plan": "gold"}, {"plan": "gold"}),
-        ([{"property": "plan", "value": "gold"}], {"plan": "gold"}),
-        ([], {}),
-        ({}, {}),
-        (None, None),
-    ],
-)
-def test_every_shape_of_custom_data(sent: Any, shown: Any) -> None:
-    assert customer_of({"id": 1, "customData": sent})["customData"] == shown
-
-
 def test_a_search_of_customers(sandbox: Start, client: Connect) -> None:
     account = sandbox(chats=60)
     wanted = account.customers[7]

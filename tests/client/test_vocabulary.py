@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
-from airflow_provider_helpcrunch.client.models import chat_of
 from airflow_provider_helpcrunch.client.vocabulary import (
     NOT_OPEN,
     RATINGS,
@@ -88,26 +87,6 @@ def test_a_rating_is_read_in_every_spelling_and_kept_as_it_came(
     with AnsweringServer(lambda _: {"data": {"id": 7, "rating": spelling}}) as server:
         chat = client(server).get_chat(7)
     assert (chat["rating"], chat["ratingRaw"]) == (word, spelling)
-
-
-@pytest.mark.parametrize("word", UNKNOWN, ids=repr)
-def test_what_no_documentation_names_stays_as_it_came(word: Any) -> None:
-    chat = chat_of({"id": 7, "status": word, "rating": word})
-    assert [chat[name] for name in ("status", "statusRaw", "rating", "ratingRaw")] == [word] * 4
-
-
-def test_all_other_fields_stay_as_they_came() -> None:
-    record = {"id": "7", "createdAt": 5, "closedAt": "5.100", "agents": [{"id": 1}], "new one": {"x": [1]}}
-    chat = chat_of(record)
-    assert {name: chat[name] for name in record} == record
-    assert chat.keys() - record.keys() == {"status", "statusRaw", "rating", "ratingRaw"}
-    assert "statusRaw" not in record
-
-
-@pytest.mark.parametrize("agents", [{"id": 1, "name": "Ada"}, [{"id": 1, "name": "Ada"}]])
-def test_a_single_agent_becomes_a_list(agents: Any) -> None:
-    assert chat_of({"id": 7, "agents": agents})["agents"] == [{"id": 1, "name": "Ada"}]
-    assert "agents" not in chat_of({"id": 7})
 
 
 @pytest.mark.parametrize("spelling", ["onhold", "on hold", "on-hold"])
