@@ -169,7 +169,7 @@ build: $(ENV3)/.stamp ## build the wheel and the source distribution into dist/
 	@ls dist/*
 
 .PHONY: release-check
-release-check: build $(ENV_RELEASE)/.stamp $(ENV2)/.stamp ## check what a release uploads: metadata, SBOM, known weaknesses, and the wheel with each extra beside every Airflow and Python; an hour or two
+release-check: build $(ENV_RELEASE)/.stamp $(ENV2)/.stamp ## check what a release uploads: metadata, SBOMs, known vulnerabilities, and the wheel with each extra beside every Airflow and Python; an hour or two
 	@scripts/release_check.sh "$(PYTHON)"
 	@AIRFLOW_HOME=$(CURDIR)/.tmp/packaging $(ENV3)/bin/python -m pytest -m "packaging or release" tests/packaging \
 		--distributions dist --numprocesses $(PROCESSORS) --dist loadgroup $(ARGS)
