@@ -132,6 +132,11 @@ class TestVersion:
         assert headings[0] == "[Unreleased]"
         assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
 
+    def test_what_nobody_could_install_has_neither_changed_nor_been_mended(self) -> None:
+        changelog = (CLONE / "CHANGELOG.md").read_text(encoding="utf-8")
+        _, unreleased, *released = re.split(r"^## ", changelog, flags=re.MULTILINE)
+        assert released or re.findall(r"^### (.+)$", unreleased, re.MULTILINE) == ["Added"]
+
 
 def public_names() -> list[str]:
     """Return what users write: operators, the connection's own fields, and extras."""
