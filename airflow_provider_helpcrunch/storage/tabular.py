@@ -154,14 +154,16 @@ def _timestamp(value: Any) -> datetime | None:
 
 
 def _json_text(value: Any) -> str:
-    if not isinstance(value, dict):
-        raise ValueError
     try:
+        if isinstance(value, str):  # of a row that was read back
+            value = msgspec.json.decode(value)
+        if not isinstance(value, dict):
+            raise ValueError
         return msgspec.json.encode(value, order="sorted").decode()
     except (
         TypeError,
         msgspec.MsgspecError,
-    ) as error:  # a value that JSON has not, or half of a surrogate pair
+    ) as error:  # no JSON, a value that JSON has not, or half of a surrogate pair
         raise ValueError from error
 
 

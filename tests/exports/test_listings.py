@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.exports.base_path import BasePath
 from airflow_provider_helpcrunch.exports.digests import Digests
-from airflow_provider_helpcrunch.exports.manifest import Manifest
+from airflow_provider_helpcrunch.exports.listings import ListingExport
+from airflow_provider_helpcrunch.exports.manifest import ExportedObject, Manifest
 from airflow_provider_helpcrunch.exports.run import Resource, Run
 from airflow_provider_helpcrunch.exports.staging import LONGEST_SILENCE
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
-from airflow_provider_helpcrunch.schema import CHATS
+from airflow_provider_helpcrunch.schema import CHATS, CUSTOMERS
+from airflow_provider_helpcrunch.storage import read_records
 
 
 class TestContents:
@@ -50,6 +53,26 @@ class TestContents:
         assert state == exports.snapshot(manifest)
         if file_format.startswith("json"):
             assert state == truth(account)
+
+    @pytest.mark.parametrize("file_format", ["jsonl", "csv", "parquet"])
+    def test_a_deleted_customer_is_written_as_it_was(self, file_format: str, tmp_path: Path) -> None:
+        account, resource = Sandbox(agents=1, chats=20), Resource(CUSTOMERS, file_format)
+
+        def export(run: str) -> Manifest:
+            with Run(BasePath(str(tmp_path)), resource, run, lambda: 1_800_000_000.0) as started:
+                return ListingExport(started, lambda client: client.iter_customers()).run(client_of(account))
+
+        def rows(objects: list[ExportedObject]) -> dict[int, Any]:
+            read = [read_records(str(tmp_path / each.path), table=CUSTOMERS) for each in objects]
+            return {row["id"]: row for row in chain(*read)}
+
+        before = rows(export("day 0").snapshot)
+        gone = next(number for number, row in before.items() if row["customData"] not in (None, "{}", {}))
+        client_of(account).delete_customer(gone)
+        change = rows(export("day 1").changes)[gone]
+        assert change.pop("change") == "deleted"
+        assert change.pop("seenAt")
+        assert change == before[gone]
 
     def test_nothing_changed(self, exports: Exports, account: Sandbox) -> None:
         exports.run(account, "day 0")
