@@ -19,8 +19,9 @@ from airflow_provider_helpcrunch.exports.messages import MessagesExport
 from airflow_provider_helpcrunch.exports.run import Resource, Run
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.schema import CHATS, CUSTOMERS, MESSAGES
-from airflow_provider_helpcrunch.storage import read_records
+from airflow_provider_helpcrunch.storage import Target, read_records
 
+TABLES = {"chats": CHATS, "customers": CUSTOMERS, "messages": MESSAGES}
 RESPELLED = {"status", "rating"}
 """Fields of a chat that the client gives one spelling; the original is beside them."""
 
@@ -31,10 +32,13 @@ class Warehouse:
 
     :param folder: where they are
     :param account: the account
+    :param file_format: format of the objects
     """
 
-    def __init__(self, folder: Path, account: Sandbox) -> None:
+    def __init__(self, folder: Path, account: Sandbox, file_format: str) -> None:
         self.account = account
+        self.format = file_format
+        self.truth = folder / f"truth.{file_format}"
         self.bases = {name: BasePath(str(folder / name)) for name in ("chats", "customers", "messages")}
         self.states: dict[str, dict[int, Any]] = {name: {} for name in self.bases}
         self.now = 1_800_000_000.0
@@ -43,8 +47,7 @@ class Warehouse:
         """Chats whose ``lastMessageId`` has changed since the export of the messages before."""
 
     def started(self, name: str, run: str) -> Run:
-        tables = {"chats": CHATS, "customers": CUSTOMERS, "messages": MESSAGES}
-        return Run(self.bases[name], Resource(tables[name], "jsonl"), run, lambda: self.now)
+        return Run(self.bases[name], Resource(TABLES[name], self.format), run, lambda: self.now)
 
     def engine(self, name: str, started: Run, **options: Any) -> ListingExport | MessagesExport:
         if name == "chats":
@@ -60,7 +63,18 @@ class Warehouse:
 
     def rows(self, name: str, objects: list[Any]) -> Iterator[Any]:
         for each in objects:
-            yield from read_records(f"{self.bases[name]}/{each.path}")
+            yield from read_records(f"{self.bases[name]}/{each.path}", table=TABLES[name])
+
+    def true(self, name: str) -> dict[int, Any]:
+        """Return the records of the account by id, as an object of this format holds them."""
+        records = self.account.truth(name)
+        Target.resolve(str(self.truth), TABLES[name]).write(iter(records))
+        rows = read_records(str(self.truth), table=TABLES[name])
+        # The client adds fields of its own.
+        return {
+            record["id"]: {field: row[field] for field in record}
+            for row, record in zip(rows, records, strict=True)
+        }
 
     def note_moved(self) -> None:
         """Compare ``lastMessageId`` of all chats with what it was the last time."""
@@ -77,7 +91,7 @@ class Warehouse:
         """Hold a snapshot against the account, and the changes so far against the snapshot."""
         snapshot = {row["id"]: row for row in self.rows(name, manifest.snapshot)}
         assert len(snapshot) == manifest.records == sum(each.records for each in manifest.snapshot)
-        true = {record["id"]: record for record in self.account.truth(name)}
+        true = self.true(name)
         if name == "messages":
             true = {number: row for number, row in true.items() if row["type"] != "tech"}
             # A private note, or a message that arrives behind the last one, leaves no trace in its chat: it is found
@@ -123,11 +137,17 @@ FAILING = {7: Killed, 12: HelpCrunchStorageError, 19: Killed}
 LEFT_OUT, RUN_AGAIN = 22, 15
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_a_month(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("seed", "file_format"),
+    [
+        (1, "jsonl"),
+        *(pytest.param(seed, kind, marks=pytest.mark.long) for seed, kind in ((2, "csv"), (3, "parquet"))),
+    ],
+)
+def test_a_month(seed: int, file_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
     account = Sandbox(agents=5, chats=70, messages=4, seed=seed, rate_limit=10**6)
-    warehouse = Warehouse(tmp_path, account)
+    warehouse = Warehouse(tmp_path, account, file_format)
 
     def fail(name: str, day: int) -> None:
         """Let the first try of the night fail at one of its writes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ import pytest
 from airflow_provider_helpcrunch.client import HelpCrunchClient, parse_timestamp
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.sandbox import Sandbox
-from airflow_provider_helpcrunch.schema import APPLICATIONS, CUSTOMERS, MESSAGES, Table
+from airflow_provider_helpcrunch.schema import (
+    AGENTS,
+    APPLICATIONS,
+    CHATS,
+    CUSTOMERS,
+    DEPARTMENTS,
+    MESSAGES,
+    Table,
+)
 from airflow_provider_helpcrunch.storage import Target, read_records
 from airflow_provider_helpcrunch.storage.tabular import Rows
 
@@ -51,6 +60,21 @@ def test_a_file_has_every_field_whatever_the_documentation_calls_it(
                 if column.type == "timestamp" and record.get(column.name) is not None:
                     assert isinstance(row[column.name], datetime)
                     assert row[column.name] == parse_timestamp(record[column.name])  # type: ignore[literal-required]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    "table", [AGENTS, APPLICATIONS, CHATS, CUSTOMERS, DEPARTMENTS, MESSAGES], ids=attrgetter("name")
+)
+def test_rows_that_were_read_are_written_again_as_they_were(
+    suffix: str, table: Table, tmp_path: Path
+) -> None:
+    """So an export writes what has been deleted since, and a file of ours is an input."""
+    records = Sandbox(agents=3, departments=2, chats=60, messages=4).truth(table.name)
+    rows = written(tmp_path / f"first.{suffix}", table, records)
+    assert len(rows) == len(records) > 0
+    assert written(tmp_path / f"again.{suffix}", table, rows) == rows
+    assert (tmp_path / f"again.{suffix}").read_bytes() == (tmp_path / f"first.{suffix}").read_bytes()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
