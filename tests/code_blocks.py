@@ -15,7 +15,7 @@ PAGES = [
     *sorted((CLONE / "docs").glob("*.md")),
 ]
 FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)``` *$", re.DOTALL | re.MULTILINE
+    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)``` *$", re.DOTALL | re.MULTILINE
 )
 
 
@@ -26,7 +26,7 @@ class Block:
 
     :param page: the file that it is in
     :param line: the line on which it begins, from 1
-    :param language: such as ``python``; empty for output and drawings
+    :param language: such as ``python``; ``text`` for output and drawings
     :param text: the code, without the indentation of the block
     """
 

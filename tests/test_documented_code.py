@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import subprocess
-from collections.abc import Callable, Iterator
-from configparser import ConfigParser
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import airflow
 import pytest
-import requests
 import yaml
-from airflow.cli import cli_parser
 from airflow.models import DagBag
 from code_blocks import CLONE, PAGES, Block, blocks, dag_files
 
-from airflow_provider_helpcrunch import __main__ as package_command
 from airflow_provider_helpcrunch._airflow import Connection
 from airflow_provider_helpcrunch.operators.exports import ExportChatsOperator, ExportMessagesOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
-from airflow_provider_helpcrunch.sandbox.__main__ import parser as sandbox_parser
 
 FRAGMENTS = """
 from airflow import DAG
@@ -45,12 +37,6 @@ ELSEWHERE = {
 }
 """Python that another test runs, by a text in it."""
 
-NOT_RUN = {
-    "gcloud": "needs an account at Google Cloud",
-    "airflow celery": "a command of the Celery provider, which is installed for make test-distributed alone",
-}
-"""Commands that nothing here can run or check, with the reason."""
-
 
 def the_pages_of(found: list[Block]) -> list[str]:
     return sorted({block.page.name for block in found})
@@ -61,7 +47,7 @@ def is_run_here(block: Block) -> bool:
 
 
 PYTHON = [block for block in blocks("python") if is_run_here(block)]
-BASH = blocks("bash")
+DUCKDB = [block for block in blocks("bash") if block.text.startswith("duckdb")]
 
 
 @pytest.fixture(scope="module")
@@ -114,123 +100,12 @@ def test_every_dag_of_the_pages_can_be_parsed(tmp_path: Path, monkeypatch: pytes
     assert all(dag.tasks for dag in bag.dags.values())
 
 
-def commands(block: Block) -> list[list[str]]:
-    """Return the words of each command of a block, without assignments before it and what follows ``<<``."""
-    text = re.sub(r"<<'?(\w+)'?([^\n]*)\n.*?\n\1\n", r"\2\n", block.text, flags=re.DOTALL)
-    text = re.sub(r"<[\w ]+>", "PLACEHOLDER", text)
-    text = re.sub(r"> *[\w.]+", "", text)
-    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars=";&|()<>\n")
-    lexer.whitespace, lexer.whitespace_split = " \t", True
-    lexer.commenters = "#"
-    found: list[list[str]] = [[]]
-    for word in lexer:
-        if set(word) <= set(";&|()<>\n"):
-            found.append([])
-        elif found[-1] or not re.fullmatch(r"[A-Z_0-9]+=.*", word, re.DOTALL):
-            found[-1].append(word)
-    return [words for words in found if words]
-
-
-@pytest.mark.parametrize("block", BASH, ids=str)
-def test_bash_is_bash(block: Block) -> None:
-    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("block", [block for block in BASH if not block.text.startswith("duckdb")], ids=str)
-def test_every_command_exists_with_its_options(block: Block, account: Sandbox) -> None:
-    for words in commands(block):
-        check_command(words, account)
-
-
-def check_command(words: list[str], account: Sandbox) -> None:
-    if any(" ".join(words).startswith(command) for command in NOT_RUN):
-        return
-    program, *arguments = words
-    assert program in CHECKS, f"Nothing checks `{' '.join(words)}`."
-    CHECKS[program](arguments, account)
-
-
-def check_make(arguments: list[str], _: Sandbox) -> None:
-    makefile = (CLONE / "Makefile").read_text(encoding="utf-8")
-    assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE)
-
-
-def check_airflow(arguments: list[str], _: Sandbox) -> None:
-    cli_parser.get_parser().parse_args(arguments)
-
-
-def check_python(arguments: list[str], _: Sandbox) -> None:
-    match arguments:
-        case ["-m", "airflow_provider_helpcrunch.sandbox", *options]:
-            sandbox_parser().parse_args(options)
-        case ["-m", "airflow_provider_helpcrunch", *options]:
-            with pytest.raises(SystemExit) as ended:
-                package_command.main([*options, "--help"])
-            assert ended.value.code == 0
-        case ["-c", code]:
-            exec(code, {})
-        case _:
-            assert arguments == ["-"], "Only code that the block itself holds, which a test of its own runs."
-
-
-def check_pip(arguments: list[str], _: Sandbox) -> None:
-    metadata = ConfigParser()
-    metadata.read(CLONE / "setup.cfg")
-    named = {name for names in re.findall(r"\[([\w,]+)\]", " ".join(arguments)) for name in names.split(",")}
-    assert arguments[0] == "install"
-    assert named <= {*metadata["options.extras_require"], "socks"}
-
-
-def check_curl(arguments: list[str], account: Sandbox) -> None:
-    (url,) = (each for each in arguments if each.startswith("http"))
-    given = dict(pairwise(arguments))
-    url = re.sub(r"^http://127\.0\.0\.1:\d+", account.url.removesuffix("/v1"), url)
-    try:
-        requests.request(given.get("-X", "GET"), url, data=given.get("-d"), timeout=10).raise_for_status()
-    finally:
-        account.clear_faults()
-
-
-def check_export(arguments: list[str], _: Sandbox) -> None:
-    for each in arguments:
-        name, _, value = each.partition("=")
-        assert name.startswith("AIRFLOW_CONN_")
-        assert Connection(conn_id="given", **json.loads(value)).password
-
-
-def of_the_shell(*_: object) -> None:
-    """Every shell has these; there is nothing of ours to check."""
-
-
-CHECKS: dict[str, Callable[[list[str], Sandbox], None]] = {
-    "airflow": check_airflow,
-    "curl": check_curl,
-    "export": check_export,
-    "make": check_make,
-    "pip": check_pip,
-    "python": check_python,
-    **dict.fromkeys(("cat", "rm", "umask"), of_the_shell),
-}
-"""What looks at a command of a page, by its program."""
-
-
-def test_what_is_not_run_is_still_there() -> None:
-    bash = "\n".join(block.text for block in BASH)
-    assert [command for command in NOT_RUN if command not in bash] == []
+def test_what_is_run_elsewhere_is_still_there() -> None:
     python = "\n".join(block.text for block in blocks("python"))
     assert [text for text in ELSEWHERE if text not in python] == []
 
 
-@pytest.mark.usefixtures("reader")
-def test_the_measurement_of_memory_runs() -> None:
-    (code,) = re.findall(r"python - <<'EOF'\n(.*?)\nEOF\n", "".join(block.text for block in BASH), re.DOTALL)
-    exec(code.replace("1_000_000", "1_000"), {})
-
-
-@pytest.mark.parametrize(
-    "block", blocks("sql") + [block for block in BASH if block.text.startswith("duckdb")], ids=str
-)
+@pytest.mark.parametrize("block", blocks("sql") + DUCKDB, ids=str)
 def test_sql_runs_on_exports(block: Block, lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     duckdb = pytest.importorskip("duckdb")
     monkeypatch.chdir(lake)
@@ -241,18 +116,32 @@ def test_sql_runs_on_exports(block: Block, lake: Path, monkeypatch: pytest.Monke
         assert connection.execute(text).fetchall()
 
 
-@pytest.mark.parametrize("block", blocks("json", "yaml"), ids=str)
-def test_data_can_be_read(block: Block) -> None:
-    if block.language == "json":
-        assert [json.loads(line) for line in block.text.splitlines()]
-        return
-    text = yaml.safe_load(block.text)
-    for connection in text.get("stringData", {}).values():
-        assert Connection(conn_id="given", **json.loads(connection)).password
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json_can_be_read(block: Block) -> None:
+    assert [json.loads(line) for line in block.text.splitlines()]
 
 
-def test_every_language_is_one_that_is_run_or_read_here() -> None:
+def test_the_pod_template_takes_connections_from_the_secret() -> None:
+    pod, secret = (yaml.safe_load(block.text) for block in blocks("yaml"))
+    (container,) = pod["containers"]
+    assert container["name"] == "base", "Airflow runs tasks in the container of this name."
+    references = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"]}
+    assert {each["name"] for each in references.values()} == {secret["metadata"]["name"]}
+    texts = {name: secret["stringData"][each["key"]] for name, each in references.items()}
+    connections = {name: Connection.from_json(text, conn_id="given") for name, text in texts.items()}
+    helpcrunch, redis = (connections[f"AIRFLOW_CONN_{name}_DEFAULT"] for name in ("HELPCRUNCH", "REDIS"))
+    assert (helpcrunch.conn_type, helpcrunch.password) == ("helpcrunch", "your-key")
+    assert helpcrunch.extra_dejson == {"rate_limit_conn_id": "redis_default"}
+    assert (redis.conn_type, redis.host, redis.port) == ("redis", "redis.airflow.svc", 6379)
+    assert (bool(redis.password), redis.extra_dejson) == (True, {"db": 1})
+
+
+def test_every_fence_has_a_language_that_is_run_or_read_by_a_test() -> None:
     fences = {
-        word for page in PAGES for word in re.findall(r"^ *```(\w+)", page.read_text(encoding="utf-8"), re.M)
+        fence
+        for page in PAGES
+        for fence in re.findall(
+            r"^ *```(.*)\n(?s:.*?)^ *```$", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
     }
     assert fences == {"python", "bash", "sql", "json", "yaml", "text"}

@@ -135,14 +135,14 @@ def install(path: Path, line: str, interpreter: str | Path, wheel: Path, extra: 
     python = path / "bin/python"
     ours = f"airflow-provider-helpcrunch{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
     try:
-        run(*_installer(python, line), ours)
+        run(*installer(python, line), ours)
     except AssertionError as error:
         # Any other failure, such as that of the package index, is one of the cell.
         if not extra or UNSOLVABLE not in str(error):
             raise
         needed = requirements_of(extra)
         try:
-            run(*_installer(python, line), "--dry-run", *needed)
+            run(*installer(python, line), "--dry-run", *needed)
         except AssertionError as alone:
             if UNSOLVABLE not in str(alone):
                 raise
@@ -159,7 +159,8 @@ def requirements_of(extra: str) -> list[str]:
     return setup["options.extras_require"][extra].split("\n")[1:]
 
 
-def _installer(python: Path, line: str) -> list[str | Path]:
+def installer(python: Path, line: str) -> list[str | Path]:
+    """Return the command that installs the Airflow of a line into an environment, and what is named after it."""
     # What an old Airflow's constraints do not pin is as old as they are.
     made = re.search(r"--exclude-newer (\S+)", _lock(line).read_text())
     return [

@@ -190,22 +190,6 @@ def test_the_wheel_lists_on_each_python(version: str, wheel: Path, tmp_path: Pat
     assert said.splitlines()[-1] == "250 agents, 250 in the account"
 
 
-def test_the_client_runs_without_airflow(wheel: Path, tmp_path: Path) -> None:
-    python = tmp_path / "venv/bin/python"
-    run(UV, "venv", "--quiet", "--no-project", "--python", sys.executable, tmp_path / "venv")
-    install = (UV, "pip", "install", "--quiet", "--python", python)
-    run(*install, "--constraint", CLONE / "requirements/airflow3.txt", "msgspec", "requests", "tenacity")
-    run(*install, "--no-deps", wheel)
-    code = (
-        "from airflow_provider_helpcrunch.client import HelpCrunchClient\n"
-        "from airflow_provider_helpcrunch.sandbox import Sandbox\n"
-        "sandbox = Sandbox(agents=250)\n"
-        "with HelpCrunchClient(sandbox.key, http_adapter=sandbox.adapter(), rate_limit_store='memory://') as client:\n"
-        "    print(len(client.list_agents()))\n"
-    )
-    assert run(python, "-c", code, cwd=tmp_path).strip() == "250"
-
-
 def test_the_pinned_install_line_refuses_an_older_airflow(wheel: Path, tmp_path: Path) -> None:
     command = [
         UV,

@@ -1,0 +1,123 @@
+"""The commands of the README and the documentation, run by bash from top to bottom of a page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import airflow
+import pytest
+from code_blocks import CLONE, Block, blocks
+from redis_server import RedisServer
+from terminal import REDIS_PASSWORD, Terminal, commands
+
+BASH = blocks("bash")
+
+ELSEWHERE = {
+    "duckdb <<": "tests/test_documented_code.py runs the SQL with DuckDB's library",
+    "airflow celery worker": "tests/distributed/test_documented_worker.py: it has Celery",
+    "gcloud": "nothing does: it needs an account at Google Cloud",
+}
+"""Blocks that are not run here, by a text in them, and what runs them."""
+
+CONNECTION_TEST = "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test helpcrunch_default"
+
+SAYS = {
+    "make demo": "python scripts/demo.py",
+    "make build": "python -m build",
+    "airflow connections add": "Successfully added `conn_id`=helpcrunch_default",
+    CONNECTION_TEST: "Connection success!",
+    "airflow dags test helpcrunch_first_steps": "Listed 250 agents",
+    "airflow variables set": "Variable helpcrunch_hash_secret created",
+    "airflow pools set": "Pool helpcrunch created",
+    "helpcrunch check": "29 of 32 questions are answered",
+    "_sandbox/summary": '"busiest_60_s":0',
+    "import tracemalloc": "24.0 bytes on disk, 122.9",
+    "import files": f"{CLONE}/airflow_provider_helpcrunch/sql",
+}
+"""What a block prints, by a text in it."""
+
+MORE = {
+    "README.md": {
+        "cat ~/agents.jsonl": "sami.rossi.1001@shop.example",
+        "airflow dags test helpcrunch_agent_leaves": "dry run: nothing was changed",
+    },
+    "security.md": {CONNECTION_TEST: "Connection success!"},
+    # The command does not wait until a Redis that has just been started can be trusted.
+    "workers.md": {f"{CONNECTION_TEST} || true": "is new or lost its count"},
+}
+"""What is run after the blocks of a page to see what they did or what the page shows, and what it prints."""
+
+PRINTED = ("[info] Wrote 250", '{"id":1001', "[info] 23 planned", "HelpCrunch accepts the API key")
+"""Beginnings of the samples of output that the commands of their pages print."""
+
+
+def is_run_here(block: Block) -> bool:
+    return bool(commands(block.text)) and not any(text in block.text for text in ELSEWHERE)
+
+
+RUN = [block for block in BASH if is_run_here(block)]
+
+
+def pages() -> list[Path]:
+    """Return the pages with commands that are not all on another page too."""
+    texts = {
+        page: {block.text for block in RUN if block.page == page} for page in {block.page for block in RUN}
+    }
+    return sorted(page for page, own in texts.items() if not any(own < other for other in texts.values()))
+
+
+def is_printed(sample: str, said: str) -> bool:
+    """Say whether all lines of a sample come in their order; a home, a duration and a line left out may be any."""
+    printed = iter(said.splitlines())
+    lines = (re.escape(line.removeprefix("[info] ")) for line in sample.splitlines() if line != "…")
+    masked = (re.sub("/home/ann", r"\\S+", re.sub(r"0\\\.0\\ s", r"\\d+.\\d s", line)) for line in lines)
+    return all(any(re.search(line, each) for each in printed) for line in masked)
+
+
+@pytest.mark.parametrize("block", BASH, ids=str)
+def test_bash_is_bash(block: Block) -> None:
+    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def redis(redis_server: Callable[..., RedisServer]) -> RedisServer:
+    return redis_server("--requirepass", REDIS_PASSWORD)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, redis: RedisServer) -> Terminal:
+    """A terminal on a machine with a Redis, which has a password and no certificate."""
+    return Terminal(
+        tmp_path, {"redis.example": "127.0.0.1", "6379": str(redis.port), '"ssl": true': '"ssl": false'}
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(page: Path, terminal: Terminal, redis: RedisServer) -> None:
+    for number, dag in enumerate(block for block in blocks("python") if block.page == page and block.is_dag):
+        (terminal.home / f"dag_{number}.py").write_text(dag.for_airflow(airflow.__version__))
+    texts, more = [block.text for block in RUN if block.page == page], MORE.get(page.name, {})
+    said = dict(zip([*texts, *more], terminal.run([*texts, *more]), strict=True))
+    expected = [(text, words) for text in texts for part, words in SAYS.items() if part in text]
+    wrong = [
+        (text, words, said[text]) for text, words in [*expected, *more.items()] if words not in said[text]
+    ]
+    assert wrong == []
+    for block in blocks("text", "json"):
+        if block.page == page and block.text.startswith(PRINTED):
+            assert is_printed(block.text, "\n".join(said.values())), (str(block), said)
+    with redis.admin(REDIS_PASSWORD) as admin:
+        assert list(admin.info("keyspace")) == (["db1"] if page.name == "workers.md" else [])
+
+
+def test_every_expectation_is_of_a_block() -> None:
+    bash = "\n".join(block.text for block in BASH)
+    assert [text for text in [*ELSEWHERE, *SAYS] if text not in bash] == []
+    assert set(MORE) <= {page.name for page in pages()}
+    samples = [block.text for block in blocks("text", "json")]
+    assert [text for text in PRINTED if not any(sample.startswith(text) for sample in samples)] == []
