@@ -82,3 +82,9 @@ def dag_files(folder: Path, version: str) -> list[str]:
     for number, text in enumerate(texts):
         (folder / f"documented_{number:02}.py").write_text(text, encoding="utf-8")
     return [name for text in texts for name in re.findall(r'with DAG\(\s*"(\w+)"', text)]
+
+
+def sample(page: str, beginning: str) -> str:
+    """Return the output on a page that begins like this."""
+    (block,) = (each for each in blocks("text") if each.page.name == page and each.text.startswith(beginning))
+    return block.text

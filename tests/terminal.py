@@ -47,12 +47,14 @@ class Terminal:
 
     Commands that start a sandbox are run first, in a second terminal. A page without one is given a default sandbox.
 
-    :param home: an empty folder: the reader's home, Airflow's home, and its folder of DAGs
+    :param home: an empty folder: the reader's home and Airflow's, where ``dags`` is the folder of DAGs
     :param here: what stands here for texts on the pages, beside the sandbox that stands for HelpCrunch
     """
 
     def __init__(self, home: Path, here: Mapping[str, str]) -> None:
-        self.home = home
+        self._home = home
+        self.dags = home / "dags"
+        self.dags.mkdir()
         self._port = free_port()
         url = f"http://127.0.0.1:{self._port}/v1"
         self._here = {
@@ -69,6 +71,7 @@ class Terminal:
         self._env = {
             **own,
             **settings(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "HOME": str(home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(CLONE),
@@ -82,7 +85,7 @@ class Terminal:
 
     def run(self, blocks: Iterable[str]) -> list[str]:
         """Run blocks to the end, and return what each of them prints."""
-        texts = [f"{commands(text.rstrip())}\n" for text in blocks]
+        texts = [commands(f"{text.rstrip()}\n") for text in blocks]
         (sandbox,) = re.findall(rf"^{SANDBOX}.*$", "".join(texts), re.MULTILINE) or [SANDBOX]
         script = f"echo '{NEXT}'\n".join(alternatives(text.replace(f"{sandbox}\n", "") for text in texts))
         with self._second_terminal(sandbox):
@@ -100,7 +103,7 @@ class Terminal:
     def _bash(self, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-c", script],
-            cwd=self.home,
+            cwd=self._home,
             env=self._env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -114,7 +117,7 @@ class Terminal:
         command = self._as_here(command.replace(SANDBOX, f"{SANDBOX} --port 8080"))
         process = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
-            cwd=self.home,
+            cwd=self._home,
             env=self._env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -100,7 +100,7 @@ def terminal(tmp_path: Path, redis: RedisServer) -> Terminal:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(page: Path, terminal: Terminal, redis: RedisServer) -> None:
     for number, dag in enumerate(block for block in blocks("python") if block.page == page and block.is_dag):
-        (terminal.home / f"dag_{number}.py").write_text(dag.for_airflow(airflow.__version__))
+        (terminal.dags / f"dag_{number}.py").write_text(dag.for_airflow(airflow.__version__))
     texts, more = [block.text for block in RUN if block.page == page], MORE.get(page.name, {})
     said = dict(zip([*texts, *more], terminal.run([*texts, *more]), strict=True))
     expected = [(text, words) for text in texts for part, words in SAYS.items() if part in text]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from code_blocks import sample
 
 from airflow_provider_helpcrunch import reports
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
@@ -407,6 +408,15 @@ class TestTranscripts:
                 ]
             ),
         }
+
+    def test_the_page_shows_one(self, run: Run) -> None:
+        messages = [
+            asked(1, 0, "Hello,\nis anybody there?"),
+            replied(2, 5, "known customer", type="private"),
+            replied(3, 65, "Good morning"),
+        ]
+        (row,) = run("transcripts", chats=[chat(1)], customers=[], messages=messages)
+        assert f"{row['transcript']}\n" == sample("reports.md", "[2024")
 
     def test_equal_times_go_by_id(self, run: Run) -> None:
         messages = [asked(3, 0, "c"), asked(1, 0, "a"), asked(2, 0, "b"), asked(10, -1, "first")]

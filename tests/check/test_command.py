@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
+from code_blocks import sample
 
 from airflow_provider_helpcrunch.__main__ import main
 from airflow_provider_helpcrunch.check import command
@@ -16,8 +16,8 @@ from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.hooks import helpcrunch as hooks
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
-CLONE = Path(__file__).parents[2]
 HOST = "http://127.0.0.1/v1"
+ANSWERED = "HelpCrunch accepts the API key. 29 of 32 questions are answered, with 17 requests"
 
 
 class Terminal:
@@ -75,8 +75,7 @@ def test_the_key_comes_from_the_environment(terminal: Terminal) -> None:
     assert terminal.run() == 0
     assert terminal.err == ""
     assert terminal.out.startswith(
-        "HelpCrunch accepts the API key. 29 of 32 questions are answered, with 17 requests; nothing contradicts what\n"
-        "this package assumes.\n\nNot answered:\n"
+        f"{ANSWERED}; nothing contradicts what\nthis package assumes.\n\nNot answered:\n"
     )
     assert max(map(len, terminal.out.splitlines())) <= 110
 
@@ -232,5 +231,8 @@ def test_it_says_how_long_it_waits_for_other_tasks(
 def test_the_page_shows_what_the_command_prints(terminal: Terminal) -> None:
     terminal.connect(Sandbox(now="2026-01-31", domain="shop"))
     terminal.set(HELPCRUNCH_API_KEY="sandbox-key")
-    terminal.run("--host", HOST)
-    assert terminal.out in (CLONE / "docs" / "check.md").read_text(encoding="utf-8")
+    assert terminal.run("--host", HOST) == 0
+    assert terminal.out == sample("check.md", f"{ANSWERED}; nothing contradicts")
+    terminal.connect(Sandbox(now="2026-01-31", domain="shop", ignore_offset=True))
+    assert terminal.run("--host", HOST) == 1
+    assert terminal.out.startswith(sample("check.md", f"{ANSWERED}; 2 contradict"))

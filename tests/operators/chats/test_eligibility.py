@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from code_blocks import sample
 from team import LEAVER, TARGETS, WRONG_RULES, Team
 
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility, members_of_departments
@@ -95,6 +96,15 @@ class TestMost:
         first, second = summary.splitlines()
         assert first.startswith("3 changed, 2 left (nobody could take them); ")
         assert second == "2 left: All of to_agents have 1 open chats or more."
+
+    def test_the_page_shows_a_summary(self, team: Team) -> None:
+        for agent in TARGETS[:2]:
+            team.arrive(5, agent)
+        team.arrive(22)
+        team.arrive(1, department=103)
+        team.reassign(to_agents=TARGETS[:2], max_per_agent=15, within_department=True)
+        summary = next(line for line in team.log if " changed" in line)
+        assert f"{summary}\n" == sample("reassignment.md", "20 changed")
 
     def test_pages_of_chats_that_are_left_come_to_an_end(self, team: Team) -> None:
         team.arrive(250)
