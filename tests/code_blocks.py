@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,3 +89,9 @@ def sample(page: str, beginning: str) -> str:
     """Return the output on a page that begins like this."""
     (block,) = (each for each in blocks("text") if each.page.name == page and each.text.startswith(beginning))
     return block.text
+
+
+def missing_tests(elsewhere: Mapping[str, str]) -> list[str]:
+    """Return the files of tests that are said to run a block, and do not exist."""
+    named = re.findall(r"tests/[\w/]+\.py", " ".join(elsewhere.values()))
+    return [name for name in named if not (CLONE / name).exists()]

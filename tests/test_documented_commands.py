@@ -9,18 +9,18 @@ from pathlib import Path
 
 import airflow
 import pytest
-from code_blocks import CLONE, Block, blocks
+from code_blocks import CLONE, Block, blocks, missing_tests
 from redis_server import RedisServer
 from terminal import REDIS_PASSWORD, Terminal, commands
 
 BASH = blocks("bash")
 
 ELSEWHERE = {
-    "duckdb <<": "tests/test_documented_code.py runs the SQL with DuckDB's library",
-    "airflow celery worker": "tests/distributed/test_documented_worker.py: it has Celery",
-    "gcloud": "nothing does: it needs an account at Google Cloud",
+    "duckdb <<": "tests/site/test_reports_on_the_command_line.py: needs DuckDB's command line",
+    "airflow celery worker": "tests/distributed/test_documented_worker.py: needs Celery",
+    "gcloud": "nowhere: needs an account at Google Cloud",
 }
-"""Blocks that are not run here, by a text in them, and what runs them."""
+"""Blocks that are not run here, by a text in them: where they are run, and why not here."""
 
 CONNECTION_TEST = "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test helpcrunch_default"
 
@@ -34,6 +34,7 @@ SAYS = {
     "airflow pools set": "Pool helpcrunch created",
     "helpcrunch check": "29 of 32 questions are answered",
     "_sandbox/summary": '"busiest_60_s":0',
+    "_sandbox/faults": '"kind":"drip"',
     "import tracemalloc": "24.0 bytes on disk, 122.9",
     "import files": f"{CLONE}/airflow_provider_helpcrunch/sql",
 }
@@ -118,6 +119,7 @@ def test_the_commands_of_a_page_run(page: Path, terminal: Terminal, redis: Redis
 def test_every_expectation_is_of_a_block() -> None:
     bash = "\n".join(block.text for block in BASH)
     assert [text for text in [*ELSEWHERE, *SAYS] if text not in bash] == []
+    assert missing_tests(ELSEWHERE) == []
     assert set(MORE) <= {page.name for page in pages()}
     samples = [block.text for block in blocks("text", "json")]
     assert [text for text in PRINTED if not any(sample.startswith(text) for sample in samples)] == []

@@ -10,7 +10,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from code_blocks import CLONE, blocks, sample
+from code_blocks import CLONE, blocks, missing_tests, sample
 
 from airflow_provider_helpcrunch.operators import exports
 from airflow_provider_helpcrunch.sandbox import Sandbox
@@ -43,6 +43,7 @@ def test_every_sample_has_a_test() -> None:
     known = [*HERE, *ELSEWHERE]
     found = [[each for each in known if block.text.startswith(each)] for block in blocks("text")]
     assert sorted(found) == sorted([each] for each in known)
+    assert missing_tests(ELSEWHERE) == []
 
 
 def test_the_tree_of_files_is_that_of_the_clone() -> None:
