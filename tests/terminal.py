@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ NEXT = "=== next block ==="
 PRELUDE = f"""
 set -euo pipefail
 # What CI runs itself: the target is there, and so is all that it needs.
-make() {{ command make --directory={CLONE} --dry-run "$@"; }}
+make() {{ command make --directory={shlex.quote(str(CLONE))} --dry-run "$@"; }}
 """
 
 
