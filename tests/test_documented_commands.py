@@ -45,7 +45,11 @@ MORE = {
         "cat ~/agents.jsonl": "sami.rossi.1001@shop.example",
         "airflow dags test helpcrunch_agent_leaves": "dry run: nothing was changed",
     },
-    "security.md": {CONNECTION_TEST: "Connection success!"},
+    "install.md": {"wc --lines ~/agents.jsonl": "250 "},
+    "security.md": {
+        CONNECTION_TEST: "Connection success!",
+        "test -e helpcrunch.json || echo deleted": "deleted",
+    },
     # The command does not wait until a Redis that has just been started can be trusted.
     "workers.md": {f"{CONNECTION_TEST} || true": "is new or lost its count"},
 }
