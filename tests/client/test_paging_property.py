@@ -19,7 +19,7 @@ from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
 SIZES = st.sampled_from([0, 1, 2, 3, 49, 50, 51, 99, 100, 101, 198, 199, 200, 250, 1000])
 IN_FLIGHT = st.sampled_from([1, 8])
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 QUIET = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 

@@ -21,6 +21,8 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.schema import CHATS, CUSTOMERS, MESSAGES
 from airflow_provider_helpcrunch.storage import Target, read_records
 
+pytestmark = pytest.mark.once
+
 TABLES = {"chats": CHATS, "customers": CUSTOMERS, "messages": MESSAGES}
 RESPELLED = {"status", "rating"}
 """Fields of a chat that the client gives one spelling; the original is beside them."""

@@ -27,7 +27,7 @@ from airflow_provider_helpcrunch.client import RateLimiter
 from airflow_provider_helpcrunch.rate_limit.limiter import SPREAD
 from airflow_provider_helpcrunch.rate_limit.store import Wait
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 SPENDER = Path(__file__).with_name("spender.py")
 ROOT = Path(__file__).parents[2]

@@ -11,6 +11,8 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     "attempt", [*range(5), *(pytest.param(number, marks=pytest.mark.long) for number in range(5, 20))]

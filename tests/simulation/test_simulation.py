@@ -81,6 +81,7 @@ def test_a_seed_replays_in_another_process() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.once
 class TestPlantedBugs:
     """A simulation that finds nothing proves nothing, unless it finds what is put there for it."""
 

@@ -197,6 +197,7 @@ def test_a_longer_object_is_replaced(
 
 
 @pytest.mark.long
+@pytest.mark.once
 @pytest.mark.parametrize("suffix", ["jsonl.zst", "csv.gz", "parquet"])
 def test_memory_does_not_grow_with_the_number_of_records(suffix: str, folder: Path) -> None:
     root = Path(airflow_provider_helpcrunch.__file__).parents[1]
