@@ -211,6 +211,14 @@ def test_a_wrong_argument_is_one_sentence_before_anything_is_sent(
     assert account.journal == []
 
 
+def test_without_airflow_there_is_no_connection(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "airflow", None)
+    assert terminal.run() == 2
+    assert terminal.err == (
+        "Airflow is not installed here: put the API key into the environment variable HELPCRUNCH_API_KEY.\n"
+    )
+
+
 def test_a_command_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main([])

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from in_process import client_of
 
 from airflow_provider_helpcrunch.client.pages import Page, parse_page
 from airflow_provider_helpcrunch.client.pagination import Listing
-from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError, HelpCrunchResponseError
+from airflow_provider_helpcrunch.sandbox import Sandbox, endpoints, responses
 
 Answer = Callable[[list[int], int, int, int], tuple[list[int], int | None]]
 """``answer(ids, offset, limit, request)``: the ids of the page, and the total it tells."""
@@ -109,3 +111,13 @@ def test_two_records_with_one_id_are_no_page_but_one_record_twice_is() -> None:
     with pytest.raises(ValueError, match="two different records have the same id"):
         parse_page({"data": [{"id": 7, "name": "a"}, {"id": "7", "name": "b"}]})
     assert len(parse_page({"data": [{"id": 7, "name": "a"}] * 3})) == 1
+
+
+def test_a_listing_with_two_records_of_one_id_fails_after_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = {"data": [{"id": 7, "name": "a"}, {"id": 7, "name": "b"}], "meta": {"total": 2}}
+    answer = responses.Answer(200, responses.encode(page))
+    monkeypatch.setitem(endpoints.ROUTES, ("GET", "/v1/agents"), lambda *_: answer)
+    account = Sandbox()
+    with pytest.raises(HelpCrunchResponseError, match="200, but two different records have the same id"):
+        client_of(account).list_agents()
+    assert len(account.journal) == 6

@@ -380,3 +380,11 @@ def test_the_log_tells_how_many_were_read_and_how_many_match(server: Sandbox, ta
     assert [line.partition(" in ")[0] for line in lines] == [
         f"Listed {closed} of 300 chats read (4 pages, 4 requests)"
     ]
+
+
+def test_a_filter_by_status_that_finds_nothing_names_the_argument(server: Sandbox, task_log: TaskLog) -> None:
+    misspelled = {"field": "chats.status", "operator": "=", "value": "Closed chats"}
+    operator = SearchChatsOperator(task_id="search", filters=[misspelled])
+    lines = task_log(operator)
+    assert operator.execute({}) == []  # type: ignore[arg-type]
+    assert [line for line in lines if "Use the argument statuses, which takes any spelling" in line]

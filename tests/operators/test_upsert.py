@@ -231,6 +231,35 @@ def test_the_log_names_rows_and_ids_alone(
     assert any("customData[0].property" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("rows", "settings", "said"),
+    [
+        (
+            [{"name": "Ada"}, BO],
+            {},
+            "Row 1 was refused: it has no userId, by which its customer would be found",
+        ),
+        ([ADA, ADA], {}, "Row 2 was refused: another row has the same userId"),
+        ([ADA], {"create_missing": False}, "Row 1 was refused: no customer has this userId"),
+        ([{**BO, "id": 5}], {}, "Row 1 was refused: the customer with this userId is "),
+        (
+            [{"email": "twins@mail.example"}],
+            {"key": "email"},
+            "Row 1 was refused: 2 customers have this email: ",
+        ),
+    ],
+)
+def test_the_log_says_why_a_row_is_refused(
+    rows: list[dict[str, Any]], settings: dict[str, Any], said: str, server: Sandbox, task_log: TaskLog
+) -> None:
+    upsert([{"userId": f"twin-{number}", "email": "twins@mail.example"} for number in range(2)])
+    upsert([BO])
+    operator = task(rows, on_error="report", **settings)
+    lines = task_log(operator)
+    operator.execute({})  # type: ignore[arg-type]
+    assert [line for line in lines if line.startswith(said)], lines
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"customers": None}, "customers must be a list of records, its JSON text, or a file; not NoneType"),
     ({"customers": 5}, "customers must be a list of records"),
