@@ -1,21 +1,22 @@
-"""``docs/errors.md`` against the code, both ways: what it quotes is said, and each error and its class are on it."""
+"""
+``docs/errors.md`` against the code, both ways: what it quotes is in it, and each error and its class are on the page.
+
+That the tests produce what it quotes is for a run of all tests to show: see ``produced_messages.py``.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
+from errors_page import CLONE, PAGE, is_said, page, quoted
 
 from airflow_provider_helpcrunch import exceptions
 from airflow_provider_helpcrunch._airflow import AirflowFailException
 
-CLONE = Path(__file__).resolve().parents[1]
 PACKAGE = CLONE / "airflow_provider_helpcrunch"
-PAGE = "docs/errors.md"
-OF_AIRFLOW = "Messages of Airflow"
 VARIABLE = "\0"
 """Stands in a message for a part that varies: a replacement field of an f-string, or ``%s`` of a log call."""
 CLASSES = {
@@ -25,21 +26,6 @@ CLASSES = {
 }
 MAKERS = CLASSES | {"refused", "_refuse"}
 """What makes an error of its first argument: the classes, and functions that return or raise one."""
-
-
-def quoted(page: str) -> list[str]:
-    """Return the messages that the page quotes: the code in the first column of its tables of messages."""
-    messages: list[str] = []
-    in_messages = False
-    for line in page.partition(f"## {OF_AIRFLOW}")[0].splitlines():
-        if line.startswith(("| message |", "| text |")):
-            in_messages = True
-        elif not line.startswith("|"):
-            in_messages = False
-        elif in_messages:
-            first = re.split(r"(?<!\\)\|", line)[1]
-            messages += [text.replace(r"\|", "|") for text in re.findall("`([^`]+)`", first)]
-    return messages
 
 
 def texts(source: str) -> list[str]:
@@ -118,18 +104,6 @@ def _name(node: ast.AST) -> str:
 
 
 @cache
-def pattern_of(message: str) -> re.Pattern[str]:
-    parts = [re.escape(part.strip()) for part in message.split("…") if part.strip()]
-    return re.compile(".*".join(parts), re.DOTALL)
-
-
-def is_said(message: str, by: list[str]) -> bool:
-    """Return whether one of the texts holds all parts of the message, in their order."""
-    pattern = pattern_of(message)
-    return any(pattern.search(text) for text in by)
-
-
-@cache
 def sources() -> dict[str, str]:
     """Return the source of each module of the package but the sandbox, by its path."""
     modules = {path.relative_to(PACKAGE): path for path in sorted(PACKAGE.rglob("*.py"))}
@@ -145,13 +119,8 @@ def said() -> list[str]:
     return [text for source in sources().values() for text in texts(source)]
 
 
-@pytest.fixture(scope="module")
-def page() -> str:
-    return (CLONE / PAGE).read_text(encoding="utf-8")
-
-
-def test_every_message_on_the_page_is_in_the_code(page: str) -> None:
-    messages = quoted(page)
+def test_every_message_on_the_page_is_in_the_code() -> None:
+    messages = quoted()
     assert len(messages) > 100
     gone = [
         f"{PAGE} documents `{message}`, which no module says any more."
@@ -161,36 +130,8 @@ def test_every_message_on_the_page_is_in_the_code(page: str) -> None:
     assert not gone, "\n".join([*gone, "Quote the new wording there, or remove the row."])
 
 
-@cache
-def expected() -> list[str]:
-    """Return all texts of the tests but these, without the backslashes of patterns."""
-    modules = sorted((CLONE / "tests").rglob("*.py"))
-    sources = [module.read_text(encoding="utf-8") for module in modules if module != Path(__file__)]
-    return [text.replace("\\", "") for source in sources for text in texts(source)]
-
-
-def in_a_row(text: str) -> set[str]:
-    """Return each three words in a row of a text, apart from what varies in it."""
-    parts = [part.strip(" .:;,").split() for part in text.split(VARIABLE)]
-    return {" ".join(words[start : start + 3]) for words in parts for start in range(len(words) - 2)}
-
-
-def is_expected(message: str, by: list[str]) -> bool:
-    """Return whether the texts hold three words in a row of the message, or one of them all that the page quotes."""
-    pattern = pattern_of(message)
-    words = {each for text in said() if pattern.search(text) for each in in_a_row(text)}
-    together = "\n".join(by)
-    return any(each in together for each in words) or is_said(message, by)
-
-
-def test_every_message_on_the_page_is_expected_by_a_test(page: str) -> None:
-    messages = quoted(page)
-    untested = [message for message in messages if not is_expected(message, expected())]
-    assert not untested, "\n".join([*untested, "Write a test that produces it, and expects its words."])
-
-
-def test_every_error_of_the_code_is_on_the_page(page: str) -> None:
-    messages = quoted(page)
+def test_every_error_of_the_code_is_on_the_page() -> None:
+    messages = quoted()
     errors = [(name, text) for name, source in sources().items() for text in raised(source)]
     assert len(errors) > 200
     missing = [
@@ -201,13 +142,13 @@ def test_every_error_of_the_code_is_on_the_page(page: str) -> None:
     assert not missing, "\n".join([*missing, "Add a row there: what it means, and what to do."])
 
 
-def test_every_error_class_is_on_the_page(page: str) -> None:
+def test_every_error_class_is_on_the_page() -> None:
     assert len(CLASSES) > 15
-    assert {name for name in CLASSES if f"`{name}`" not in page} == set()
+    assert {name for name in CLASSES if f"`{name}`" not in page()} == set()
 
 
-def test_the_page_says_which_errors_are_retried(page: str) -> None:
-    rows = re.findall(r"^\| \[`(HelpCrunch\w+)`\].*\| (yes|no) \|$", page, re.MULTILINE)
+def test_the_page_says_which_errors_are_retried() -> None:
+    rows = re.findall(r"^\| \[`(HelpCrunch\w+)`\].*\| (yes|no) \|$", page(), re.MULTILINE)
     permanent = {name for name in CLASSES if issubclass(getattr(exceptions, name), AirflowFailException)}
     assert dict(rows) == {name: "no" if name in permanent else "yes" for name in CLASSES}
 

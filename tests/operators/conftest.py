@@ -17,21 +17,15 @@ def no_socket(in_process: None) -> None:
     """Operators say what is asked, not how it travels."""
 
 
-class Lines:
-    """A logger that keeps its lines, for ``operator._log``: the tasks' own logger differs between Airflow 2 and 3."""
+class Lines(logging.Handler):
+    """Handler that keeps the lines of a log, but for those that Airflow leaves out by default."""
 
     def __init__(self) -> None:
+        super().__init__(logging.INFO)
         self.lines: list[str] = []
 
-    def __call__(self, message: str, *arguments: Any, **_: Any) -> None:
-        if len(arguments) == 1 and isinstance(arguments[0], dict):
-            arguments = arguments[0]  # type: ignore[assignment]
-        self.lines.append(message % arguments if arguments else message)
-
-    info = warning = error = __call__
-
-    def debug(self, *_: Any, **__: Any) -> None:
-        """Leave out what Airflow leaves out by default."""
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 @pytest.fixture
@@ -46,9 +40,13 @@ def task_log(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[str]]:
     monkeypatch.setattr(guard, "test_mode", True)
 
     def watch(operator: Any) -> list[str]:
-        log = Lines()
+        lines = Lines()
+        # The tasks' own logger differs between Airflow 2 and 3.
+        log = logging.Logger("task", logging.INFO)
+        log.parent = logging.getLogger()
+        log.addHandler(lines)
         monkeypatch.setattr(type(operator), "log", property(lambda _: log))
-        return log.lines
+        return lines.lines
 
     return watch
 
