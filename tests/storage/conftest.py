@@ -158,8 +158,14 @@ def s3_server() -> Iterator[S3]:
     from werkzeug.serving import make_server
     from werkzeug.wrappers import Response
 
-    moto = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+    backend = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
     s3: S3 | None = None
+    one_at_a_time = threading.Lock()
+
+    def moto(environ: Any, start_response: Any) -> Any:
+        # It fails where an upload is aborted while one of its parts arrives.
+        with one_at_a_time:
+            return backend(environ, start_response)
 
     def application(environ: Any, start_response: Any) -> Any:
         refused = s3.refused_part if s3 else None
