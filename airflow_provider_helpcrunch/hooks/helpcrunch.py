@@ -21,6 +21,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchResponseError,
 )
 from airflow_provider_helpcrunch.hooks import connection_form
+from airflow_provider_helpcrunch.hooks.connection_extra import extra_of
 from airflow_provider_helpcrunch.hooks.redis_connection import redis_of
 from airflow_provider_helpcrunch.plurals import duration
 
@@ -149,7 +150,12 @@ class HelpCrunchHook(BaseHook):
 
 
 def _connect(
-    place: str, api_key: ApiKey, host: str | None, port: int | None, extra: Any, retry: RetryPolicy
+    place: str,
+    api_key: ApiKey,
+    host: str | None,
+    port: int | None,
+    extra: dict[str, Any] | None,
+    retry: RetryPolicy,
 ) -> HelpCrunchClient:
     if not api_key:
         msg = (
@@ -171,19 +177,14 @@ def _connect(
     return HelpCrunchClient(api_key, retry=retry, **arguments)
 
 
-def _fields_of(connection: Connection) -> tuple[ApiKey, str | None, int | None, Any]:
+def _fields_of(connection: Connection) -> tuple[ApiKey, str | None, int | None, dict[str, Any] | None]:
     """Return the needed fields of a connection: its ``repr`` would show the key in a traceback with local variables."""
-    try:
-        extra = connection.extra_dejson
-    # Airflow raises any of these for an extra that is JSON but not an object.
-    except (TypeError, ValueError, AttributeError):
-        extra = None
-    return ApiKey(connection.password or ""), connection.host, connection.port, extra
+    return ApiKey(connection.password or ""), connection.host, connection.port, extra_of(connection)
 
 
-def _extras_of(place: str, extra: Any) -> dict[str, Any]:
+def _extras_of(place: str, extra: dict[str, Any] | None) -> dict[str, Any]:
     """Return the known extras that are set, converted to their types; old forms send text."""
-    if not isinstance(extra, dict):
+    if extra is None:
         msg = 'its extra must be a JSON object, such as {"read_timeout": 30}.'
         raise HelpCrunchConfigurationError(msg)
     if unknown := sorted(set(extra) - set(EXTRAS)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch._airflow import AirflowNotFoundException, BaseHook
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.hooks.connection_extra import extra_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -41,20 +42,18 @@ def redis_of(conn_id: str) -> Redis:
 
 def _extra_of(conn_id: str) -> dict[str, Any]:
     """Return the extra of a connection that leads to one Redis."""
+    extra: dict[str, Any] | None = None
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         problem: str | None = "but there is no such connection"
     else:
-        try:
-            extra: Any = connection.extra_dejson
-        except (TypeError, ValueError, AttributeError):  # from Airflow, for JSON that is not an object
-            extra = None
+        extra = extra_of(connection)
         problem = _problem_of(connection) or _problem_of_extra(extra)
-    if problem:
+    if problem or extra is None:
         msg = f"the extra rate_limit_conn_id names {conn_id!r}, {problem}."
         raise HelpCrunchConfigurationError(msg)
-    return dict(extra)
+    return extra
 
 
 def _problem_of(connection: Connection) -> str | None:
@@ -67,8 +66,8 @@ def _problem_of(connection: Connection) -> str | None:
     return None
 
 
-def _problem_of_extra(extra: Any) -> str | None:
-    if not isinstance(extra, dict):
+def _problem_of_extra(extra: dict[str, Any] | None) -> str | None:
+    if extra is None:
         return 'whose extra must be a JSON object, such as {"db": 1}'
     if extra.get("cluster"):
         return "which is a Redis cluster; the rate limit store needs a single Redis"

@@ -15,7 +15,6 @@ import pytest
 from redis_server import RedisServer
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchBudgetStoreError, HelpCrunchConfigurationError
-from airflow_provider_helpcrunch.hooks import redis_connection
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -148,11 +147,6 @@ def certificate_in(folder: Path) -> tuple[str, str]:
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
     subprocess.run([*command.split(), *names], check=True, capture_output=True)
     return key, certificate
-
-
-def test_an_extra_that_is_no_object_is_refused() -> None:
-    # Airflow 2 does not find such a connection at all.
-    assert "must be a JSON object" in (redis_connection._problem_of_extra([1]) or "")
 
 
 @pytest.mark.parametrize(
