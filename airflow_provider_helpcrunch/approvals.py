@@ -79,8 +79,8 @@ def _agents(rows: Sequence[Mapping[str, Any]]) -> dict[Any, str]:
 
 
 def _named(number: Any, name: str | None) -> str | None:
-    """Return a name, and the id only where the name is not known."""
-    return _escaped(name) if name else number and str(number)
+    """Return a name, and the id only where the name is not known or blank."""
+    return (name and _escaped(name)) or (number and str(number))
 
 
 def _escaped(text: str) -> str:

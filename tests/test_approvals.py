@@ -85,6 +85,7 @@ def test_what_is_too_long_for_a_page_is_counted(tmp_path: Path) -> None:
         ("<img src=x>", r"\<img src=x\>"),
         ("**Ada** `x`", r"\*\*Ada\*\* \`x\`"),
         ("Zoë Çelik", "Zoë Çelik"),
+        ("  ", "1001"),
     ],
 )
 def test_a_name_is_shown_as_it_is(name: str, shown: str, tmp_path: Path) -> None:
