@@ -60,8 +60,8 @@ class Terminal:
         url = f"http://127.0.0.1:{self._port}/v1"
         self._here = {
             "your-key": KEY,
-            "127.0.0.1:8080": f"127.0.0.1:{self._port}",
-            "--port 8080": f"--port {self._port}",
+            "127.0.0.1:8765": f"127.0.0.1:{self._port}",
+            "--port 8765": f"--port {self._port}",
             "--conn-type helpcrunch": f"--conn-type helpcrunch --conn-host {url}",
             '"conn_type": "helpcrunch"': f'"conn_type": "helpcrunch", "host": "{url}"',
             **here,
@@ -115,7 +115,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def _second_terminal(self, command: str) -> Iterator[None]:
-        command = self._as_here(command.replace(SANDBOX, f"{SANDBOX} --port 8080"))
+        command = self._as_here(command.replace(SANDBOX, f"{SANDBOX} --port 8765"))
         process = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
             cwd=self._home,

@@ -20,7 +20,8 @@ from airflow_provider_helpcrunch.sandbox.settings import DEFAULTS, OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DEFAULT_PORT = 8080
+# Not 8080, where Airflow serves its pages.
+DEFAULT_PORT = 8765
 
 
 def _explained(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -89,7 +89,7 @@ class Settings:
     port: int = field(
         default=0,
         metadata=_about(
-            "PORT", "port on 127.0.0.1, `0` for a free one", int, 0, note="`8080` (in Python `0`)"
+            "PORT", "port on 127.0.0.1, `0` for a free one", int, 0, note="`8765` (in Python `0`)"
         ),
     )
     agents: int = field(default=250, metadata=_about("N", "agents the account starts with", int, 0))
