@@ -262,7 +262,7 @@ def run_on_sandbox() -> None:
     """Run the DAGs on a local HelpCrunch, compare the result with its account and show it."""
     # The rate limit store is a temporary file that nobody else uses.
     env = airflow_environment(AIRFLOW_HOME) | {"TMPDIR": str(FOLDER / "tmp")}
-    print("This takes about two minutes; the slow steps are Airflow's start.\n")
+    print("This takes two to three minutes; the slow steps are Airflow's start.\n")
     account = Sandbox(agents=SANDBOX_AGENTS, chats=SANDBOX_CHATS, rate_limit=SANDBOX_LIMIT)
     with contextlib.ExitStack() as running:
         with step(f"A local HelpCrunch with {SANDBOX_AGENTS} agents and {SANDBOX_CHATS:,} chats"):
