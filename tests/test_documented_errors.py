@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -26,6 +27,8 @@ CLASSES = {
 }
 MAKERS = CLASSES | {"refused", "_refuse"}
 """What makes an error of its first argument: the classes, and functions that return or raise one."""
+LOGGED = {"warning", "error", "exception", "critical", "warn"}
+"""Methods that log their first argument: those of loggers above the level INFO, and ``warn`` of an export's run."""
 
 
 def texts(source: str) -> list[str]:
@@ -46,7 +49,7 @@ def _text(node: ast.AST) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(_text(part) or VARIABLE for part in node.values)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return re.sub(r"%(s|d|\.\d*f)", VARIABLE, node.value)
+        return re.sub(r"%(s|d|r|\.\d*f)", VARIABLE, node.value)
     return ""
 
 
@@ -57,13 +60,39 @@ def raised(source: str) -> list[str]:
 
     A text without two words of its own passes on what another error or the server said.
     """
-    tree = ast.parse(source)
-    scopes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    found = [text for scope in scopes for value in _messages(scope) for text in _texts(value, scope, tree)]
+    return _found(_messages, ast.parse(source))
+
+
+def logged(source: str) -> list[str]:
+    """
+    Return the texts that a module logs as warnings or errors.
+
+    A text without two words of its own passes on what an error says.
+    """
+    return _found(_warnings, ast.parse(source))
+
+
+def _found(messages_of: Callable[[ast.AST], list[ast.expr]], tree: ast.AST) -> list[str]:
+    scopes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    found = [text for scope in scopes for value in messages_of(scope) for text in _texts(value, scope, tree)]
     return [text for text in dict.fromkeys(found) if len(re.findall(r"[a-zA-Z]{2,}", text)) > 1]
 
 
-def _messages(function: ast.FunctionDef) -> list[ast.expr]:
+def _warnings(function: ast.AST) -> list[ast.expr]:
+    calls = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call)
+        and node.args
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in LOGGED
+        and _name(node.func.value) != "warnings"
+    ]
+    # A format of "%s" alone keeps a finished text from being taken for one.
+    return [call.args[1] if _text(call.args[0]) == VARIABLE else call.args[0] for call in calls]
+
+
+def _messages(function: ast.AST) -> list[ast.expr]:
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args]
     given = [call.args[0] for call in calls if _name(call.func) in MAKERS]
     if any(_name(call.args[0]) == "msg" and _name(call.func).endswith("Error") for call in calls):
@@ -72,8 +101,12 @@ def _messages(function: ast.FunctionDef) -> list[ast.expr]:
 
 
 def _assigned(function: ast.AST, name: str) -> list[ast.expr]:
-    assignments = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
-    return [node.value for node in assignments if any(_name(target) == name for target in node.targets)]
+    nodes = list(ast.walk(function))
+    assigned = [
+        (target, node.value) for node in nodes if isinstance(node, ast.Assign) for target in node.targets
+    ]
+    named = [(node.target, node.value) for node in nodes if isinstance(node, ast.NamedExpr)]
+    return [value for target, value in [*assigned, *named] if _name(target) == name]
 
 
 def _texts(value: ast.AST, scope: ast.AST, tree: ast.AST) -> list[str]:
@@ -142,6 +175,18 @@ def test_every_error_of_the_code_is_on_the_page() -> None:
     assert not missing, "\n".join([*missing, "Add a row there: what it means, and what to do."])
 
 
+def test_every_warning_of_the_code_is_on_the_page() -> None:
+    messages = quoted()
+    warnings = [(name, text) for name, source in sources().items() for text in logged(source)]
+    assert len(warnings) > 40
+    missing = [
+        f"{name} logs {text.replace(VARIABLE, '…')!r}, which {PAGE} does not explain."
+        for name, text in warnings
+        if not any(is_said(message, [text]) for message in messages)
+    ]
+    assert not missing, "\n".join([*missing, "Add a row there: what it means, and what to do."])
+
+
 def test_every_error_class_is_on_the_page() -> None:
     assert len(CLASSES) > 15
     assert {name for name in CLASSES if f"`{name}`" not in page()} == set()
@@ -202,4 +247,39 @@ def why(error):
         "given as nothing",
         "made by a class that ",
         "returned by a function",
+    }
+
+
+def test_warnings_are_found_however_they_are_logged() -> None:
+    module = """
+def look(self, error):
+    log.warning("Could not look at chat %d: %s", 1, error)
+    self._log.error("No row has a key" if error else "No row has an id")
+    warning = f"Messages of {error} are missing"
+    log.warning("%s", warning)
+    if (line := line_of(error)) is not None:
+        self.log.warning(line)
+
+async def poll(self, error):
+    self.log.exception("The poll failed")
+    self.run.warn("Kept for the manifest")
+
+def line_of(row):
+    return f"Row {row} was refused"
+
+def not_logged(self, error):
+    log.info("Nothing to do")
+    log.warning("%s: %s", 1, error)
+    warnings.warn("It has another name", DeprecationWarning)
+    return error.outcome.exception()
+"""
+    found = {text.replace(VARIABLE, "…") for text in logged(module)}
+    assert found == {
+        "Could not look at chat …: …",
+        "No row has a key",
+        "No row has an id",
+        "Messages of … are missing",
+        "Row … was refused",
+        "The poll failed",
+        "Kept for the manifest",
     }

@@ -357,7 +357,7 @@ class _ChatReader:
         try:
             return self._attempt(chat, last, known, at)
         except HelpCrunchPaginationError as error:
-            log.warning("Chat %d: %s", chat, error)
+            log.warning("The pages of chat %d contradict each other: %s", chat, error)
             self._short = [{"start": chat}]
             return False
 

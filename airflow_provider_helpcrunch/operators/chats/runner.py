@@ -215,8 +215,8 @@ class Runner:
         for result in self.engine.run(client):
             self.store.save(results)
             if result.outcome in FAILURES:
-                what = "was not changed" if result.field != NOTE else "has no note"
-                self._log.warning("Chat %d %s: %s", result.id, what, result.error)
+                text = "Chat %d has no note: %s" if result.field == NOTE else "Chat %d was not changed: %s"
+                self._log.warning(text, result.id, result.error)
                 if self._fail_fast and self.engine.error is not None:
                     raise self.engine.error
             if time.monotonic() - logged >= LOG_EVERY:
