@@ -847,7 +847,7 @@ class HelpCrunchClient:
             ``firstSeen`` (a ``datetime``, ISO 8601 text or UNIX seconds), ``source``, ``locale``, ``notes``,
             ``createdFrom``, ``integrationId``, ``tags`` (names, or ``{"name", "color"}``) and ``customData``. The API
             reads ``customData`` as an array of ``{"property", "value"}`` and sends it as an object; both are accepted
-            here. The attributes must exist in HelpCrunch
+            here. The attributes must exist in HelpCrunch; ``None`` is sent as an empty text
         :return: the new customer
         :raises HelpCrunchConfigurationError: a field does not exist or does not fit; nothing was sent
         :raises HelpCrunchBadRequestError: HelpCrunch refuses the fields

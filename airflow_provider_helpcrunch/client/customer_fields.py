@@ -55,7 +55,8 @@ def written_fields(fields: Any, allowed: tuple[str, ...] = UPDATE_FIELDS) -> dic
 
     :param fields: values by their names in the API; ``None`` clears a field. ``firstSeen`` and ``lastSeen`` may be
         anything that :func:`~.timestamps.moment` reads; ``tags`` names, or objects with ``name`` and ``color``;
-        ``customData`` a dictionary, or the API's array of ``property`` and ``value``
+        ``customData`` a dictionary, or the API's array of ``property`` and ``value``; ``None`` in it empties an
+        attribute, and is sent as an empty text
     :param allowed: the fields that the request may have. Default: those of an update
     :raises HelpCrunchConfigurationError: a field does not exist, or its value does not fit
     """
@@ -230,7 +231,8 @@ def _pairs(data: Any) -> list[dict[str, Any]]:
         if not fits or not isinstance(row["property"], str) or not _is_scalar(row["value"]):
             msg = f"customData sets a text, a number, true, false or None for each name, not {quoted(row)}."
             raise HelpCrunchConfigurationError(msg)
-    return [dict(row) for row in rows]
+    # HelpCrunch documents texts, numbers, true and false here, and no null.
+    return [{**row, "value": "" if row["value"] is None else row["value"]} for row in rows]
 
 
 def _is_scalar(value: Any) -> bool:

@@ -126,7 +126,7 @@ def _plain(name: str, value: Any) -> str:
     text = _text(value)
     if name == "email":
         return text.casefold()
-    return re.sub(r"[^\d+]", "", text) if name == "phone" and re.search(r"\d", text) else text
+    return re.sub(r"\D", "", text) or text if name == "phone" else text
 
 
 def _text(value: Any) -> str:

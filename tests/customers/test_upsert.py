@@ -136,6 +136,14 @@ class TestUpdated:
                 {"customData": '[{"property": "plan", "value": "free"}]'},
                 {"customData": [{"property": "plan", "value": "free"}, {"property": "orders", "value": 4}]},
             ),
+            *(
+                (
+                    {"customData": {"plan": empty}},
+                    {"customData": [{"property": "plan", "value": ""}, {"property": "orders", "value": 4}]},
+                )
+                for empty in (None, "")
+            ),
+            ({"phone": "+49 30 7654321"}, {"phone": "+49 30 7654321"}),
         ],
     )
     def test_only_what_differs_is_sent(
@@ -153,6 +161,8 @@ class TestUpdated:
             {"name": " Ada "},
             {"email": "ADA@mail.example"},
             {"phone": "+49-30-1234567"},
+            {"phone": 49301234567.0},
+            {"phone": "49 (30) 1234567"},
             {"tags": ["VIP"]},
             {"tags": "vip"},
             {"tags": []},
@@ -161,6 +171,8 @@ class TestUpdated:
             {"customData": {"orders": 4.0}},
             {"customData": '{"plan": "gold"}'},
             {"customData": {}},
+            {"customData": {"birthday": None}},
+            {"customData": {"birthday": ""}},
             {"company": None, "notes": "", "unsubscribed": None},
             {"location": {"city": "Kyiv"}, "device": None, "error": "of an earlier run"},
         ],

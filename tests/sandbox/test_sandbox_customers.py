@@ -162,6 +162,7 @@ def test_a_user_id_is_unique(caller, errors):
         ({"customData": {"plan": "gold"}}, ["customData"]),
         ({"customData": [{"property": "shoe", "value": 1}]}, ["customData[0].property"]),
         ({"customData": [{"property": "plan", "value": "x" * 256}]}, ["customData[0].value"]),
+        ({"customData": [{"property": "plan", "value": None}]}, ["customData[0].value"]),
     ],
 )
 def test_a_wrong_value_is_400_and_named(sandbox, call, body, fields):
