@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -34,6 +35,8 @@ KEY_COLUMNS = frozenset({"id", "chat"})
 """Columns that stay as they are wherever a table has them: records are found again and joined by them."""
 
 FINGERPRINT_LENGTH = 16
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 Rule: TypeAlias = Callable[[Any], Any]
 """What happens to the value of a field."""
@@ -109,6 +112,15 @@ class Privacy:
         :param name: a column without columns inside it, such as ``role`` or ``customer.email``
         """
         return self._choice.keeps(name) and name not in self._choice.hashed
+
+
+def is_hash(value: Any) -> bool:
+    """
+    Say whether a value looks like a hash that :meth:`Privacy.apply` makes: a text of 64 hexadecimal digits.
+
+    :param value: any value
+    """
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 class _Choice(NamedTuple):

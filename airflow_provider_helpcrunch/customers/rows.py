@@ -18,6 +18,7 @@ from airflow_provider_helpcrunch.client.customer_fields import (
 from airflow_provider_helpcrunch.client.ids import number_from
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.plurals import quoted
+from airflow_provider_helpcrunch.privacy import is_hash
 
 KEYS = ("userId", "email", "id")
 """Fields by which a customer can be found."""
@@ -80,10 +81,16 @@ class Row:
         """
         try:
             found = key_in(record, key)
+            for name in UPDATE_FIELDS:
+                # The ids of another system may be hashes; by one of ours no customer is found, and none is created.
+                if not name == key == "userId":
+                    _refuse_hash(name, record.get(name))
             fields = {name: _read(name, record[name]) for name in UPDATE_FIELDS if name in record}
             if key in fields:
                 fields[key] = fields[key].strip()
             tags = tuple(fields.pop("tags", None) or ())
+            for tag in tags:
+                _refuse_hash("tags", tag["name"])
             return cls(number, found, _id_in(record), fields, tags)
         except UnfitError as problem:
             return cls(number, problem=str(problem))
@@ -203,6 +210,13 @@ def _read(name: str, value: Any) -> Any:
         # Without the value: it is personal data.
         msg = f"{name} must be {_EXPECTED.get(name, 'a text')}"
         raise UnfitError(msg) from None
+
+
+def _refuse_hash(name: str, value: Any) -> None:
+    """Refuse a hash of the argument ``hash``: it would take the place of the value that it was made of."""
+    if is_hash(value):
+        msg = f"{name} is a hash, which would replace the value in HelpCrunch: leave the column out"
+        raise UnfitError(msg)
 
 
 def _is_misfit(value: Any) -> bool:

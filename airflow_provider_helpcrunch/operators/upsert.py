@@ -68,7 +68,8 @@ class UpsertCustomersOperator(ResumableOperator):
         ``HelpCrunchClient.update_customer``): a list, its JSON text, or a file in any of our formats: its path, an
         ``ObjectStoragePath`` or a receipt, such as that of ``ListCustomersOperator``. ``tags`` are added (a list, or
         text with commas); ``customData`` is an object, in CSV and Parquet as JSON text, and attributes that it does not
-        name are kept. ``None`` or an empty text clears a field; in CSV and Parquet an empty cell leaves it as it is.
+        name are kept. ``None`` or an empty text clears a field or an attribute; in CSV and Parquet an empty cell leaves
+        it as it is. A row with a hash of the argument ``hash`` is refused.
         ``id``, unless it is the key, must be that of the customer found. ``location``, ``device`` and ``error`` are
         ignored; any other name is refused. An empty list is no error
     :param key: the field by which customers are found: ``userId`` (the default), ``email`` (without regard to case) or

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from upserting import Work, created, customer, outcomes, writes
+from upserting import Work, client_of, created, customer, outcomes, sent, upsert, writes
 
 from airflow_provider_helpcrunch.customers.rejects import Rejects
+from airflow_provider_helpcrunch.customers.rows import KEYS
 from airflow_provider_helpcrunch.customers.survey import Survey
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchStorageError
 from airflow_provider_helpcrunch.operators.record_source import RecordSource
+from airflow_provider_helpcrunch.privacy import Privacy
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.schema import CUSTOMERS
 from airflow_provider_helpcrunch.storage import Target, read_records
@@ -31,6 +33,50 @@ def test_a_file_of_ours_in_each_format_is_an_input(suffix: str, account: Sandbox
     for given in (path, dict(receipt)):
         assert set(outcomes(Work(given, key="id").run(account))) == {"unchanged"}
     assert writes(account) == []
+
+
+TEXTS = (
+    *("name", "email", "userId", "company", "phone", "notes", "source", "referer", "lastPage", "locale"),
+    *("createdFrom", "integrationId"),
+)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("column", [*TEXTS, "firstSeen", "unsubscribed", "tags.name", "customData"])
+def test_hashes_do_not_replace_what_they_were_made_of(
+    column: str, key: str, suffix: str, account: Sandbox, tmp_path: Path
+) -> None:
+    everything: dict[str, Any] = {**dict.fromkeys(TEXTS, "7"), "email": "a@b.example", "unsubscribed": True}
+    everything |= {"tags": ["vip"], "customData": {"plan": "gold"}}
+    made = created(account, {"name": "Ada", "userId": "7"})
+    client_of(account).update_customer(made[0], everything)
+    account._state.journal.clear()
+    before = account.truth("customers")
+    privacy = Privacy.of(CUSTOMERS, hashed=[column], salt="a long random text")
+    path = str(tmp_path / f"customers.{suffix}")
+    target = Target.resolve(path, privacy.table)
+    receipt = target.write(privacy.apply(each) for each in before if each["id"] in made)
+    work = Work(receipt, key=key)
+    assert outcomes(work.run(account)) == ["refused"]
+    field = column.partition(".")[0]
+    if field == key == "userId":  # no customer is found by it, and a row with an id creates none
+        assert "no customer has this userId" in work.progress.errors[1]
+    else:
+        assert f"{field} is a hash, which would replace the value in HelpCrunch" in work.progress.errors[1]
+        assert sent(account) == {}
+    assert account.truth("customers") == before
+
+    again = Work(work.reject(tmp_path / f"rejects.{suffix}"), key=key)
+    assert outcomes(again.run(account)) == ["refused"]
+    assert again.progress.errors == work.progress.errors
+
+
+def test_user_ids_of_a_system_that_makes_hashes(account: Sandbox) -> None:
+    assert upsert(account, [{"userId": "0f" * 32, "name": "Ada"}]) == ["created"]
+    assert upsert(account, [{"userId": "0f" * 32, "name": "Bo"}]) == ["updated"]
+    near = {"name": "0F" * 32, "company": "0f" * 31, "notes": "0f" * 33}
+    assert upsert(account, [{"userId": "u-1", **near}]) == ["created"]
 
 
 def test_a_table_of_a_spreadsheet(account: Sandbox, tmp_path: Path) -> None:

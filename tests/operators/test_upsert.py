@@ -27,6 +27,7 @@ from airflow_provider_helpcrunch.exceptions import (
 )
 from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.operators import upsert_runner
+from airflow_provider_helpcrunch.operators.customers import ListCustomersOperator
 from airflow_provider_helpcrunch.operators.upsert import UpsertCustomersOperator
 from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
@@ -240,6 +241,11 @@ def test_the_log_names_rows_and_ids_alone(
             "Row 1 was refused: it has no userId, by which its customer would be found",
         ),
         ([ADA, ADA], {}, "Row 2 was refused: another row has the same userId"),
+        (
+            [{**ADA, "name": "0f" * 32}],
+            {},
+            "Row 1 was refused: name is a hash, which would replace the value in HelpCrunch",
+        ),
         ([ADA], {"create_missing": False}, "Row 1 was refused: no customer has this userId"),
         ([{**BO, "id": 5}], {}, "Row 1 was refused: the customer with this userId is "),
         (
@@ -306,6 +312,21 @@ def test_refused_before_the_first_request(
     assert said in str(caught.value)
     assert server.journal == []
     assert not list(tmp_path.glob("r*"))
+
+
+def test_customers_listed_with_hashes_keep_their_values(server: Sandbox, tmp_path: Path) -> None:
+    before = server.truth("customers")
+    listing = ListCustomersOperator(
+        task_id="list",
+        output_path=str(tmp_path / "c.csv"),
+        hash=["name", "email"],
+        hash_salt="a long random text",
+    )
+    receipt = listing.execute({})  # type: ignore[arg-type]
+    with pytest.raises(HelpCrunchRefusedError):
+        upsert(receipt, key="id")
+    assert server.truth("customers") == before
+    assert writes(server) == []
 
 
 def test_the_input_is_not_written_over(server: Sandbox, tmp_path: Path) -> None:
