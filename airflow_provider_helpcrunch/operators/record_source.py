@@ -74,7 +74,6 @@ class RecordSource:
                 yield number, kept
 
     def _is_table(self) -> bool:
-        from airflow_provider_helpcrunch.storage.formats import choose_format
+        from airflow_provider_helpcrunch.storage.formats import input_format
 
-        receipt = self.file if isinstance(self.file, dict) else {"path": str(self.file)}
-        return choose_format(str(receipt["path"]), receipt.get("format")).kind in ("csv", "parquet")
+        return input_format(self.file).kind in ("csv", "parquet")

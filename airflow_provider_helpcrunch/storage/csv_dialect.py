@@ -1,6 +1,7 @@
 """
 CSV dialect: RFC 4180 in UTF-8, with a header. Spreadsheets of some countries separate fields with ``;`` or a tab
-instead of a comma, and some end a line with only a carriage return; these are read too.
+instead of a comma, some end a line with only a carriage return, and some files declare their separator in a line before
+the header (``sep=;``); these are read too.
 
 A null is an empty field and an empty text is a quoted one (``""``), as in PostgreSQL's ``COPY`` and in DuckDB. Python's
 own ``csv`` module cannot distinguish the two before version 3.12.
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SPECIAL = re.compile(r'[,"\r\n]')
 _QUOTED = re.compile('"[^"]*"')
+_DECLARATION = re.compile('"?sep=([,;\t])"?\r?\n?', re.IGNORECASE)
 _FIELD = {
     separator: re.compile(
         rf'(?:"([^"]*(?:""[^"]*)*)"|([^{separator}"\r\n]*))({separator}|\r?\n?\Z)',
@@ -35,6 +37,17 @@ def join_fields(values: Iterable[Any]) -> str:
     :return: the record with its line end
     """
     return ",".join([_field(value) for value in values]) + "\r\n"
+
+
+def declared_separator(record: str) -> str | None:
+    """
+    Return the separator that a line before the header declares, as in ``sep=;``, which Excel reads.
+
+    :param record: the first record of the file
+    :return: the separator; ``None`` if the record is the header
+    """
+    declaration = _DECLARATION.fullmatch(record)
+    return declaration and declaration[1]
 
 
 def separator_of(header: str) -> str:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from airflow_provider_helpcrunch.storage.csv_dialect import separator_of, split_fields, split_records
+from airflow_provider_helpcrunch.storage.csv_dialect import (
+    declared_separator,
+    separator_of,
+    split_fields,
+    split_records,
+)
 from airflow_provider_helpcrunch.storage.tabular import restore
 
 if TYPE_CHECKING:
@@ -37,7 +42,7 @@ def read_csv(source: Any, table: Table | None, *, suspicious: bool) -> Iterator[
     """
     Read the records of a CSV file.
 
-    :param source: the file, as a buffered reader of bytes
+    :param source: the file, as a buffered reader of bytes in UTF-8
     :param table: the types of its columns; ``None``: all are text
     :param suspicious: whether its size differs from the one in its receipt; then a last line without a line end, which
         spreadsheets write, counts as cut off
@@ -46,11 +51,12 @@ def read_csv(source: Any, table: Table | None, *, suspicious: bool) -> Iterator[
     :raises ValueError: the file is not valid CSV, or a value is not of its column's type
     """
     columns = {column.name: column for column in table.columns} if table else {}
-    _refuse_utf16(source.peek(4)[:4])
-    with io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+    with io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline="") as text:
         records = _ended(split_records(text)) if suspicious else split_records(text)
-        header = _header(next(records, ""))
-        for number, record in enumerate(records, 2):
+        first = next(records, "")
+        declared = declared_separator(first)
+        header = _header(next(records, "") if declared else first, declared)
+        for number, record in enumerate(records, 3 if declared else 2):
             if (fields := _fields(record, number, header)) is None:
                 continue
             yield {
@@ -67,14 +73,8 @@ def _ended(records: Iterator[str]) -> Iterator[str]:
         yield record
 
 
-def _refuse_utf16(head: bytes) -> None:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
-        msg = "the file is in UTF-16: save it as CSV in UTF-8"
-        raise ValueError(msg)
-
-
-def _header(record: str) -> _Header:
-    separator = separator_of(record)
+def _header(record: str, declared: str | None) -> _Header:
+    separator = declared or separator_of(record)
     found = split_fields(record, separator)
     _refuse_undecoded(found, "the header")
     names = [(name or "").strip() for name in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.plurals import quoted
@@ -50,6 +50,28 @@ def choose_format(path: str, file_format: str | None, argument: str = "file_form
     :raises HelpCrunchConfigurationError: no format or an unknown one is named, suffix and ``file_format`` contradict
         each other, or a library is missing
     """
+    return _chosen(path, file_format, argument, f"set {argument}")
+
+
+def input_format(source: Any, file_format: str | None = None) -> Format:
+    """
+    Choose the format of a file that is read, and check that its libraries are installed.
+
+    :param source: the file: its path, an ``ObjectStoragePath``, or a mapping with ``path`` and ``format``, as receipts
+        are
+    :param file_format: a format's name. Default: by ``format`` or the suffix
+    :return: the format
+    :raises HelpCrunchConfigurationError: as for :func:`choose_format`
+    """
+    path, argument = source, "file_format"
+    if isinstance(source, dict):
+        path = source["path"]
+        if file_format is None:
+            file_format, argument = source.get("format"), "format"
+    return _chosen(str(path), file_format, argument, 'give {"path": …, "format": …}')
+
+
+def _chosen(path: str, file_format: str | None, argument: str, advice: str) -> Format:
     kind, compression = _suffix_of(path)
     if file_format is not None:
         chosen = _from_name(file_format, argument)
@@ -60,7 +82,7 @@ def choose_format(path: str, file_format: str | None, argument: str = "file_form
             msg = f"{argument}={quoted(file_format)} contradicts the suffix of {quoted(path)}; change one of them."
             raise HelpCrunchConfigurationError(msg)
     elif kind is None:
-        msg = f"{quoted(path)} has no suffix that names a format: use {_KNOWN}, or set {argument}."
+        msg = f"{quoted(path)} has no suffix that names a format: use {_KNOWN}, or {advice}."
         raise HelpCrunchConfigurationError(msg)
     else:
         chosen = _checked(kind, compression)

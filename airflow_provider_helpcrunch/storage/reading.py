@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchStorageError,
 )
 from airflow_provider_helpcrunch.storage.csv_reading import read_csv
-from airflow_provider_helpcrunch.storage.formats import choose_format
+from airflow_provider_helpcrunch.storage.formats import input_format
 from airflow_provider_helpcrunch.storage.lineage import report
 from airflow_provider_helpcrunch.storage.location import locate
 
@@ -52,10 +53,12 @@ def read_records(
     JSON Lines and JSON give records as the API sent them, Parquet gives typed ones (timestamps as ``datetime`` in UTC).
     CSV has only text: an empty field is ``None``, an empty quoted one is ``""``, and all others stay text. With
     ``table`` the fields get their types, and the records equal those of Parquet. A CSV file may be from a spreadsheet:
-    with semicolons or tabs, or without a last line end, which is an error only if a receipt gives another size in
-    bytes. A JSON array that was not written by this package is loaded whole.
+    with semicolons or tabs, with a first line that declares them (``sep=;``), or without a last line end, which is an
+    error only if a receipt gives another size in bytes. Texts may begin with the byte order mark of UTF-8. A JSON array
+    that was not written by this package is loaded whole.
 
-    :param path: the object: its path or URL, an ``ObjectStoragePath``, or the receipt of the task that wrote it
+    :param path: the object: its path or URL, an ``ObjectStoragePath``, or the receipt of the task that wrote it;
+        also a mapping with ``path`` and ``format`` alone
     :param file_format: the format, such as ``jsonl`` or ``csv.gz``, if the path's suffix names none. Default: by the
         receipt or the suffix
     :param table: the types of the columns of a CSV file; default ``None``: text. Other formats do not need it
@@ -64,16 +67,12 @@ def read_records(
     :raises HelpCrunchStorageError: while iterating: there is no such object, it cannot be read, or it is cut short or
         damaged
     """
-    size = None
-    if isinstance(path, dict):
-        if "path" not in path:
-            msg = "This is not a receipt: a mapping must have the keys 'path' and 'format'."
-            raise HelpCrunchConfigurationError(msg)
-        file_format = file_format or path.get("format")
-        size = path.get("bytes")
-        path = str(path["path"])
-    location = locate(path)
-    return _read(location, choose_format(location.text, file_format), table, size)
+    if isinstance(path, dict) and "path" not in path:
+        msg = "This is not a receipt: a mapping must have the keys 'path' and 'format'."
+        raise HelpCrunchConfigurationError(msg)
+    location = locate(str(path["path"]) if isinstance(path, dict) else path)
+    size = path.get("bytes") if isinstance(path, dict) else None
+    return _read(location, input_format(path, file_format), table, size)
 
 
 def _read(
@@ -83,6 +82,8 @@ def _read(
         with _open(location) as raw:
             suspicious = size is not None and size != _size(raw)
             with _decompressor(raw, file_format.compression) as source:
+                if file_format.kind != "parquet":
+                    _skip_byte_order_mark(source)
                 if file_format.kind == "csv":
                     yield from read_csv(source, table, suspicious=suspicious)
                 else:
@@ -125,6 +126,16 @@ def _decompressor(raw: io.BufferedReader, compression: Compression | None) -> An
     if compression == "gz":
         return gzip.GzipFile(fileobj=raw)
     return io.BufferedReader(_ZstdStream(raw), _BUFFER)
+
+
+def _skip_byte_order_mark(source: io.BufferedReader) -> None:
+    """Skip the mark that programs on Windows write before UTF-8, and refuse their UTF-16."""
+    head = source.peek(4)[:4]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in head:
+        msg = "the file is in UTF-16: save it in UTF-8"
+        raise ValueError(msg)
+    if head.startswith(codecs.BOM_UTF8):
+        source.read(len(codecs.BOM_UTF8))
 
 
 class _ZstdStream(io.RawIOBase):

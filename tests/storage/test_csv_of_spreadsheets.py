@@ -37,6 +37,10 @@ def _variants() -> dict[str, bytes]:
         "spaces around names": PLAIN.replace("id,name", " id , name\u00a0"),
         "semicolons": 'id;name\r\n1;Kim\r\n2;\r\n3;"Zoë; x, y"\r\n',
         "tabs": "id\tname\r\n1\tKim\r\n2\t\r\n3\tZoë; x, y\r\n",
+        "a declared semicolon": 'sep=;\r\nid;name\r\n1;Kim\r\n2;\r\n3;"Zoë; x, y"\r\n',
+        "a declared comma": f"SEP=,\r\n{PLAIN}",
+        "a declared tab": "\ufeffsep=\t\nid\tname\n1\tKim\n2\t\n3\tZoë; x, y",
+        "a declaration in quotes": '"sep=;"\rid;name\r1;Kim\r2;\r3;"Zoë; x, y"\r',
         "columns without a name": 'id,name,,\r\n1,Kim,,\r\n2,,\r\n3,"Zoë; x, y",,',
     }
     return {name: text.encode() for name, text in texts.items()}
@@ -84,13 +88,15 @@ def test_what_pythons_writer_writes(rows: list[list[str]], separator: str, end: 
         ("id,name,\r\n1,x,\r\n2,y,z\r\n", "record 3 has a value in column 3, which has no name"),
         ("id,name\r\n1;x\r\n", "record 2 has 1 fields, and the header has 2"),
         ("id;name\r\n1,x\r\n", "record 2 has 1 fields, and the header has 2"),
+        ("sep=;\r\nid;name\r\n1,x\r\n", "record 3 has 1 fields, and the header has 2"),
+        ("sep=;", "the file has no header"),
         ("id,name\r\n1\r\n", "record 2 has 1 fields, and the header has 2"),
         ("id,name\r\n1,x,y\r\n", "record 2 has 3 fields, and the header has 2"),
         ('id,name\r\n1,x\r\n2,"a" b\r\n', "record 3: field 2 is not quoted as in RFC 4180"),
         ('id,name\r\n1,x\r\n2,"a\r\n3,c\r\n', "ends in the middle of record 3, inside of quotes"),
         ('id,name\r\n1,x\r\n2,"a', "ends in the middle of record 3, inside of quotes"),
         ('id,"na', "ends in the middle of record 1, inside of quotes"),
-        (PLAIN.encode("utf-16"), "is in UTF-16: save it as CSV in UTF-8"),
+        (PLAIN.encode("utf-16"), "is in UTF-16: save it in UTF-8"),
         (PLAIN.encode("utf-16-be"), "is in UTF-16"),
         (b"\xff\xfe", "is in UTF-16"),
         (PLAIN.encode("cp1252"), "column 'name' of record 4 is not UTF-8: save the file as CSV in UTF-8"),
@@ -104,6 +110,11 @@ def test_what_cannot_be_read(content: str | bytes, why: str, tmp_path: Path) -> 
         list(read_records(str(path)))
     assert why in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_declared_separator_overrules_what_the_header_looks_like(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("sep=;\nid;name, first\n1;Kim\n")
+    assert list(read_records(str(tmp_path / "x.csv"))) == [{"id": "1", "name, first": "Kim"}]
 
 
 def test_names_that_differ_in_case_are_two(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchStorageError
 from airflow_provider_helpcrunch.schema import AGENTS, Table
@@ -85,6 +87,30 @@ def test_what_is_wrong_is_said(name: str, content: bytes, why: str, tmp_path: Pa
         list(read_records(str(tmp_path / name), table=AGENTS))
     assert why in str(error.value)
     assert "kim@mail.example" not in str(error.value)
+
+
+TEXTS = {
+    "x.jsonl": '{"id":1,"name":"Zoë"}\n{"id":2}\n',
+    "x.json": '[\n{"id":1,"name":"Zoë"},\n{"id":2}\n]\n',
+    "other.json": '[{"id": 1, "name": "Zoë"}, {"id": 2}]',
+}
+
+
+@pytest.mark.parametrize("compression", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_byte_order_mark_is_skipped(name: str, compression: str, tmp_path: Path) -> None:
+    packed = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[compression]
+    (tmp_path / f"{name}{compression}").write_bytes(packed(TEXTS[name].encode("utf-8-sig")))
+    found = list(read_records(str(tmp_path / f"{name}{compression}")))
+    assert found == [{"id": 1, "name": "Zoë"}, {"id": 2}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_utf16_is_refused(name: str, encoding: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(TEXTS[name].encode(encoding))
+    with pytest.raises(HelpCrunchStorageError, match="the file is in UTF-16: save it in UTF-8"):
+        list(read_records(str(tmp_path / name)))
 
 
 @pytest.mark.parametrize("suffix", ["jsonl.gz", "csv.zst"])

@@ -227,11 +227,10 @@ def _of_result(result: dict[str, Any]) -> Any:
 
 def _from_file(source: Any) -> list[dict[str, Any]]:
     from airflow_provider_helpcrunch.storage import read_records
-    from airflow_provider_helpcrunch.storage.formats import choose_format
+    from airflow_provider_helpcrunch.storage.formats import input_format
 
     entries = list(read_records(source))
-    path, name = (source["path"], source.get("format")) if isinstance(source, dict) else (str(source), None)
-    if choose_format(path, name).kind in ("csv", "parquet"):
+    if input_format(source).kind in ("csv", "parquet"):
         entries = [_from_cells(entry) for entry in entries]
         # Spreadsheets append rows that have only separators.
         while entries and not entries[-1]:
