@@ -13,6 +13,9 @@ MOST_NAMED = 20
 LONGEST_QUOTED = 200
 """Most characters of a value that a sentence quotes."""
 
+LONGEST_LINE = 120
+"""Most columns of a line of the log."""
+
 _UNITS = ((86_400, 86_400, "d", 3600, "h"), (3600, 3600, "h", 60, "min"), (120, 60, "min", 1, "s"))
 """From how many seconds on a duration has two units; each with its seconds and name, the greater one first."""
 

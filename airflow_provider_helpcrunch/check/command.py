@@ -16,7 +16,6 @@ from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.client.credentials import DEFAULT_BASE_URL
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
-    HelpCrunchConnectionError,
     HelpCrunchError,
     HelpCrunchNotFoundError,
     HelpCrunchResponseError,
@@ -126,8 +125,6 @@ def _wait(seconds: float) -> None:
 def _advice_for(error: HelpCrunchError) -> str:
     """Return advice that the error itself does not give."""
     match error:
-        case HelpCrunchConnectionError():
-            return "Check the address, the network and the proxy of this machine."
         case HelpCrunchNotFoundError() | HelpCrunchResponseError():
             return "Something answers at this address, but not HelpCrunch."
         case _:

@@ -6,22 +6,34 @@ import contextlib
 import http.client
 import math
 import socket
+import ssl
 import threading
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ConnectTimeout
-from urllib3.exceptions import NewConnectionError
+from requests.exceptions import ConnectTimeout, Timeout
+from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from airflow_provider_helpcrunch.forks import renew_after_fork
+from airflow_provider_helpcrunch.plurals import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LONGEST_CLOSE = 1.0
 """Most seconds that closing waits for requests that were cut off."""
+
+WORDS = (
+    (ConnectionRefusedError, "connection refused"),
+    (http.client.RemoteDisconnected, "connection closed without a response"),
+    (http.client.IncompleteRead, "connection closed midway"),
+    (http.client.HTTPException, "not an HTTP response"),
+    (ConnectionResetError, "connection reset"),
+)
+"""What to call the errors whose own text says no more; the first that fits, as some are kinds of others."""
 
 _current = threading.local()
 
@@ -43,8 +55,6 @@ class Exchange:
     def __init__(self, connecting: float, responding: float, cancelled: threading.Event) -> None:
         self.connecting = connecting
         self.responding = responding
-        self.seconds = 0.0
-        """Seconds that the current phase may take."""
         self.late = False
         self._cancelled = cancelled
         self._ends = math.inf
@@ -53,7 +63,6 @@ class Exchange:
     def begin(self, seconds: float, connection: Callable[[], socket.socket | None]) -> None:
         """Start the clock of a phase, which uses the socket that ``connection`` returns."""
         self._socket = connection
-        self.seconds = seconds
         self._ends = time.monotonic() + seconds
 
     def check(self) -> None:
@@ -194,21 +203,52 @@ def bare(error: BaseException) -> BaseException:
 
 def never_connected(error: BaseException) -> bool:
     """Return whether no connection came about, so that the server cannot have seen the request."""
-    return isinstance(error, ConnectTimeout) or isinstance(root_of(error), NewConnectionError)
+    return isinstance(error, ConnectTimeout) or any(
+        isinstance(each, NewConnectionError) for each in _wrapped(error)
+    )
 
 
-def root_of(error: BaseException) -> BaseException:
-    """Return the innermost error of those that requests and urllib3 wrap around it."""
-    while True:
-        arguments = (argument for argument in error.args if isinstance(argument, BaseException))
-        inner = getattr(error, "reason", None) or next(arguments, None)
-        if not isinstance(inner, BaseException):
-            return error
-        error = inner
+def why(error: BaseException, seconds: float) -> str:
+    """
+    Return what failed, in a few words, which hold no text of a response that HelpCrunch sent.
+
+    :param error: an error of requests or urllib3, or one of the socket itself
+    :param seconds: how long the attempt took
+    """
+    errors = list(_wrapped(error))
+    root = errors[-1]
+    by = "proxy: " if any(isinstance(each, ProxyError) for each in errors) else ""
+    if isinstance(root, TimeoutError | Timeout | HTTPTimeoutError):
+        late = "timed out while connecting" if never_connected(error) else "timed out"
+        return f"{by}{late} after {duration(seconds)}"
+    if any(isinstance(each, DecodeError) for each in errors):
+        return "the body cannot be decompressed"
+    return by + _words_for(root)
 
 
-def why(error: BaseException) -> str:
-    """Return what failed, without any text that the server sent."""
-    root = root_of(error)
-    text = "not an HTTP response" if isinstance(root, http.client.BadStatusLine) else str(root)
-    return f"{type(error).__name__}: {text}"
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error, then the one that requests or urllib3 wrapped in it, and so on to that of the socket."""
+    inner: BaseException | None = error
+    while inner is not None:
+        yield inner
+        # The context, not the cause: urllib3 raises without "from" where a SOCKS proxy fails.
+        context = inner.__context__ if isinstance(inner, HTTPError) else None
+        candidates = (getattr(inner, "reason", None), *inner.args, context)
+        inner = next((each for each in candidates if isinstance(each, BaseException)), None)
+
+
+def _words_for(root: BaseException) -> str:
+    for kind, words in WORDS:
+        if isinstance(root, kind):
+            return words
+    match root:
+        case ssl.SSLCertVerificationError():
+            return f"certificate not accepted: {root.verify_message}"
+        case ssl.SSLError(reason=str(reason)):
+            return f"TLS failed: {reason.replace('_', ' ').lower()}"
+        case socket.gaierror():
+            return f"host name not found ({root.strerror})"
+        case OSError(strerror=str(text)):
+            return text[:1].lower() + text[1:]
+        case _:
+            return str(root)

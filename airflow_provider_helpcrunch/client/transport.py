@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +33,7 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
 )
 from airflow_provider_helpcrunch.forks import renew_after_fork
-from airflow_provider_helpcrunch.plurals import duration
+from airflow_provider_helpcrunch.plurals import LONGEST_LINE, duration, shorten
 from airflow_provider_helpcrunch.rate_limit.limiter import Cancelled
 
 if TYPE_CHECKING:
@@ -209,8 +210,8 @@ class Transport:
         self._calls.add(cancelled)
         try:
             return attempts.retrying(sleep, self._log_retry)(attempt)
-        except HelpCrunchRateLimitError as error:
-            raise attempts.out_of_patience(error, method, path) from None
+        except (HelpCrunchRateLimitError, HelpCrunchConnectionError) as error:
+            raise self._final(error, attempts, method, path) from None
         except Cancelled:
             self._check_open(method, path)
             raise
@@ -250,6 +251,7 @@ class Transport:
         # watchdog limits each phase as a whole, to twice its timeout: once for the first byte, once for the rest.
         connecting, responding = (min(2 * each, attempts.time_left) for each in self._timeout)
         exchange = Exchange(connecting, responding, cancelled)
+        started = time.monotonic()
         try:
             with self._watched(exchange):
                 response = self._exchanged(attempts, method, path, (connect_timeout, read_timeout), arguments)
@@ -259,7 +261,7 @@ class Transport:
             interruption = _proxy_error(self._redact(error))
         except (requests.RequestException, HTTPError, OSError) as error:
             connected = not never_connected(error)
-            problem = self._redact(why(error))
+            problem = self._redact(why(error, time.monotonic() - started))
         except BaseException as error:  # a timeout of Airflow's, say, or Ctrl+C
             interruption = bare(error)
         finally:
@@ -268,9 +270,9 @@ class Transport:
         if interruption is not None:
             raise interruption
         if exchange.late:  # a response that was cut off may look like any error, or like one without a body
-            problem = f"timed out: not complete after {duration(exchange.seconds)}"
+            problem = f"timed out after {duration(time.monotonic() - started)}"
         # Raised here, outside the handler: a chained library error could carry the key that a server echoed.
-        msg = f"{method} {path}: no complete response from HelpCrunch at {self._base_url} ({problem})."
+        msg = f"{method} {path}: no complete response: {problem}."
         raise HelpCrunchConnectionError(
             msg, method=method, path=path, attempts=attempts.sent, connected=connected
         )
@@ -307,12 +309,32 @@ class Transport:
             self._usage.requests += 1
             self._usage.retries += repeated
 
+    def _final(
+        self,
+        error: HelpCrunchRateLimitError | HelpCrunchConnectionError,
+        attempts: Attempts,
+        method: str,
+        path: str,
+    ) -> HelpCrunchError:
+        """Return the error that ends a call: it says what a line about a retry has no room for."""
+        if isinstance(error, HelpCrunchRateLimitError):
+            return attempts.out_of_patience(error, method, path)
+        return HelpCrunchConnectionError(
+            f"{error} Check the API URL (host) {self._base_url}, network, firewall and proxy.",
+            method=error.method,
+            path=error.path,
+            attempts=error.attempts,
+            connected=error.connected,
+        )
+
     def _log_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, HelpCrunchRateLimitError):
-            log.warning("Pausing all requests of the account, then trying again: %s", error)
+            line = f"Pausing all requests of the account, then trying again: {error}"
         else:
-            log.warning("Trying again in %s: %s", duration(state.upcoming_sleep), error)
+            line = f"Trying again in {duration(state.upcoming_sleep)}: {error}"
+        # If the call fails in the end, its error has the whole text.
+        log.warning("%s", shorten(line, LONGEST_LINE))
 
 
 def _proxy_error(problem: str) -> HelpCrunchConfigurationError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,7 @@ from airflow_provider_helpcrunch.exceptions import (
 from airflow_provider_helpcrunch.hooks import connection_form
 from airflow_provider_helpcrunch.hooks.connection_extra import extra_of
 from airflow_provider_helpcrunch.hooks.redis_connection import redis_of
-from airflow_provider_helpcrunch.plurals import duration
+from airflow_provider_helpcrunch.plurals import LONGEST_LINE, duration
 
 if TYPE_CHECKING:
     from airflow_provider_helpcrunch._airflow import Connection
@@ -188,12 +189,8 @@ def _extras_of(place: str, extra: dict[str, Any] | None) -> dict[str, Any]:
         msg = 'its extra must be a JSON object, such as {"read_timeout": 30}.'
         raise HelpCrunchConfigurationError(msg)
     if unknown := sorted(set(extra) - set(EXTRAS)):
-        log.warning(
-            "%s has unknown extras, which are ignored: %s. The known ones are: %s.",
-            place,
-            ", ".join(unknown),
-            ", ".join(EXTRAS),
-        )
+        line = f"{place} has unknown extras, which are ignored: {', '.join(unknown)}."
+        log.warning("%s", textwrap.fill(f"{line} The known ones are: {', '.join(EXTRAS)}.", LONGEST_LINE))
     return {name: _converted(name, extra[name]) for name in EXTRAS if extra.get(name) not in (None, "")}
 
 
@@ -216,14 +213,12 @@ def _converted(name: str, value: Any) -> int | float | str:
 def _advice_for(error: HelpCrunchError) -> str:
     """Return advice that the error itself does not give."""
     match error:
-        case HelpCrunchConfigurationError() | HelpCrunchBudgetStoreError():
+        case HelpCrunchConfigurationError() | HelpCrunchBudgetStoreError() | HelpCrunchConnectionError():
             return ""
         case HelpCrunchAuthError():
             return "Paste the key into the field API key (password) once more."
         case HelpCrunchRateLimitError():
             return f"The key was not tested. Test again in {duration(error.retry_after or 60)}."
-        case HelpCrunchConnectionError():
-            return "Check the API URL (host), the network and the proxy of this machine."
         case HelpCrunchApiError(status_code=int(status)) if 300 <= status < 400:
             return "Put the address that the redirect names into the API URL (host), or leave host empty."
         case HelpCrunchNotFoundError() | HelpCrunchResponseError():

@@ -146,7 +146,7 @@ def test_a_contradiction_comes_first_and_is_the_exit_code(terminal: Terminal) ->
         (Fault("garbage"), "Something answers at this address, but not HelpCrunch."),
         (Fault("redirect"), "which is not followed."),
         (Fault("status", status=503), "HelpCrunch answered 503"),
-        (Fault("reset"), "Check the address, the network and the proxy of this machine."),
+        (Fault("reset"), f"connection reset. Check the API URL (host) {HOST}, network, firewall and proxy."),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )

@@ -148,8 +148,8 @@ def vars_of(fault: Fault) -> dict[str, Any]:
     ("kind", "error", "said"),
     [
         ("status", HelpCrunchServerError, "HelpCrunch answered 500"),
-        ("reset", HelpCrunchConnectionError, "no complete response from HelpCrunch"),
-        ("truncate", HelpCrunchConnectionError, "no complete response from HelpCrunch"),
+        ("reset", HelpCrunchConnectionError, "no complete response: connection reset"),
+        ("truncate", HelpCrunchConnectionError, "connection closed midway"),
         ("html", HelpCrunchResponseError, "with .*, not JSON"),
         ("no_ids", HelpCrunchResponseError, "a record has no integer id"),
     ],
@@ -333,7 +333,7 @@ def test_what_never_ends_is_cut_off(start: bytes, piece: bytes, client: Connect,
             retry=RetryPolicy(max_attempts=1),
         )
         started = time.monotonic()
-        with pytest.raises(HelpCrunchConnectionError, match="timed out: not complete after 0.8 s"):
+        with pytest.raises(HelpCrunchConnectionError, match=r"timed out after (0\.[89]|1\.\d) s"):
             caller.list_agents()
     assert time.monotonic() - started < 5
 
@@ -459,7 +459,7 @@ def test_https_with_a_certificate_authority_of_ones_own(
         listener = context.wrap_socket(plain, server_side=True)
         threading.Thread(target=_answer_all, args=(listener, answer), daemon=True).start()
         url = f"https://localhost:{listener.getsockname()[1]}/v1"
-        with pytest.raises(HelpCrunchConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(HelpCrunchConnectionError, match="certificate not accepted: self"):
             client(sandbox(), base_url=url, retry=RetryPolicy(max_attempts=1)).list_agents()
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         assert client(sandbox(), base_url=url).list_agents() == [{"id": 7}]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,15 @@ import pytest
 from every_operator import REQUIRED, every_operator
 from task_context import Instance
 
+from airflow_provider_helpcrunch.client import RetryPolicy
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
+from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.log_tables import log_table
 from airflow_provider_helpcrunch.operators.base import HelpCrunchOperator
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, UpdateChatsOperator
+from airflow_provider_helpcrunch.operators.customers import SearchCustomersOperator
 from airflow_provider_helpcrunch.operators.exports import ExportChatsOperator, ExportMessagesOperator
+from airflow_provider_helpcrunch.operators.messages import ListMessagesOperator
 from airflow_provider_helpcrunch.operators.upsert import UpsertCustomersOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sensors.chats import ChatsSensor
@@ -43,7 +50,7 @@ def lines(
         try:
             operator.execute({"ti": Instance(), "run_id": "night 1"})  # type: ignore[typeddict-item]
         except HelpCrunchError as error:
-            messages.append(f"failed: {type(error).__name__}")
+            messages.append(f"failed: {type(error).__name__}: {error}")
         return messages
 
     yield run
@@ -58,8 +65,13 @@ def server(sandbox: Callable[..., Sandbox], connection: Callable[..., None]) -> 
 
 
 def too_long(messages: list[str]) -> list[str]:
-    """Return the lines that are too long, not counting paths: they are as long as their author chose."""
-    lines = [line for message in messages for line in message.splitlines()]
+    """
+    Return the lines that are too long, not counting paths: they are as long as their author chose.
+
+    Nor does the error count that ends a task, because it quotes HelpCrunch: it is the only place for all of that.
+    """
+    logged = [message for message in messages if not message.startswith("failed: ")]
+    lines = [line for message in logged for line in message.splitlines()]
     return [line for line in lines if len(re.sub(r"\S*/\S{20,}", "path", line)) > WIDTH]
 
 
@@ -93,6 +105,78 @@ def test_every_operator(operator: type[HelpCrunchOperator], server: Sandbox, lin
     assert len(server.journal)
     assert too_long(messages) == []
     groups(messages)
+
+
+LASTING = {
+    "refused": None,
+    "reset": Fault("reset", times=0),
+    "cut short": Fault("truncate", times=0),
+    "never": Fault("hang", times=0),
+    "500": Fault("status", status=500, times=0),
+    "503 of a proxy": Fault("status", status=503, body="html", times=0),
+    "an error in a 200": Fault("errors", times=0),
+    "a page of HTML": Fault("html", times=0),
+}
+"""Faults that last, by what comes of a request; ``None``: nothing listens."""
+
+LISTING: list[tuple[type[HelpCrunchOperator], dict[str, Any]]] = [
+    (ListMessagesOperator, REQUIRED["ListMessagesOperator"]),
+    (SearchCustomersOperator, {}),
+    (ReassignChatsOperator, REQUIRED["ReassignChatsOperator"]),
+]
+
+
+@pytest.mark.parametrize(("operator", "arguments"), LISTING, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING.keys())
+def test_every_retry(
+    fault: Fault | None,
+    operator: type[HelpCrunchOperator],
+    arguments: dict[str, Any],
+    server: Sandbox,
+    lines: Lines,
+    connection: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick = functools.partial(RetryPolicy, first_pause=0.001, longest_pause=0.002, max_attempts=3)
+    monkeypatch.setattr(helpcrunch, "RetryPolicy", quick)
+    connection(server, read_timeout=0.05)
+    if fault is None:
+        connect_to_nothing(monkeypatch, server)
+    else:
+        server.add_fault(fault)
+    messages = lines(operator(task_id="task", **arguments))
+    retries = [line for line in messages if "rying again" in line]
+    assert len(retries) == 2
+    assert too_long(messages) == []
+    assert "(host=" not in " ".join(messages)
+    if fault is None or fault.kind in ("reset", "truncate", "hang"):
+        (failure,) = (line for line in messages if line.startswith("failed: "))
+        cause = retries[0].partition("no complete response: ")[2]
+        # How long it took differs from one attempt to the next.
+        assert cause.partition(" after ")[0].removesuffix(".") in failure
+        assert "…" not in cause
+        assert failure.endswith(", network, firewall and proxy.")
+
+
+def test_a_pause_of_all_requests(server: Sandbox, lines: Lines) -> None:
+    server.add_fault(Fault("status", status=429, retry_after="0", path="*/messages"))
+    messages = lines(ListMessagesOperator(task_id="task", **REQUIRED["ListMessagesOperator"]))
+    assert any("trying again" in message for message in messages)
+    assert too_long(messages) == []
+
+
+def connect_to_nothing(monkeypatch: pytest.MonkeyPatch, server: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    fields = json.loads(server.connection()) | {"host": f"http://127.0.0.1:{port}/v1"}
+    monkeypatch.setenv("AIRFLOW_CONN_HELPCRUNCH_DEFAULT", json.dumps(fields))
+
+
+def test_unknown_extras(server: Sandbox, lines: Lines, connection: Callable[..., None]) -> None:
+    connection(server, **{f"setting_of_some_other_kind_{number}": "x" for number in range(5)})
+    messages = lines(ListMessagesOperator(task_id="task", chats=[4_410_001]))
+    assert any("has unknown extras" in message for message in messages)
+    assert too_long(messages) == []
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
