@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, Timeout
-from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError, ProxyError
+from urllib3.exceptions import DecodeError, NewConnectionError, ProxyError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from airflow_provider_helpcrunch.forks import renew_after_fork
@@ -231,9 +231,9 @@ def _wrapped(error: BaseException) -> Iterator[BaseException]:
     inner: BaseException | None = error
     while inner is not None:
         yield inner
-        # The context, not the cause: urllib3 raises without "from" where a SOCKS proxy fails.
-        context = inner.__context__ if isinstance(inner, HTTPError) else None
-        candidates = (getattr(inner, "reason", None), *inner.args, context)
+        # For a SOCKS proxy, urllib3 raises this error without "from". The context of others may be no part of the call.
+        cause = inner.__context__ if isinstance(inner, NewConnectionError) else inner.__cause__
+        candidates = (getattr(inner, "reason", None), *inner.args, cause)
         inner = next((each for each in candidates if isinstance(each, BaseException)), None)
 
 

@@ -189,8 +189,11 @@ def _extras_of(place: str, extra: dict[str, Any] | None) -> dict[str, Any]:
         msg = 'its extra must be a JSON object, such as {"read_timeout": 30}.'
         raise HelpCrunchConfigurationError(msg)
     if unknown := sorted(set(extra) - set(EXTRAS)):
-        line = f"{place} has unknown extras, which are ignored: {', '.join(unknown)}."
-        log.warning("%s", textwrap.fill(f"{line} The known ones are: {', '.join(EXTRAS)}.", LONGEST_LINE))
+        line = (
+            f"{place} has unknown extras, which are ignored: {', '.join(unknown)}. "
+            f"The known ones are: {', '.join(EXTRAS)}."
+        )
+        log.warning("%s", textwrap.fill(line, LONGEST_LINE))
     return {name: _converted(name, extra[name]) for name in EXTRAS if extra.get(name) not in (None, "")}
 
 

@@ -159,6 +159,20 @@ def test_every_cause_is_told_in_a_few_words(raiser: Callable[[], None], words: s
     assert (error.method, error.path, error.attempts, error.connected) == ("GET", "/agents", 1, connected)
 
 
+def cut_short() -> None:
+    raise IncompleteRead(1, 2)
+
+
+def test_an_error_that_the_caller_is_handling_is_no_cause() -> None:
+    """Taken for the cause, it would let a message be sent twice: nothing was connected, it says."""
+    try:
+        not_connected(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"))
+    except NewConnectionError:
+        error = failure(http_adapter=Failing(cut_short))
+    assert "no complete response: connection closed midway." in str(error)
+    assert error.connected
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
