@@ -63,6 +63,13 @@ COLUMNS = {
 }
 """The views that reports read, and the columns that they use, with DuckDB's types. Files may have more columns."""
 
+LEFT_OUT = "leftOut"
+"""
+Further column of the views made here, a list: the columns above that the row's export left out, as ``assignee.id``.
+
+Null alone does not say it: an ``assignee`` of null is nobody. Views of your own need it only if they lack others.
+"""
+
 
 def connect() -> DuckDBPyConnection:
     """
@@ -86,7 +93,8 @@ def views(connection: DuckDBPyConnection, **paths: Sequence[str]) -> None:
     Create the views that the reports read.
 
     They are temporary: seen by this connection alone, and gone with it. A view that is not named, or has no files, is
-    empty. A column that no file has, because it was left out of the export, is null.
+    empty. A column that a file lacks, because it was left out of the export, is null, and named in :data:`LEFT_OUT`.
+    So is a number or a time that the export hashed.
 
     :param connection: a connection to DuckDB, of :func:`connect` or your own
     :param paths: for each view of :data:`COLUMNS`, its Parquet files: local paths, or URLs that this DuckDB can read.
@@ -122,7 +130,8 @@ def change_files(base_path: str) -> list[str]:
     """
     Name the Parquet files with the changes of all exports, the oldest first.
 
-    They end where the manifest of an export was deleted, or an export has another format.
+    They end where the manifest of an export was deleted, or an export has another format. Exports with other columns
+    are among them: :func:`views` marks what each left out.
 
     :param base_path: the base path of the export
     :return: the files, as DuckDB opens them: without a connection id
@@ -206,38 +215,67 @@ def _paths(base_path: str, found: Iterable[str]) -> list[str]:
 
 
 def _rows(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> str:
-    # Files of older exports may lack a column, and the directory of a run is named like a partition.
+    """Return the query of a view. Files with the same columns are read together: each says what it lacks."""
     listed = ", ".join(_literal(path) for path in paths)
-    source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-    there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
-    lacking = {column: kind for column, kind in COLUMNS[view].items() if column not in there}
-    whole = [
-        completed
-        for column, kind in COLUMNS[view].items()
-        if column in there and (completed := _completed(connection, source, column, kind))
-    ]
-    everything = f"* REPLACE ({', '.join(whole)})" if whole else "*"
-    return f"SELECT {', '.join([everything, *_nulls(lacking)])} FROM {source}"  # noqa: S608 - a view takes no parameters
+    schemas: dict[str, list[Any]] = {}
+    found = f"SELECT file_name, name, type, num_children FROM parquet_schema([{listed}])"  # noqa: S608
+    for path, *column in connection.execute(found).fetchall():
+        schemas.setdefault(path, []).append(column)
+    alike: dict[str, list[str]] = {}
+    for path, schema in schemas.items():
+        alike.setdefault(str(schema), []).append(path)
+    return " UNION ALL BY NAME ".join(_rows_alike(connection, view, each) for each in alike.values())
 
 
-def _completed(connection: DuckDBPyConnection, source: str, column: str, kind: str) -> str | None:
-    """Return an object with null for the parts that were left out of the export; ``None`` if it lacks none."""
-    wanted = re.findall(r"(\w+) (\w+)", kind.removeprefix("STRUCT")) if kind.startswith("STRUCT") else []
-    if not wanted:
-        return None
-    found = connection.execute(f'SELECT unnest("{column}") FROM {source} LIMIT 0')  # noqa: S608
-    parts = {each[0] for each in found.description or ()}
-    if parts.issuperset(name for name, _ in wanted):
-        return None
+def _rows_alike(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> str:
+    # The directory of a run is named like a partition.
+    source = f"read_parquet([{', '.join(map(_literal, paths))}], hive_partitioning = false)"
+    there = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
+    left_out: list[str] = []
+    lacking: dict[str, str] = {}
+    replaced: list[str] = []
+    for column, kind in COLUMNS[view].items():
+        parts = _parts(kind)
+        if column not in there:
+            lacking[column] = kind
+            left_out += [f"{column}.{part}" for part in parts] or [column]
+        elif parts:
+            result = connection.execute(f'SELECT unnest("{column}") FROM {source} LIMIT 0')  # noqa: S608
+            inside = {each[0]: str(each[1]) for each in result.description or ()}
+            unknown = {part for part, wanted in parts.items() if not _is_readable(inside.get(part), wanted)}
+            left_out += [f"{column}.{part}" for part in parts if part in unknown]
+            if unknown:
+                replaced.append(_object(column, parts, unknown))
+        elif not _is_readable(there[column], kind):
+            left_out.append(column)
+            replaced.append(f'NULL::{kind} AS "{column}"')
+    everything = f"* REPLACE ({', '.join(replaced)})" if replaced else "*"
+    told = f'[{", ".join(map(_literal, left_out))}]::VARCHAR[] AS "{LEFT_OUT}"'
+    columns = ", ".join([everything, *_nulls(lacking), told])
+    return f"SELECT {columns} FROM {source}"  # noqa: S608 - a view takes no parameters
+
+
+def _parts(kind: str) -> dict[str, str]:
+    """Return the parts of an object and their types; none of another type."""
+    return dict(re.findall(r"(\w+) (\w+)", kind.removeprefix("STRUCT"))) if kind.startswith("STRUCT") else {}
+
+
+def _is_readable(found: str | None, wanted: str) -> bool:
+    """Return whether a column is there as it was sent: the hash of a number or a time is a text."""
+    return found is not None and (found != "VARCHAR" or wanted == "VARCHAR")
+
+
+def _object(column: str, parts: dict[str, str], unknown: set[str]) -> str:
+    """Return an object with null for the unknown parts."""
     values = [
-        f'"{name}" := "{column}"."{name}"' if name in parts else f'"{name}" := NULL::{kind}'
-        for name, kind in wanted
+        f'"{part}" := NULL::{kind}' if part in unknown else f'"{part}" := "{column}"."{part}"'
+        for part, kind in parts.items()
     ]
     return f'CASE WHEN "{column}" IS NOT NULL THEN struct_pack({", ".join(values)}) END AS "{column}"'
 
 
 def _nothing(view: str) -> str:
-    return f"SELECT {', '.join(_nulls(COLUMNS[view]))} WHERE false"
+    return f"SELECT {', '.join(_nulls({**COLUMNS[view], LEFT_OUT: 'VARCHAR[]'}))} WHERE false"
 
 
 def _nulls(columns: dict[str, str]) -> list[str]:

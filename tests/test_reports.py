@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from code_blocks import sample
@@ -35,6 +35,8 @@ START = 1_714_554_000
 """The time of second 0 in these tests: 2024-05-01 09:00:00 UTC."""
 
 Run = Callable[..., list[dict[str, Any]]]
+
+Records = list[dict[str, Any]]
 
 
 def time_of(second: float) -> datetime:
@@ -93,6 +95,14 @@ def run(connection: Any, tmp_path: Path) -> Run:
         return reports.report(connection, name)
 
     return run
+
+
+def written(path: Path, table: Table, records: Records, **choice: Any) -> str:
+    """Write records as an export with a choice of columns does, and return the path."""
+    privacy = Privacy.of(table, **choice)
+    target = Target.resolve(str(path), privacy.table)
+    written: str = target.write(map(privacy.apply, records))["path"]
+    return written
 
 
 def picked(rows: list[dict[str, Any]], *columns: str) -> list[tuple[Any, ...]]:
@@ -515,8 +525,8 @@ class TestFiles:
         reports.views(connection, **paths)
         (row,) = reports.report(connection, "transcripts")
         assert row["transcript"].splitlines() == [
-            "[2024-05-01 09:00:00 UTC] Customer: (no text)",
-            "[2024-05-01 09:00:05 UTC] Agent: (no text)",
+            "[2024-05-01 09:00:00 UTC] Customer: (text left out)",
+            "[2024-05-01 09:00:05 UTC] Agent: (text left out)",
         ]
         assert picked(reports.report(connection, "first_response"), "first_response_seconds") == [(5.0,)]
 
@@ -556,6 +566,301 @@ class TestFiles:
         assert picked(run("time_to_close", chats=[closed(1, 60)]), "closed_at") == [(time_of(60),)]
         (row,) = run("transcripts", chats=[chat(1)], messages=[asked(1, 0, "a")])
         assert row["transcript"] == "[2024-05-01 09:00:00 UTC] Customer: a"
+
+
+HISTORY = [
+    changed(chat(1), 0, "inserted"),
+    changed(chat(2, assignee=agent(2)), 0, "inserted"),
+    changed(chat(1, assignee=agent(1)), 600),
+    changed(chat(2), 600),
+]
+
+CHOICES: list[tuple[str, dict[str, Any]]] = []
+"""Each column and part of a column that a report uses left out, and each number and time hashed."""
+for _view, _columns in {
+    **reports.COLUMNS,
+    "chat_changes": {"assignee": "STRUCT(id BIGINT, name VARCHAR)"},
+}.items():
+    for _column, _kind in _columns.items():
+        if _column not in {"id", "chat"}:
+            _parts = dict(re.findall(r"\b(id|name) (\w+)", _kind))
+            _names = {_column: _kind, **{f"{_column}.{part}": kind for part, kind in _parts.items()}}
+            CHOICES += [(_view, {"columns": [f"-{name}"]}) for name in _names]
+            CHOICES += [
+                (_view, {"hashed": [name], "salt": "salt"})
+                for name, kind in _names.items()
+                if kind in {"BIGINT", "TIMESTAMPTZ"}
+            ]
+
+LOAD = {"created", "open_now", "closed", "median_seconds_to_close"}
+REPLIES = {"replies", "median_first_response_seconds"}
+REPLY = {"agent", "agent_name", "first_reply_at", "first_response_seconds"}
+UNKNOWN: dict[str, dict[str, set[str]]] = {
+    "chats.status": {
+        "chats_per_agent": LOAD - {"created"},
+        "chats_per_department": LOAD - {"created"},
+        "transcripts": {"status"},
+    },
+    "chats.closedBy": {"time_to_close": {"closed_by"}},
+    "chats.closedAt": {
+        "chats_per_agent": {"median_seconds_to_close"},
+        "chats_per_department": {"median_seconds_to_close"},
+        "time_to_close": {"closed_at", "seconds_to_close"},
+    },
+    "chats.createdAt": {
+        "chats_per_agent": {"median_seconds_to_close"},
+        "chats_per_department": {"median_seconds_to_close"},
+        "time_to_close": {"created_at", "seconds_to_close"},
+        "transcripts": {"created_at"},
+    },
+    "chats.customer": {"transcripts": {"customer", "customer_name"}},
+    "chats.customer.id": {"transcripts": {"customer"}},
+    "chats.customer.name": {"transcripts": {"customer_name"}},
+    "chats.assignee": {
+        "chats_per_agent": LOAD,
+        "time_to_close": {"assignee", "assignee_name"},
+        "transcripts": {"assignee_name"},
+    },
+    "chats.assignee.id": {"chats_per_agent": LOAD, "time_to_close": {"assignee"}},
+    "chats.assignee.name": {
+        "chats_per_agent": {"agent_name"},
+        "time_to_close": {"assignee_name"},
+        "transcripts": {"assignee_name"},
+    },
+    "chats.department": {
+        "chats_per_department": LOAD | REPLIES,
+        "first_response": {"department", "department_name"},
+        "time_to_close": {"department", "department_name"},
+        "transcripts": {"department_name"},
+    },
+    "chats.department.id": {
+        "chats_per_department": LOAD | REPLIES,
+        "first_response": {"department"},
+        "time_to_close": {"department"},
+    },
+    "chats.department.name": {
+        "chats_per_department": {"department_name"},
+        "first_response": {"department_name"},
+        "time_to_close": {"department_name"},
+        "transcripts": {"department_name"},
+    },
+    "messages.type": {
+        "chats_per_agent": REPLIES,
+        "chats_per_department": REPLIES,
+        "first_response": {"first_message_at"} | REPLY,
+        "transcripts": {"messages", "transcript"},
+    },
+    "messages.from": {
+        "chats_per_agent": REPLIES,
+        "chats_per_department": REPLIES,
+        "first_response": {"first_message_at"} | REPLY,
+    },
+    "messages.broadcastType": {
+        "chats_per_agent": REPLIES,
+        "chats_per_department": REPLIES,
+        "first_response": REPLY,
+    },
+    "messages.createdAt": {
+        "chats_per_agent": {"median_first_response_seconds"},
+        "chats_per_department": {"median_first_response_seconds"},
+        "first_response": {"first_message_at"} | REPLY,
+    },
+    "messages.agent": {"chats_per_agent": REPLIES, "first_response": {"agent", "agent_name"}},
+    "messages.agent.id": {"chats_per_agent": REPLIES, "first_response": {"agent"}},
+    "messages.agent.name": {"chats_per_agent": {"agent_name"}, "first_response": {"agent_name"}},
+    "agents.name": {"chats_per_agent": {"agent_name"}},
+    "departments.name": {"chats_per_department": {"department_name"}},
+    "chat_changes.assignee.name": {"reassignments": {"from_name", "to_name"}},
+}
+"""The columns of reports that are null, in some rows at least, without a column of an export."""
+
+GONE: dict[str, dict[str, set[int | None]]] = {
+    "chats.status": {"time_to_close": {3, 4, 5}},
+    "chats.assignee": {"chats_per_agent": {4, None}},
+    "chats.assignee.id": {"chats_per_agent": {4, None}},
+    "chats.department": {"chats_per_department": {8, 9, None}},
+    "chats.department.id": {"chats_per_department": {8, 9, None}},
+    "messages.type": {"chats_per_agent": {5}},
+    "messages.from": {"chats_per_agent": {5}},
+    "messages.broadcastType": {"chats_per_agent": {5}},
+    "messages.agent": {"chats_per_agent": {5}},
+    "messages.agent.id": {"chats_per_agent": {5}},
+    "chat_changes.assignee": {"reassignments": {1, 2}},
+    "chat_changes.assignee.id": {"reassignments": {1, 2}},
+}
+"""The first columns of the rows that are not there without a column of an export."""
+
+
+ACCOUNT: dict[str, Records] = {
+    "chats": [*TEAM["chats"], chat(8, assignee=agent(1), customer={"id": 108, "name": "customer 8"})],
+    # This would be the first reply.
+    "messages": [*TEAM["messages"], replied(17, 5, by=2, broadcastType="trigger")],
+    "agents": [agent(1), agent(3)],
+    "departments": [{**department(number), "agents": []} for number in (7, 10)],
+    "chat_changes": HISTORY,
+}
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Write a whole account."""
+    folder = tmp_path_factory.mktemp("account")
+    return {
+        view: [written(folder / f"{view}.parquet", TABLES[view], records)]
+        for view, records in ACCOUNT.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def truth(paths: dict[str, list[str]]) -> dict[str, Records]:
+    """Run all reports on the whole account."""
+    with reports.connect() as connection:
+        reports.views(connection, **paths)
+        return {name: reports.report(connection, name) for name in reports.names()}
+
+
+class TestColumnsLeftOut:
+    """What was left out of an export is unknown: not nobody, and not none."""
+
+    @pytest.mark.parametrize(("view", "choice"), CHOICES, ids=str)
+    def test_what_is_unknown_is_null(
+        self,
+        connection: Any,
+        paths: dict[str, list[str]],
+        truth: dict[str, Records],
+        tmp_path: Path,
+        view: str,
+        choice: dict[str, Any],
+    ) -> None:
+        path = written(tmp_path / "fewer.parquet", TABLES[view], ACCOUNT.get(view, [{"id": 1}]), **choice)
+        reports.views(connection, **{**paths, view: [path]})
+        (name,) = choice.get("hashed") or [choice["columns"][0].removeprefix("-")]
+        unknown, gone = (table.get(f"{view}.{name}", {}) for table in (UNKNOWN, GONE))
+        for report, true in truth.items():
+            key = next(iter(true[0]))
+            left = [row for row in true if row[key] not in gone.get(report, set())]
+            pairs = list(zip(reports.report(connection, report), left, strict=True))
+            # What a transcript says of the unknown is below.
+            differing = {
+                (column, row[column])
+                for row, before in pairs
+                for column in row
+                if row[column] != before[column] and (column != "transcript" or row[column] is None)
+            }
+            assert differing == {(column, None) for column in unknown.get(report, ())}, report
+
+    def test_only_agents_who_are_known_remain_without_assignees(
+        self, connection: Any, paths: dict[str, list[str]], tmp_path: Path
+    ) -> None:
+        path = written(tmp_path / "chats.parquet", CHATS, ACCOUNT["chats"], columns=["-assignee"])
+        reports.views(connection, **{**paths, "chats": [path]})
+        rows = reports.report(connection, "chats_per_agent")
+        assert picked(rows, "agent", "created", "open_now", "closed", "replies") == [
+            (1, None, None, None, 4),
+            (2, None, None, None, 2),
+            (3, None, None, None, 0),
+            (5, None, None, None, 1),
+        ]
+
+    def test_a_snapshot_without_chats_leaves_none_unknown(self, connection: Any, tmp_path: Path) -> None:
+        path = written(tmp_path / "chats.parquet", CHATS, [], columns=["-assignee"])
+        agents = written(tmp_path / "agents.parquet", AGENTS, [agent(1)])
+        reports.views(connection, chats=[path], agents=[agents])
+        rows = reports.report(connection, "chats_per_agent")
+        assert figures(rows, "agent") == {1: (0, 0, 0, 0, None, None)}
+
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            (
+                "text",
+                ["Customer: (text left out)", "Agent agent 1: (text left out)", "Broadcast: (text left out)"],
+            ),
+            ("from", ["Message: question", "Message of agent 1: answer", "Broadcast: Welcome"]),
+            ("agent", ["Customer: question", "Agent: answer", "Broadcast: Welcome"]),
+            (
+                "broadcastType",
+                [
+                    "Customer: question",
+                    "Agent or broadcast of agent 1: answer",
+                    "Agent or broadcast: Welcome",
+                ],
+            ),
+        ],
+    )
+    def test_labels_of_a_transcript(
+        self, connection: Any, tmp_path: Path, name: str, expected: list[str]
+    ) -> None:
+        messages = [asked(1, 0), replied(2, 5), replied(3, 9, "Welcome", agent=None, broadcastType="trigger")]
+        paths = {
+            "chats": [written(tmp_path / "chats.parquet", CHATS, [chat(1)])],
+            "messages": [written(tmp_path / "messages.parquet", MESSAGES, messages, columns=[f"-{name}"])],
+        }
+        reports.views(connection, **paths)
+        (row,) = reports.report(connection, "transcripts")
+        assert [line[26:] for line in row["transcript"].splitlines()] == expected
+
+    FEW: ClassVar[dict[str, Any]] = {"columns": ["change", "seenAt", "status", "createdAt"]}
+
+    @pytest.mark.parametrize(
+        "choices",
+        [
+            [{}, FEW],
+            [FEW, {}],
+            [{}, FEW, {}],
+            [FEW, {}, FEW],
+            [{}, {"columns": ["-assignee.id"]}],
+            [{}, {"hashed": ["assignee.id"], "salt": "salt"}],
+            [{"hashed": ["assignee.id"], "salt": salt} for salt in ("old", "new")],
+            [{"hashed": ["assignee.email"], "salt": salt} for salt in ("old", "new")],
+            [{}, {"columns": ["-assignee.name"]}],
+        ],
+    )
+    def test_other_columns_are_no_reassignment(
+        self, connection: Any, tmp_path: Path, choices: list[dict[str, Any]]
+    ) -> None:
+        paths = self.history(tmp_path, *((choice, [1, None]) for choice in choices))
+        reports.views(connection, chat_changes=paths)
+        assert reports.report(connection, "reassignments") == []
+
+    def test_what_changed_meanwhile_is_seen_by_the_next_export_with_the_column(
+        self, connection: Any, tmp_path: Path
+    ) -> None:
+        exports = [({}, [1, 1, None]), (self.FEW, [2, 1, 1]), ({}, [3, 1, 1]), ({}, [3, 2, 1])]
+        reports.views(connection, chat_changes=self.history(tmp_path, *exports))
+        rows = reports.report(connection, "reassignments")
+        assert picked(rows, "chat", "from_agent", "to_agent", "seen_before", "seen") == [
+            (1, 1, 3, time_of(0), time_of(1200)),
+            (3, None, 1, time_of(0), time_of(1200)),
+            (2, 1, 2, time_of(1200), time_of(1800)),
+        ]
+
+    def test_a_deletion_that_an_export_without_the_column_saw(self, connection: Any, tmp_path: Path) -> None:
+        deleted = [changed(chat(1), 600, "deleted")]
+        back = [changed(chat(1, assignee=agent(2)), 1800, "inserted")]
+        other = [changed(chat(2, assignee=agent(2)), 1200, "inserted")]
+        paths = self.history(tmp_path, ({}, [1]))
+        for number, (records, choice) in enumerate([(deleted, self.FEW), (other, {}), (back, {})]):
+            paths.append(written(tmp_path / f"{number}.parquet", TABLES["chat_changes"], records, **choice))
+        reports.views(connection, chat_changes=paths)
+        rows = reports.report(connection, "reassignments")
+        # The export at 1200 did not have the chat.
+        assert picked(rows, "chat", "from_agent", "to_agent", "seen_before", "seen") == [
+            (1, 1, 2, time_of(0), time_of(1800))
+        ]
+
+    @staticmethod
+    def history(folder: Path, *exports: tuple[dict[str, Any], list[int | None]]) -> list[str]:
+        """Write the changes of exports ten minutes apart: each with its choice, and the assignees of chats 1, 2, ..."""
+        paths = []
+        for number, (choice, assignees) in enumerate(exports):
+            records = [
+                changed(chat(each, assignee=to and agent(to)), number * 600)
+                for each, to in enumerate(assignees, 1)
+            ]
+            path = folder / f"changes{number}.parquet"
+            paths.append(written(path, TABLES["chat_changes"], records, **choice))
+        return paths
 
 
 class TestRefusals:

@@ -17,19 +17,45 @@
 -- that were deleted since count as long as messages has them. For a period, give the views chats and messages a condition
 -- on createdAt.
 --
+-- A figure is null, too, if a column that it needs was left out of an export: assignee or status of chats, or, for replies
+-- and first responses, type, from, broadcastType or agent of messages. leftOut, which reports.views creates, names the
+-- columns that were left out. Without it, all are taken as exported.
+--
 -- Compared with dbt packages for other help desks: intercom__admin_metrics of dbt_intercom puts a conversation under the
 -- teammate who closed it last. HelpCrunch does not say who closed a chat, so it is the assignee here. There, the median
 -- first response goes by that teammate too; here, by the agent who replied.
 
-with written as (
+with exported_chats as (
+    from chats
+    union all by name
+    select null::varchar[] as leftOut where false
+),
+
+exported_messages as (
+    from messages
+    union all by name
+    select null::varchar[] as leftOut where false
+),
+
+unknown as (
+    select
+        (select bool_or(list_contains(leftOut, 'assignee.id')) from exported_chats) as assignee,
+        (select bool_or(list_contains(leftOut, 'status')) from exported_chats) as status,
+        (select bool_or(list_contains(leftOut, 'agent.id')) from exported_messages) as sender,
+        (select bool_or(list_has_any(leftOut, ['type', 'from', 'broadcastType'])) from exported_messages) as reply
+),
+
+written as (
     select
         chat,
         id,
         createdAt as sent,
         agent,
         "from" = 'customer' as of_customer,
-        "from" = 'agent' and coalesce(broadcastType, '') = '' as of_agent
-    from messages
+        "from" = 'agent'
+            and coalesce(broadcastType, '') = ''
+            and list_contains(leftOut, 'broadcastType') is not true as of_agent
+    from exported_messages
     where type in ('message', 'email')
 ),
 
@@ -54,7 +80,7 @@ answered as (
 people as (
     select id, name, 1 as source from agents
     union all
-    select assignee.id, assignee.name, 2 from chats
+    select assignee.id, assignee.name, 2 from exported_chats where list_contains(leftOut, 'assignee.id') is not true
     union all
     select agent.id, agent.name, 3 from written where of_agent and agent.id is not null
 ),
@@ -62,7 +88,7 @@ people as (
 names as (
     select distinct on (id) id, name
     from people
-    order by id, source, name
+    order by id, name is null, source, name
 ),
 
 assigned as (
@@ -93,13 +119,14 @@ responses as (
 select
     names.id as agent,
     names.name as agent_name,
-    coalesce(assigned.created, 0) as created,
-    coalesce(assigned.open_now, 0) as open_now,
-    coalesce(assigned.closed, 0) as closed,
-    coalesce(replied.replies, 0) as replies,
+    if(unknown.assignee, null, coalesce(assigned.created, 0)) as created,
+    if(unknown.assignee or unknown.status, null, coalesce(assigned.open_now, 0)) as open_now,
+    if(unknown.assignee or unknown.status, null, coalesce(assigned.closed, 0)) as closed,
+    if(unknown.sender or unknown.reply, null, coalesce(replied.replies, 0)) as replies,
     responses.seconds as median_first_response_seconds,
     assigned.seconds as median_seconds_to_close
 from names
+cross join unknown
 left join assigned on assigned.agent is not distinct from names.id
 left join replied on replied.agent = names.id
 left join responses on responses.agent = names.id

@@ -16,19 +16,44 @@
 -- at the time of the export, whichever it was in before. For a period, give the view chats a condition on
 -- createdAt.
 --
+-- A figure is null, too, if a column that it needs was left out of an export: department or status of chats, or, for
+-- replies and first responses, type, from or broadcastType of messages. leftOut, which reports.views creates, names the
+-- columns that were left out. Without it, all are taken as exported.
+--
 -- Compared with dbt packages for other help desks: dbt_zendesk and dbt_intercom give such figures per ticket or teammate, to
 -- be grouped by the reader; intercom__admin_metrics joins a teammate's teams to the teammate's figures. Here a chat
 -- counts once, for the department that it is in, whatever departments its agents are in.
 
-with written as (
+with exported_chats as (
+    from chats
+    union all by name
+    select null::varchar[] as leftOut where false
+),
+
+exported_messages as (
+    from messages
+    union all by name
+    select null::varchar[] as leftOut where false
+),
+
+unknown as (
+    select
+        (select bool_or(list_contains(leftOut, 'department.id')) from exported_chats) as department,
+        (select bool_or(list_contains(leftOut, 'status')) from exported_chats) as status,
+        (select bool_or(list_has_any(leftOut, ['type', 'from', 'broadcastType'])) from exported_messages) as reply
+),
+
+written as (
     select
         chat,
         id,
         createdAt as sent,
         agent,
         "from" = 'customer' as of_customer,
-        "from" = 'agent' and coalesce(broadcastType, '') = '' as of_agent
-    from messages
+        "from" = 'agent'
+            and coalesce(broadcastType, '') = ''
+            and list_contains(leftOut, 'broadcastType') is not true as of_agent
+    from exported_messages
     where type in ('message', 'email')
 ),
 
@@ -52,13 +77,13 @@ answered as (
 places as (
     select id, name, 1 as source from departments
     union all
-    select department.id, department.name, 2 from chats
+    select department.id, department.name, 2 from exported_chats where list_contains(leftOut, 'department.id') is not true
 ),
 
 names as (
     select distinct on (id) id, name
     from places
-    order by id, source, name
+    order by id, name is null, source, name
 ),
 
 replied as (
@@ -87,12 +112,13 @@ figures as (
 select
     names.id as department,
     names.name as department_name,
-    coalesce(figures.created, 0) as created,
-    coalesce(figures.open_now, 0) as open_now,
-    coalesce(figures.closed, 0) as closed,
-    coalesce(figures.replies, 0) as replies,
+    if(unknown.department, null, coalesce(figures.created, 0)) as created,
+    if(unknown.department or unknown.status, null, coalesce(figures.open_now, 0)) as open_now,
+    if(unknown.department or unknown.status, null, coalesce(figures.closed, 0)) as closed,
+    if(unknown.department or unknown.reply, null, coalesce(figures.replies, 0)) as replies,
     figures.response as median_first_response_seconds,
     figures.close as median_seconds_to_close
 from names
+cross join unknown
 left join figures on figures.department is not distinct from names.id
 order by names.id nulls last

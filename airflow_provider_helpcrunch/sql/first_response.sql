@@ -15,21 +15,32 @@
 -- by time and then by id. Private notes, tech rows, articles of the knowledge base and everything with a broadcastType
 -- (proactive and automatic messages, broadcasts) are no replies. What an agent wrote before the customer did is none either.
 --
+-- Without type, from or broadcastType of messages, it cannot be told what is a reply, so there is none. leftOut, which
+-- reports.views creates, names the columns that were left out of an export. Without it, all are taken as exported.
+--
 -- Calendar time: nights, weekends and snoozed time count. Reopening a chat changes nothing.
 --
 -- Compared with dbt packages for other help desks: first_reply_time_calendar_minutes of dbt_zendesk also counts from the
 -- customer's first public comment, but where an agent began the ticket, from its creation to that agent's comment;
 -- time_to_first_response_minutes of dbt_intercom counts from the creation of the conversation. Both are in minutes.
 
-with written as (
+with exported_messages as (
+    from messages
+    union all by name
+    select null::varchar[] as leftOut where false
+),
+
+written as (
     select
         chat,
         id,
         createdAt as sent,
         agent,
         "from" = 'customer' as of_customer,
-        "from" = 'agent' and coalesce(broadcastType, '') = '' as of_agent
-    from messages
+        "from" = 'agent'
+            and coalesce(broadcastType, '') = ''
+            and list_contains(leftOut, 'broadcastType') is not true as of_agent
+    from exported_messages
     where type in ('message', 'email')
 ),
 

@@ -16,6 +16,8 @@
 -- and the time counts from the creation through the earlier closings. Earlier closings are not in the chat. In an export
 -- repeated often, chat_changes may hold them.
 --
+-- Without status, which may be left out of an export, no chat is known to be closed, and so none has a row.
+--
 -- Calendar time: nights, weekends and snoozed time count.
 --
 -- Compared with dbt packages for other help desks: this is final_resolution_calendar_minutes of dbt_zendesk, which also has the

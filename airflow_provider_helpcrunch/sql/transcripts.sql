@@ -24,12 +24,23 @@
 -- no text can pass for a message of somebody else. A message without a text is '(no text)'. A file is its address. Times
 -- are in UTC, without fractions of a second.
 --
+-- If type was left out of an export, messages and transcript are null: a private note could not be told from a reply.
+-- Without from, a label is 'Message', without broadcastType 'Agent or broadcast', and a text that was left out is
+-- '(text left out)'. leftOut, which reports.views creates, names the columns that were left out. Without it, all are
+-- taken as exported.
+--
 -- The text holds what customers and agents wrote, with agents' names: personal data.
 --
 -- Compared with dbt packages for other help desks: dbt_unified_rag also makes texts for language models, of comments with their
 -- authors' e-mail addresses, cut into chunks of limited length. Here a chat is one text, however long, without addresses.
 
-with spoken as (
+with exported_messages as (
+    from messages
+    union all by name
+    select null::varchar[] as leftOut where false
+),
+
+spoken as (
     select
         chat,
         id,
@@ -39,15 +50,20 @@ with spoken as (
             when type = 'knowledgeBase' then 'Article'
             when "from" = 'customer' then 'Customer'
             when coalesce(broadcastType, '') <> '' then 'Broadcast'
+            when "from" is null then 'Message'
+            when list_contains(leftOut, 'broadcastType') then 'Agent or broadcast'
             else 'Agent'
         end as label,
         nullif(
             trim(regexp_replace(agent.name, '[\s\v\x{1c}-\x{1f}\x{85}\x{a0}\x{2028}\x{2029}]+', ' ', 'g')),
             ''
         ) as agent_name,
-        coalesce(nullif(trim(text, E' \t\r\n'), ''), '(no text)') as text
-    from messages
-    where type is distinct from 'tech'
+        case
+            when list_contains(leftOut, 'text') then '(text left out)'
+            else coalesce(nullif(trim(text, E' \t\r\n'), ''), '(no text)')
+        end as text
+    from exported_messages
+    where type is distinct from 'tech' and list_contains(leftOut, 'type') is not true
 ),
 
 lines as (
@@ -70,6 +86,11 @@ transcripts as (
     select chat, count(*) as messages, string_agg(line, E'\n' order by sent, id) as transcript
     from lines
     group by chat
+),
+
+unknown as (
+    select bool_or(list_contains(leftOut, 'type')) as type
+    from exported_messages
 )
 
 select
@@ -80,9 +101,10 @@ select
     chats.assignee.name as assignee_name,
     chats.status,
     chats.createdAt as created_at,
-    coalesce(transcripts.messages, 0) as messages,
+    if(unknown.type, null, coalesce(transcripts.messages, 0)) as messages,
     transcripts.transcript
 from chats
+cross join unknown
 left join customers on customers.id = chats.customer.id
 left join transcripts on transcripts.chat = chats.id
 order by chats.id
