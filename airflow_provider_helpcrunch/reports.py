@@ -230,7 +230,7 @@ def _rows(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> st
 def _rows_alike(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> str:
     # The directory of a run is named like a partition.
     source = f"read_parquet([{', '.join(map(_literal, paths))}], hive_partitioning = false)"
-    there = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
+    there = _types(connection, f"SELECT * FROM {source}")  # noqa: S608
     left_out: list[str] = []
     lacking: dict[str, str] = {}
     replaced: list[str] = []
@@ -240,8 +240,7 @@ def _rows_alike(connection: DuckDBPyConnection, view: str, paths: Sequence[str])
             lacking[column] = kind
             left_out += [f"{column}.{part}" for part in parts] or [column]
         elif parts:
-            result = connection.execute(f'SELECT unnest("{column}") FROM {source} LIMIT 0')  # noqa: S608
-            inside = {each[0]: str(each[1]) for each in result.description or ()}
+            inside = _types(connection, f'SELECT unnest("{column}") FROM {source}')  # noqa: S608
             unknown = {part for part, wanted in parts.items() if not _is_readable(inside.get(part), wanted)}
             left_out += [f"{column}.{part}" for part in parts if part in unknown]
             if unknown:
@@ -253,6 +252,11 @@ def _rows_alike(connection: DuckDBPyConnection, view: str, paths: Sequence[str])
     told = f'[{", ".join(map(_literal, left_out))}]::VARCHAR[] AS "{LEFT_OUT}"'
     columns = ", ".join([everything, *_nulls(lacking), told])
     return f"SELECT {columns} FROM {source}"  # noqa: S608 - a view takes no parameters
+
+
+def _types(connection: DuckDBPyConnection, query: str) -> dict[str, str]:
+    """Return the types of a query's columns by name."""
+    return {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {query}").fetchall()}
 
 
 def _parts(kind: str) -> dict[str, str]:
