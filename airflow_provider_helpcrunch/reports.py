@@ -15,6 +15,7 @@ definitions. Only :func:`connect` imports DuckDB.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,8 @@ def views(connection: DuckDBPyConnection, **paths: Sequence[str]) -> None:
 
     They are temporary: seen by this connection alone, and gone with it. A view that is not named, or has no files, is
     empty. A column that a file lacks, because it was left out of the export, is null, and named in :data:`LEFT_OUT`.
-    So is a number or a time that the export hashed.
+    So is a number or a time that the export hashed. A column beyond :data:`COLUMNS` is not in the view if its type
+    differs between the files.
 
     :param connection: a connection to DuckDB, of :func:`connect` or your own
     :param paths: for each view of :data:`COLUMNS`, its Parquet files: local paths, or URLs that this DuckDB can read.
@@ -215,7 +217,12 @@ def _paths(base_path: str, found: Iterable[str]) -> list[str]:
 
 
 def _rows(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> str:
-    """Return the query of a view. Files with the same columns are read together: each says what it lacks."""
+    """
+    Return the query of a view.
+
+    Files with the same columns are read together, and their rows say what they lack. A further column is not in the
+    view if its type is not the same in all files.
+    """
     listed = ", ".join(_literal(path) for path in paths)
     schemas: dict[str, list[Any]] = {}
     found = f"SELECT file_name, name, type, num_children FROM parquet_schema([{listed}])"  # noqa: S608
@@ -224,13 +231,23 @@ def _rows(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> st
     alike: dict[str, list[str]] = {}
     for path, schema in schemas.items():
         alike.setdefault(str(schema), []).append(path)
-    return " UNION ALL BY NAME ".join(_rows_alike(connection, view, each) for each in alike.values())
-
-
-def _rows_alike(connection: DuckDBPyConnection, view: str, paths: Sequence[str]) -> str:
     # The directory of a run is named like a partition.
-    source = f"read_parquet([{', '.join(map(_literal, paths))}], hive_partitioning = false)"
-    there = _types(connection, f"SELECT * FROM {source}")  # noqa: S608
+    sources = [
+        f"read_parquet([{', '.join(map(_literal, each))}], hive_partitioning = false)"
+        for each in alike.values()
+    ]
+    types = [_types(connection, f"SELECT * FROM {source}") for source in sources]  # noqa: S608
+    kinds = Counter(name for name, _ in {pair for each in types for pair in each.items()})
+    differing = {name for name, count in kinds.items() if count > 1} - COLUMNS[view].keys()
+    return " UNION ALL BY NAME ".join(
+        _rows_alike(connection, view, source, there, differing)
+        for source, there in zip(sources, types, strict=True)
+    )
+
+
+def _rows_alike(
+    connection: DuckDBPyConnection, view: str, source: str, there: dict[str, str], unwanted: set[str]
+) -> str:
     left_out: list[str] = []
     lacking: dict[str, str] = {}
     replaced: list[str] = []
@@ -248,7 +265,11 @@ def _rows_alike(connection: DuckDBPyConnection, view: str, paths: Sequence[str])
         elif not _is_readable(there[column], kind):
             left_out.append(column)
             replaced.append(f'NULL::{kind} AS "{column}"')
-    everything = f"* REPLACE ({', '.join(replaced)})" if replaced else "*"
+    everything = "*"
+    if excluded := sorted(unwanted & there.keys()):
+        everything += " EXCLUDE (" + ", ".join(f'"{column}"' for column in excluded) + ")"
+    if replaced:
+        everything += f" REPLACE ({', '.join(replaced)})"
     told = f'[{", ".join(map(_literal, left_out))}]::VARCHAR[] AS "{LEFT_OUT}"'
     columns = ", ".join([everything, *_nulls(lacking), told])
     return f"SELECT {columns} FROM {source}"  # noqa: S608 - a view takes no parameters

@@ -823,6 +823,25 @@ class TestColumnsLeftOut:
         reports.views(connection, chat_changes=paths)
         assert reports.report(connection, "reassignments") == []
 
+    def test_further_columns_that_differ(self, connection: Any, tmp_path: Path) -> None:
+        """Those that a file lacks are null, and those of another type are not in the view."""
+        choices: list[dict[str, Any]] = [
+            {},
+            {"columns": ["-agents.email", "-rating"]},
+            {"hashed": ["lastMessageId"], "salt": "salt"},
+        ]
+        record = chat(1, rating="great", lastMessageId=5, readByAgent=True, agents=[agent(1)])
+        paths = [
+            written(tmp_path / f"{number}.parquet", CHATS, [record], **choice)
+            for number, choice in enumerate(choices)
+        ]
+        reports.views(connection, chats=paths)
+        result = connection.execute("FROM chats")
+        names = {column[0] for column in result.description}
+        assert {column.name for column in CHATS.columns} - names == {"agents", "lastMessageId"}
+        rows = connection.execute("SELECT rating, readByAgent FROM chats ORDER BY rating").fetchall()
+        assert rows == [("great", True), ("great", True), (None, True)]
+
     def test_what_changed_meanwhile_is_seen_by_the_next_export_with_the_column(
         self, connection: Any, tmp_path: Path
     ) -> None:

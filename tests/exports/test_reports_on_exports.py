@@ -12,7 +12,10 @@ from exporting import Exports, truth
 
 from airflow_provider_helpcrunch import reports
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
+from airflow_provider_helpcrunch.exports.run import Resource
+from airflow_provider_helpcrunch.privacy import Privacy
 from airflow_provider_helpcrunch.sandbox import Sandbox
+from airflow_provider_helpcrunch.schema import CHATS
 from airflow_provider_helpcrunch.storage.location import Location, locate
 
 pytest.importorskip("duckdb")
@@ -71,6 +74,26 @@ def test_reassignments_of_all_exports(exports: Exports, account: Sandbox, connec
         (first, "reassigned", 1002, 1003, days[1], days[2]),
         (second, "unassigned", 1001, None, days[2], days[3]),
     ]
+
+
+def test_an_export_without_the_assignee_is_no_reassignment(
+    exports: Exports, account: Sandbox, connection: Any
+) -> None:
+    moved = next(chat["id"] for chat in account.chats if chat["status"] == "opened")
+    account.update_chat(moved, assignee=1001)
+    few = Privacy.of(CHATS, ["status", "createdAt"])
+    without = Resource(few.table, "parquet", few.fingerprint)
+    for day, resource in enumerate([exports.resource, without, exports.resource]):
+        exports.resource = resource
+        exports.now += 86_400
+        manifest = exports.run(account, f"day {day}")
+        assert manifest.inserted + manifest.updated == len(account.chats)
+        account.update_chat(moved, assignee=1002)
+    reports.views(connection, chat_changes=reports.change_files(str(exports.base)))
+    assert [
+        (row["chat"], row["from_agent"], row["to_agent"])
+        for row in reports.report(connection, "reassignments")
+    ] == [(moved, 1001, 1002)]
 
 
 def test_changes_end_where_a_manifest_was_deleted(exports: Exports, account: Sandbox) -> None:
