@@ -86,6 +86,12 @@ class DagPages:
             box.press("Space")
         expect(box).to_be_checked(checked=on)
 
+    def start(self) -> str:
+        """Press *Trigger* in the form, and return the path of the run's page."""
+        self.dialog.get_by_role("button", name="Trigger", exact=True).click()
+        self.page.wait_for_url(re.compile("/runs/manual__"))
+        return urlsplit(self.page.url).path.rstrip("/")
+
     def trigger(self, *tasks: str) -> str:
         """
         Press *Trigger* in the form, and wait until tasks have succeeded.
@@ -93,11 +99,14 @@ class DagPages:
         :param tasks: their ids
         :return: the path of the run's page
         """
-        self.dialog.get_by_role("button", name="Trigger", exact=True).click()
-        self.page.wait_for_url(re.compile("/runs/manual__"))
-        path = urlsplit(self.page.url).path.rstrip("/")
+        path = self.start()
         self.wait(*tasks)
         return path
+
+    def row(self, task: str) -> Locator:
+        """Return the row of a task, on the page of a run."""
+        link = self.page.get_by_role("link", name=task, exact=True)
+        return self.page.get_by_role("row").filter(has=link).last
 
     def wait(self, *tasks: str, until: str = "Success") -> None:
         """
@@ -107,11 +116,8 @@ class DagPages:
         :param until: what the page must say of each at the end
         """
         for task in tasks:
-            row = self.page.get_by_role("row").filter(
-                has=self.page.get_by_role("link", name=task, exact=True)
-            )
-            expect(row.last).to_contain_text(ENDED, timeout=RUN_TIMEOUT)
-            expect(row.last).to_contain_text(until)
+            expect(self.row(task)).to_contain_text(ENDED, timeout=RUN_TIMEOUT)
+            expect(self.row(task)).to_contain_text(until)
 
     def open_log(self, path: str, task: str) -> None:
         """
@@ -121,6 +127,46 @@ class DagPages:
         :param task: the id of the task
         """
         self.page.goto(f"{path}/tasks/{task}")
-        expect(self.page.get_by_text("Post Execute")).to_be_visible()
+        # A task that was deferred has a log of two parts.
+        expect(self.page.get_by_text("Post Execute").last).to_be_visible()
         while self.page.get_by_text(FOLDED).count():
             self.page.get_by_text(FOLDED).first.click()
+
+    def open_xcom(self, path: str, task: str) -> Locator:
+        """
+        Open the XComs of a task that has ended, and return the row of its result, unfolded.
+
+        :param path: the path of the run's page
+        :param task: the id of the task
+        """
+        self.page.goto(f"{path}/tasks/{task}/xcom")
+        self.page.get_by_role("button", name="Expand all").click()
+        return self.page.get_by_role("row").filter(has_text="return_value")
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """
+    A run that was triggered from the form.
+
+    :param dag: the DAG
+    :param path: the path of the run's page
+    """
+
+    dag: DagPages
+    path: str
+
+    def wait(self, *tasks: str) -> None:
+        """Wait until tasks have succeeded."""
+        self.dag.page.goto(self.path)
+        self.dag.wait(*tasks)
+
+    def log_says(self, task: str, *lines: str | re.Pattern[str]) -> None:
+        """Fail unless the log of a task has these lines, or parts of lines."""
+        self.dag.open_log(self.path, task)
+        for line in lines:
+            expect(self.dag.page.get_by_text(line).first).to_be_visible()
+
+    def result_has(self, task: str, part: str | re.Pattern[str]) -> None:
+        """Fail unless the first lines of a task's XCom have this part: the page draws no more than fit."""
+        expect(self.dag.open_xcom(self.path, task)).to_contain_text(part)

@@ -69,8 +69,12 @@ class Stack:
 
     def command(self, *arguments: str) -> str:
         """Run ``airflow arguments`` as a person beside this Airflow does, and return what it prints."""
+        return self.run_python("-m", "airflow", *arguments)
+
+    def run_python(self, *arguments: str) -> str:
+        """Run ``python arguments`` in the environment of this Airflow, and return what it prints."""
         done = subprocess.run(
-            [self.python, "-m", "airflow", *arguments],
+            [self.python, *arguments],
             env={
                 **os.environ,
                 "AIRFLOW_HOME": str(self.home),
@@ -110,10 +114,14 @@ class Stack:
 
     def writes(self) -> list[dict[str, Any]]:
         """Return the requests that have changed a chat."""
-        return [request for request in self.journal() if request["method"] == "PUT"]
+        return [
+            request
+            for request in self.journal()
+            if request["method"] == "PUT" and request["path"].startswith("/v1/chats/")
+        ]
 
-    def open_chats(self, agent: int) -> list[dict[str, Any]]:
-        """Return an agent's chats that are not closed."""
+    def open_chats(self, agent: int | None) -> list[dict[str, Any]]:
+        """Return an agent's chats that are not closed, or those of nobody."""
         return [
             chat
             for chat in self.truth("chats")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from connection_forms import FormOfAirflow3
-from dag_pages import DagPages
+from dag_pages import RUN_TIMEOUT, DagPages, StartedRun
 from pictures import Pictures
 from playwright.sync_api import Page, expect
 from stack import AIRFLOWS, CLONE, Stack
+
+from airflow_provider_helpcrunch.client import HelpCrunchClient
 
 pytestmark = [
     pytest.mark.ui,
@@ -30,6 +33,48 @@ def test_every_example_is_in_the_list(page: Page) -> None:
     for example in EXAMPLES:
         expect(page.get_by_role("link", name=example, exact=True)).to_be_visible()
     expect(page.get_by_text("Import Error")).to_have_count(0)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A run of the sensor, which polls once a minute while the other tests of this module run."""
+
+    run: StartedRun
+    chats: list[int]
+    """The chats of nobody whose customers wait, oldest first."""
+
+    left: int
+    """The one of them that an agent left while the sensor waited."""
+
+
+def is_waiting(chat: dict[str, Any]) -> bool:
+    """Say whether the customer wrote last, and has waited for a minute."""
+    asked, latest = (float(chat[name] or 0) for name in ("lastCustomerMessageAt", "lastMessageAt"))
+    return int(asked) >= int(latest) and 0 < asked < time.time() - 60
+
+
+@pytest.fixture(scope="module")
+def watch(page: Page, airflow: Stack) -> Watch:
+    nobodys = list(filter(is_waiting, airflow.open_chats(None)))
+    agents = [agent["id"] for agent in airflow.truth("agents")]
+    busiest = max(agents, key=lambda agent: len(airflow.open_chats(agent)))
+    left = next(filter(is_waiting, airflow.open_chats(busiest)))
+    chats = sorted((*nobodys, left), key=lambda chat: float(chat["createdAt"]))
+
+    dag = DagPages(page, "example_helpcrunch_nobody_answers")
+    dag.open_trigger_form()
+    dag.param("Minutes without an answer").fill("1")
+    dag.param("Chats").fill(str(len(chats)))
+    run = StartedRun(dag, dag.start())
+    expect(dag.row("waiting")).to_contain_text("Deferred", timeout=RUN_TIMEOUT)
+    with HelpCrunchClient(airflow.key, base_url=airflow.api_url, rate_limit_store="memory://") as colleague:
+        colleague.update_chat_assignee(left["id"], None)
+    return Watch(run, [chat["id"] for chat in chats], left["id"])
+
+
+def test_a_sensor_waits_while_one_chat_is_missing(watch: Watch, airflow: Stack) -> None:
+    assert len(watch.chats) > 1
+    assert watch.left in {chat["id"] for chat in airflow.open_chats(None)}
 
 
 @dataclass(frozen=True)
@@ -105,11 +150,7 @@ class TestAgentLeaves:
         pictures.take(page, "log", height=580, home=airflow.home)
 
     def test_xcom_has_the_result(self, run: Run) -> None:
-        page = run.dag.page
-        page.goto(f"{run.path}/tasks/reassign/xcom")
-        page.get_by_role("button", name="Expand all").click()
-        row = page.get_by_role("row").filter(has_text="return_value")
-        expect(row).to_contain_text(f'"changed": {len(run.chats)},')
+        expect(run.dag.open_xcom(run.path, "reassign")).to_contain_text(f'"changed": {len(run.chats)},')
 
     def test_the_graph_leads_from_the_dag_to_its_asset(self, run: Run) -> None:
         page = run.dag.page
@@ -182,3 +223,12 @@ def test_a_chat_is_a_click_away_once_the_connection_knows_the_inbox(page: Page, 
     page.goto(f"{path}/tasks/give/details")
     link = page.get_by_role("link", name="Open chat in HelpCrunch")
     expect(link).to_have_attribute("href", f"https://shop.helpcrunch.com/inbox/chats/{chat}")
+
+
+def test_the_alarm_names_the_chats_that_nobody_has(watch: Watch) -> None:
+    watch.run.wait("waiting", "raise_alarm")
+    wanted = len(watch.chats)
+    before, after = (f"{found} of at least {wanted} chats match" for found in (wanted - 1, wanted))
+    watch.run.log_says("waiting", before, after)
+    watch.run.result_has("waiting", re.compile(r",\s*".join(map(str, watch.chats[:6]))))
+    watch.run.log_says("raise_alarm", f"{wanted} customers wait, in chats {', '.join(map(str, watch.chats))}")
