@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from paused_tasks import is_paused
 from processes import CLONE, SANDBOX_KEY, Processes
 
 START_TIMEOUT = 300
@@ -91,16 +92,9 @@ class Stack:
         return done.stdout
 
     def wait_until_paused(self, run_id: str, task_id: str) -> None:
-        """
-        Wait until the process of a task that waits for a person has ended, some seconds after the question was asked.
-
-        Airflow 3.3.2 loses an answer that comes before that, and asks again at the next try.
-        """
-        ended = re.compile(
-            rf"Received executor event with state success .*task_id='{task_id}', run_id='{re.escape(run_id)}'"
-        )
+        """Wait until a task that waits for a person can be answered."""
         deadline = time.monotonic() + START_TIMEOUT
-        while not ended.search((self.home / "scheduler.log").read_text(errors="replace")):
+        while not is_paused(self.home, run_id, task_id):
             assert time.monotonic() < deadline, f"{task_id} of {run_id} has not asked anybody."
             time.sleep(0.5)
 
