@@ -39,6 +39,9 @@ FIRST_CHAT = 1_700_000_000
 SERVERS = {"sandbox", "redis_server", "s3", "run_python"}
 """Fixtures that start servers or processes."""
 
+NOT_FAST = ("slow", "packaging", "release", "distributed", "foreign", "site", "ui")
+"""Markers of tests that are slow, or that need an environment of their own."""
+
 LIBRARIES = {"airflow_process", "redis_server", "signal", "socket", "subprocess", "threading", "time"}
 """Modules that only tests import which start processes or threads, listen, or wait."""
 
@@ -48,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     heavy = {module: _is_heavy(module) for module in {_module(item) for item in items}}
     for item in items:
         needs_servers = SERVERS.intersection(getattr(item, "fixturenames", ()))
-        if not (heavy[_module(item)] or needs_servers or item.get_closest_marker("slow")):
+        if not (heavy[_module(item)] or needs_servers or any(map(item.get_closest_marker, NOT_FAST))):
             item.add_marker("fast")
     items.sort(key=lambda item: not heavy[_module(item)])
 

@@ -14,7 +14,7 @@ import yaml
 from airflow.models import DagBag
 from code_blocks import PAGES, Block, blocks, dag_files, missing_tests
 
-from airflow_provider_helpcrunch._airflow import Connection
+from airflow_provider_helpcrunch._airflow import BaseHook
 from airflow_provider_helpcrunch.operators.exports import ExportChatsOperator, ExportMessagesOperator
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -118,15 +118,15 @@ def test_json_can_be_read(block: Block) -> None:
     assert [json.loads(line) for line in block.text.splitlines()]
 
 
-def test_the_pod_template_takes_connections_from_the_secret() -> None:
+def test_the_pod_template_takes_connections_from_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     pod, secret = (yaml.safe_load(block.text) for block in blocks("yaml"))
     (container,) = pod["containers"]
     assert container["name"] == "base", "Airflow runs tasks in the container of this name."
     references = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"]}
     assert {each["name"] for each in references.values()} == {secret["metadata"]["name"]}
-    texts = {name: secret["stringData"][each["key"]] for name, each in references.items()}
-    connections = {name: Connection.from_json(text, conn_id="given") for name, text in texts.items()}
-    helpcrunch, redis = (connections[f"AIRFLOW_CONN_{name}_DEFAULT"] for name in ("HELPCRUNCH", "REDIS"))
+    for name, each in references.items():
+        monkeypatch.setenv(name, secret["stringData"][each["key"]])
+    helpcrunch, redis = (BaseHook.get_connection(f"{name}_default") for name in ("helpcrunch", "redis"))
     assert (helpcrunch.conn_type, helpcrunch.password) == ("helpcrunch", "your-key")
     assert helpcrunch.extra_dejson == {"rate_limit_conn_id": "redis_default"}
     assert (redis.conn_type, redis.host, redis.port) == ("redis", "redis.airflow.svc", 6379)
