@@ -42,6 +42,41 @@ def alternatives(texts: Iterable[str]) -> Iterator[str]:
         known |= added
 
 
+@contextlib.contextmanager
+def running(
+    command: str, home: Path, env: Mapping[str, str], *, until: str, stop: signal.Signals, patience: float
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """
+    Run a command that serves until it is stopped; the process, and what it has printed so far.
+
+    :param command: what a reader types
+    :param home: its current folder
+    :param env: its environment
+    :param until: what it prints when it is ready
+    :param stop: the signal that ends it
+    :param patience: seconds that its end may take
+    """
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {command}"],
+        cwd=home,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        said = ""
+        while until not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        yield process, said
+    finally:
+        process.send_signal(stop)
+        process.communicate(timeout=patience)
+
+
 class Terminal:
     """
     A terminal in which the blocks of a page are run from top to bottom.
@@ -116,23 +151,8 @@ class Terminal:
     @contextlib.contextmanager
     def _second_terminal(self, command: str) -> Iterator[None]:
         command = self._as_here(command.replace(SANDBOX, f"{SANDBOX} --port 8765"))
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
-            cwd=self._home,
-            env=self._env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert process.stdout
-        try:
-            said = ""
-            while "Ctrl-C stops it" not in said:
-                line = process.stdout.readline()
-                assert line, said
-                said += line
+        with running(
+            command, self._home, self._env, until="Ctrl-C stops it", stop=signal.SIGINT, patience=20
+        ) as (process, _):
             yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
         assert process.returncode == 0

@@ -163,25 +163,20 @@ def test_every_message_on_the_page_is_in_the_code() -> None:
     assert not gone, "\n".join([*gone, "Quote the new wording there, or remove the row."])
 
 
-def test_every_error_of_the_code_is_on_the_page() -> None:
+@pytest.mark.parametrize(
+    ("texts_of", "verb", "more_than"),
+    [(raised, "raises", 200), (logged, "logs", 40)],
+    ids=["errors", "warnings"],
+)
+def test_everything_that_the_code_says_is_on_the_page(
+    texts_of: Callable[[str], list[str]], verb: str, more_than: int
+) -> None:
     messages = quoted()
-    errors = [(name, text) for name, source in sources().items() for text in raised(source)]
-    assert len(errors) > 200
+    found = [(name, text) for name, source in sources().items() for text in texts_of(source)]
+    assert len(found) > more_than
     missing = [
-        f"{name} raises {text.replace(VARIABLE, '…')!r}, which {PAGE} does not explain."
-        for name, text in errors
-        if not any(is_said(message, [text]) for message in messages)
-    ]
-    assert not missing, "\n".join([*missing, "Add a row there: what it means, and what to do."])
-
-
-def test_every_warning_of_the_code_is_on_the_page() -> None:
-    messages = quoted()
-    warnings = [(name, text) for name, source in sources().items() for text in logged(source)]
-    assert len(warnings) > 40
-    missing = [
-        f"{name} logs {text.replace(VARIABLE, '…')!r}, which {PAGE} does not explain."
-        for name, text in warnings
+        f"{name} {verb} {text.replace(VARIABLE, '…')!r}, which {PAGE} does not explain."
+        for name, text in found
         if not any(is_said(message, [text]) for message in messages)
     ]
     assert not missing, "\n".join([*missing, "Add a row there: what it means, and what to do."])

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from airflow_provider_helpcrunch.client.addresses import chat_address
-from airflow_provider_helpcrunch.plurals import shorten
+from airflow_provider_helpcrunch.plurals import LONGEST_LINE, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,9 +45,6 @@ MOST_REASONS = 10
 
 MOST_LINES = 1000
 """Most changes in the table in a log."""
-
-WIDTH = 120
-"""Columns of that table; longer reasons are continued below themselves."""
 
 WIDEST_NAME = 30
 """Most columns of an agent's name with the id; a longer name is cut."""
@@ -331,7 +328,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     indent = sum(widths) + len(_GAP) * len(widths)
     lines = []
     for *cells, last in texts:
-        first, *others = wrap(last, max(WIDTH - indent, len("unchanged"))) or [""]
+        first, *others = wrap(last, max(LONGEST_LINE - indent, len("unchanged"))) or [""]
         lines.append(_GAP.join([*map(str.ljust, cells, widths), first]).rstrip())
         lines += [" " * indent + other for other in others]
     return lines

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from airflow_provider_helpcrunch.customers.survey import Survey
     from airflow_provider_helpcrunch.storage import Receipt
 
-TABULAR = ("csv", "parquet")
-"""Formats in which each row has a cell for every column, so that an empty one says nothing."""
-
 
 class Rejects:
     """
@@ -53,7 +50,7 @@ class Rejects:
         :param survey: the survey of the input
         :raises HelpCrunchConfigurationError: a row clears a field, which a table cannot say
         """
-        if survey.clears is not None and self._target.format.kind in TABULAR:
+        if survey.clears is not None and self._target.format.is_tabular:
             msg = (
                 f"Row {survey.clears} of customers clears a field, and an empty cell of {self._target.format} in "
                 "rejects_path would say that it stays as it is: use .jsonl there."
@@ -77,7 +74,7 @@ class Rejects:
         """
         names = (*(name for name in columns if name != ERROR), ERROR)
         table = Table("rejects", tuple(Column(name, "string") for name in names))
-        kept = _cell if self._target.format.kind in TABULAR else _json_value
+        kept = _cell if self._target.format.is_tabular else _json_value
         rows = (
             {name: kept(name, value) for name, value in row.items()} for row in _rejected(records, errors)
         )

@@ -76,4 +76,4 @@ class RecordSource:
     def _is_table(self) -> bool:
         from airflow_provider_helpcrunch.storage.formats import input_format
 
-        return input_format(self.file).kind in ("csv", "parquet")
+        return input_format(self.file).is_tabular

@@ -34,6 +34,11 @@ class Format:
     kind: Kind
     compression: Compression | None = None
 
+    @property
+    def is_tabular(self) -> bool:
+        """Whether each row has a cell for every column, so that an empty one says nothing."""
+        return self.kind in ("csv", "parquet")
+
     def __str__(self) -> str:
         """Return the name that ``file_format`` arguments and receipts use, such as ``jsonl.gz``."""
         return f"{self.kind}.{self.compression}" if self.compression else self.kind

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from airflow_process import add_database, settings
 from code_blocks import blocks
 from redis_server import free_port
+from terminal import running
 
 pytestmark = pytest.mark.distributed
 
@@ -29,22 +29,6 @@ def test_it_serves_the_queue_alone(tmp_path: Path) -> None:
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": "1",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
     }
-    worker = subprocess.Popen(
-        ["bash", "-c", f"exec {command}"],
-        cwd=tmp_path,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert worker.stdout
-    try:
-        said = ""
-        while " ready." not in said:
-            line = worker.stdout.readline()
-            assert line, said
-            said += line
-    finally:
-        worker.send_signal(signal.SIGQUIT)
-        worker.communicate(timeout=60)
+    with running(command, tmp_path, env, until=" ready.", stop=signal.SIGQUIT, patience=60) as (_, said):
+        pass
     assert re.findall(r"\.> +(\S+) +exchange=", said) == ["helpcrunch"], said

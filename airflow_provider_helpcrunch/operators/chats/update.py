@@ -230,7 +230,7 @@ def _from_file(source: Any) -> list[dict[str, Any]]:
     from airflow_provider_helpcrunch.storage.formats import input_format
 
     entries = list(read_records(source))
-    if input_format(source).kind in ("csv", "parquet"):
+    if input_format(source).is_tabular:
         entries = [_from_cells(entry) for entry in entries]
         # Spreadsheets append rows that have only separators.
         while entries and not entries[-1]:
