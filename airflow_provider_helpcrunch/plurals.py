@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     for least, size, unit, smaller_size, smaller in _UNITS:
         if whole >= least:
-            greater, rest = divmod(round(whole / smaller_size), size // smaller_size)
+            greater, rest = divmod(round(seconds / smaller_size), size // smaller_size)
             return f"{greater:,} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
 
