@@ -99,7 +99,7 @@ class Processes:
         try:
             code = process.wait(self._patience)
         except subprocess.TimeoutExpired:
-            raise self.failure(name) from None
+            raise self._timeout(name) from None
         # Its children may still run.
         _signal_group(process, signal.SIGKILL)
         del self._running[name]
@@ -131,7 +131,7 @@ class Processes:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise self.failure(name)
+                raise self._timeout(name)
             time.sleep(pause)
 
     def check(self) -> None:
@@ -145,9 +145,16 @@ class Processes:
                 raise self.failure(name)
 
     def failure(self, name: str) -> ProcessError:
-        """Return an error with the end of a log."""
-        lines = self.log(name).read_text(errors="replace").splitlines()[-30:]
-        return ProcessError("\n".join([f"{name} has ended:", *lines]))
+        """Return an error that says that a process has ended, with the end of its log."""
+        return ProcessError(f"{name} has ended:\n{self._end_of_log(name)}")
+
+    def _timeout(self, name: str) -> ProcessError:
+        """Return an error that says what took too long, with the ends of all logs: another one may be to blame."""
+        ends = "\n".join(f"{running}:\n{self._end_of_log(running)}" for running in self._running)
+        return ProcessError(f"{name} has not done in {self._patience:.0f} s what it was waited for.\n{ends}")
+
+    def _end_of_log(self, name: str) -> str:
+        return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-30:])
 
     def log(self, name: str) -> Path:
         """Return the file with what a process says."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.triggers import base
-from airflow_process import add_database, settings
+from airflow_process import add_database
 from cryptography.fernet import Fernet
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
@@ -27,7 +25,8 @@ pytestmark = [
 ]
 HAS_SHARED_STREAMS = hasattr(getattr(base, "BaseEventTrigger", None), "shared_stream_key")
 
-AIRFLOW = (sys.executable, "-m", "airflow")
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+PATIENCE = 300
 
 DAG_FILE = """
 from datetime import datetime
@@ -59,50 +58,22 @@ for asset in ASSETS:
 
 class Airflow:
     """
-    A scheduler, a DAG processor and a triggerer on a database of their own.
+    A running Airflow, seen through its database.
 
-    :param home: an empty folder
-    :param connection: the connection to the account
+    :param processes: its scheduler, DAG processor and triggerer
+    :param home: where its database is
     """
 
-    def __init__(self, home: Path, connection: str) -> None:
+    def __init__(self, processes: Any, home: Path) -> None:
+        self._processes = processes
         self._home = home
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._environment = {
-            **os.environ,
-            **settings(home),
-            # Processes that start together on an empty home would each make a key of their own.
-            "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",
-            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
-        }
-        # In the database, not in the environment: the triggerer has to ask its supervisor for it.
-        add = [*AIRFLOW, "connections", "add", "helpcrunch_default", "--conn-json", connection]
-        subprocess.run(add, env=self._environment, cwd=home, check=True, capture_output=True)
 
-    def start(self, name: str, *options: str) -> None:
-        with (self._home / f"{name}.log").open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                [*AIRFLOW, name, *options],
-                env=self._environment,
-                cwd=self._home,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+    def kill_triggerer(self) -> None:
+        """Kill it and its children, as the system does when memory is short."""
+        self._processes.kill("triggerer", lambda: True)
 
-    def kill(self, name: str) -> None:
-        """Kill a process and its children, as the system does when memory is short."""
-        process = self._processes.pop(name)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def end(self) -> None:
-        for name in list(self._processes):
-            self.kill(name)
+    def start_triggerer(self) -> None:
+        self._processes.start("triggerer", "airflow", "triggerer", "--skip-serve-logs")
 
     def rows(self, query: str) -> list[tuple[str, ...]]:
         with contextlib.closing(sqlite3.connect(self._home / "airflow.db", timeout=30)) as database:
@@ -116,13 +87,8 @@ class Airflow:
             (name, payload["department"], chat) for name, payload in payloads for chat in payload["chats"]
         ]
 
-    def wait(self, holds: Callable[[], object], what: str) -> None:
-        until = time.monotonic() + 120
-        while not holds():
-            if time.monotonic() > until:
-                logs = "\n".join(path.read_text()[-3000:] for path in self._home.glob("*.log"))
-                pytest.fail(f"{what} did not happen within two minutes.\n{logs}")
-            time.sleep(0.2)
+    def wait(self, holds: Callable[[], object]) -> None:
+        self._processes.wait_until(holds, "triggerer", pause=0.2)
 
 
 @pytest.fixture
@@ -132,17 +98,28 @@ def account() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def airflow(tmp_path: Path, account: Sandbox) -> Iterator[Airflow]:
+def airflow(tmp_path: Path, account: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Airflow]:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    scripts = importlib.import_module("airflow_ui")
+    (tmp_path / "tmp").mkdir()
     (tmp_path / "watch.py").write_text(DAG_FILE)
     add_database(tmp_path)
-    airflow = Airflow(tmp_path, account.connection(requests_per_minute=10_000))
-    try:
-        airflow.start("dag-processor")
-        airflow.start("scheduler", "--skip-serve-logs")
-        airflow.start("triggerer", "--skip-serve-logs")
-        yield airflow
-    finally:
-        airflow.end()
+    environment = scripts.environment(tmp_path, scripts.free_port()) | {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
+        # Processes that start together on an empty home would each make a key of their own.
+        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
+        # Airflow stores the watchers of a new asset when it reads the file for the second time.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+    }
+    with scripts.Processes(tmp_path, environment, cwd=tmp_path, patience=PATIENCE) as processes:
+        # In the database, not in the environment: the triggerer has to ask its supervisor for it.
+        connection = ("helpcrunch_default", "--conn-json", account.connection(requests_per_minute=10_000))
+        assert processes.run("connection", "airflow", "connections", "add", *connection) == 0
+        for name in ("dag-processor", "scheduler", "triggerer"):
+            processes.start(name, "airflow", *scripts.PARTS[name])
+        yield Airflow(processes, tmp_path)
 
 
 @pytest.mark.skipif(HAS_SHARED_STREAMS, reason="Since 3.3, the test below shows more")
@@ -152,13 +129,13 @@ def test_before_airflow_3_3_a_watcher_begins_anew_with_each_triggerer(
     chats = []
     for round_ in range(2):
         seen = len(account.journal)
-        airflow.wait(lambda seen=seen: len(account.journal) >= seen + 15, "polls of seven watchers")
+        airflow.wait(lambda seen=seen: len(account.journal) >= seen + 15)
         chats += account.insert_chats(2, department=101)
         wanted = 6 * (round_ + 1)  # by three of the watchers
-        airflow.wait(lambda wanted=wanted: len(airflow.events()) >= wanted, "an event for each chat")
-        airflow.kill("triggerer")
+        airflow.wait(lambda wanted=wanted: len(airflow.events()) >= wanted)
+        airflow.kill_triggerer()
         account.insert_chats(1)
-        airflow.start("triggerer", "--skip-serve-logs")
+        airflow.start_triggerer()
     assert Counter(chat for _, _, chat in airflow.events()) == Counter({chat["id"]: 3 for chat in chats})
 
 
@@ -179,20 +156,18 @@ def test_a_killed_triggerer_misses_and_repeats_nothing_and_five_watchers_share_a
         )
 
     cursors = "select * from asset_state_store"
-    airflow.wait(lambda: len(airflow.rows(cursors)) == 7, "the first poll of all watchers")
+    airflow.wait(lambda: len(airflow.rows(cursors)) == 7)
     happen()
-    airflow.wait(lambda: len(airflow.events()) >= expected.total(), "an event for each chat")
+    airflow.wait(lambda: len(airflow.events()) >= expected.total())
     before, began = len(account.journal), time.monotonic()
     time.sleep(6)
     polls = (len(account.journal) - before) / (time.monotonic() - began)
-    airflow.kill("triggerer")
+    airflow.kill_triggerer()
     happen()
-    airflow.start("triggerer", "--skip-serve-logs")
-    airflow.wait(
-        lambda: len(airflow.events()) >= expected.total(), "an event for each chat of the time in between"
-    )
+    airflow.start_triggerer()
+    airflow.wait(lambda: len(airflow.events()) >= expected.total())
     happen()
-    airflow.wait(lambda: len(airflow.events()) >= expected.total(), "an event for each chat afterwards")
+    airflow.wait(lambda: len(airflow.events()) >= expected.total())
     time.sleep(3)
     assert Counter(airflow.events()) == expected
     assert polls <= 3.5  # three kinds of events, and a poll a second for each; seven watchers
