@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 LOCALHOST = "127.0.0.1"
 USER = "admin"
 CONNECTION = "helpcrunch_default"
-START_TIMEOUT = 180
+START_TIMEOUT = 300
 IS_AIRFLOW2 = importlib.metadata.version("apache-airflow").startswith("2.")
 SERVER = "webserver" if IS_AIRFLOW2 else "api-server"
 """The part of Airflow that serves the pages."""

@@ -40,7 +40,7 @@ def add_database(home: Path) -> None:
     shutil.copyfile(template, home / "airflow.db")
 
 
-def run(code: str, home: Path, *arguments: str, timeout: float = 180, **env: str) -> str:
+def run(code: str, home: Path, *arguments: str, timeout: float = 300, **env: str) -> str:
     """
     Run code to its end, with this folder's modules at hand and an empty, migrated database; return what it prints.
 

@@ -152,7 +152,7 @@ class Terminal:
     def _second_terminal(self, command: str) -> Iterator[None]:
         command = self._as_here(command.replace(SANDBOX, f"{SANDBOX} --port 8765"))
         with running(
-            command, self._home, self._env, until="Ctrl-C stops it", stop=signal.SIGINT, patience=20
+            command, self._home, self._env, until="Ctrl-C stops it", stop=signal.SIGINT, patience=60
         ) as (process, _):
             yield
         assert process.returncode == 0

@@ -16,7 +16,7 @@ WITHOUT_REDIS = "import sys; sys.modules['redis'] = None\n"
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_REDIS + code], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", WITHOUT_REDIS + code], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -39,7 +39,7 @@ def run_python(dags_folder, tmp_path_factory):
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 DAG_ID = "example_helpcrunch_approval"
 YES, NO, SILENCE = "1001", "1002", "1003"
 TARGETS, COLLEAGUE, MOST = "1005, 1006", 1007, 3
-PATIENCE = 180
+PATIENCE = 300
 
 
 class Airflow:

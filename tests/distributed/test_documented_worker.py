@@ -29,6 +29,6 @@ def test_it_serves_the_queue_alone(tmp_path: Path) -> None:
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": "1",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
     }
-    with running(command, tmp_path, env, until=" ready.", stop=signal.SIGQUIT, patience=60) as (_, said):
+    with running(command, tmp_path, env, until=" ready.", stop=signal.SIGQUIT, patience=300) as (_, said):
         pass
     assert re.findall(r"\.> +(\S+) +exchange=", said) == ["helpcrunch"], said

@@ -32,7 +32,7 @@ if not hasattr(airflow_context, "TaskStateStoreAccessor"):
 pytestmark = pytest.mark.long
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-PATIENCE = 240
+PATIENCE = 300
 CHANGES = 200
 KILL_AT = (80, 150)
 """Writes after which the task is killed; the notes of the second try begin in one chunk and end in the next."""

@@ -383,7 +383,7 @@ class TestPlace:
         arguments = [sys.executable, "-c", code, json.dumps(self.PLAN)]
         task = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while len(server.writes()) < 12 and task.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             assert task.poll() is None, "the task ended before it could be killed"

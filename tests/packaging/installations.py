@@ -225,7 +225,7 @@ def serving(python: str | Path, folder: Path) -> Iterator[str]:
     command = ["-m", f"{PACKAGE}.sandbox", "--port", "0", "--port-file", str(port_file), "--key", KEY]
     process = subprocess.Popen([python, *command], cwd=folder, stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (port_file.exists() and port_file.read_text().strip()):
             assert process.poll() is None, "the sandbox has ended"
             assert time.monotonic() < deadline, "the sandbox does not start"
@@ -233,7 +233,7 @@ def serving(python: str | Path, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port_file.read_text().strip()}/v1"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def chat_of(sandbox: str, chat: int) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class TestInstalled:
             "test",
             "helpcrunch_default",
         ]
-        done = subprocess.run(command, env=airflow_env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=airflow_env, capture_output=True, text=True, timeout=300)
         assert "Connection failed" in done.stdout
         assert "API key" in done.stdout
         assert "not-the-key" not in done.stdout + done.stderr
@@ -201,6 +201,6 @@ def test_the_pinned_install_line_refuses_an_older_airflow(wheel: Path, tmp_path:
         "apache-airflow==2.10.5",
         str(wheel),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode != 0
     assert "apache-airflow>=2.11.0" in done.stderr

@@ -33,7 +33,7 @@ def forked(account: Sandbox, dripping: Sandbox, store: str) -> Any:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])  # before it, what the client logged
@@ -99,7 +99,7 @@ over.set()
 assert isinstance(store.acquire(), int)
 raise SystemExit(os.waitstatus_to_exitcode(status))
 """
-    done = subprocess.run([sys.executable, "-c", code], timeout=30, env={**os.environ}, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code], timeout=300, env={**os.environ}, capture_output=True)
     assert done.returncode == 0, done.stderr
 
 

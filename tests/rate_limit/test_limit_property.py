@@ -114,7 +114,7 @@ def spend(
         [sys.executable, str(SPENDER), json.dumps(asdict(spending))],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

@@ -36,7 +36,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         env=ENVIRONMENT | environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=300,
         check=False,
     )
 
@@ -68,7 +68,7 @@ def test_it_serves_until_a_signal_and_says_how_to_use_it(tmp_path, number):
         first, second = (requests.get(url + "/v1/agents", headers=headers, timeout=5) for _ in range(2))
         assert (first.json()["meta"]["total"], second.status_code) == (7, 503)
         process.send_signal(number)
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     exported = shlex.split(re.search(r"export (.*)", out)[1])[0]
     name, _, value = exported.partition("=")

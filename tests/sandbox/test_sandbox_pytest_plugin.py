@@ -57,7 +57,7 @@ def test_the_fixture_of_a_user(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert "5 passed" in result.stdout, result.stdout + result.stderr

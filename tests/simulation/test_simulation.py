@@ -74,7 +74,7 @@ def test_a_seed_replays_in_another_process() -> None:
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str([simulate.run(seed).journal for seed in range(10)])

@@ -112,7 +112,7 @@ def test_a_browser_asks_no_other_host(server: str, page: str, tmp_path: Path) ->
         # Its socket lies in the temporary directory, and the path of a socket must be short.
         env={name: value for name, value in os.environ.items() if name != "TMPDIR"},
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     # Each event is a line. A request that the page makes names the page's origin; the browser's own requests do not.

@@ -64,7 +64,7 @@ def test_each_moved_chat_has_its_note_once(sandbox: Callable[..., Sandbox], tmp_
     assert worker.wait() == -9
     worker = start(server, tmp_path)
     try:
-        assert worker.wait(60) == 0, (tmp_path / "log.txt").read_text()[-5000:]
+        assert worker.wait(300) == 0, (tmp_path / "log.txt").read_text()[-5000:]
     finally:
         worker.kill()
         worker.wait()

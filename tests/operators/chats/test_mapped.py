@@ -61,7 +61,7 @@ def test_two_processes_share_the_budget(account: StartAccount, tmp_path: Path) -
             assert [task.poll() for task in tasks] == [None, None]
             time.sleep(0.01)
         (tmp_path / "go").touch()
-        assert [task.wait(120) for task in tasks] == [0, 0]
+        assert [task.wait(300) for task in tasks] == [0, 0]
     results = [json.loads((tmp_path / str(leaver) / "xcom.json").read_text()) for leaver in LEAVERS]
     assert [result["return_value"]["changed"] for result in results] == [chats, chats]
     assert owners(server) == {1002: chats, 1003: chats}

@@ -69,7 +69,7 @@ class HandOver:
         self.written_before = len(self.server.writes())
         second = self._start()
         try:
-            assert second.wait(120) == 0, (self.folder / "log.txt").read_text()[-5000:]
+            assert second.wait(300) == 0, (self.folder / "log.txt").read_text()[-5000:]
         finally:
             second.kill()
             second.wait()
