@@ -208,6 +208,14 @@ def never_connected(error: BaseException) -> bool:
     )
 
 
+def lacks_certificates(error: BaseException) -> bool:
+    """Return whether the file of trusted certificates that the environment names is missing, or holds none."""
+    *_, root = _wrapped(error)
+    # Only for such a path does requests raise an error of no kind. The one of a refused proxy tunnel is wrapped.
+    missing = type(error) is OSError and error.errno is None
+    return missing or getattr(root, "reason", "") == "NO_CERTIFICATE_OR_CRL_FOUND"
+
+
 def why(error: BaseException, seconds: float) -> str:
     """
     Return what failed, in a few words, which hold no text of a response that HelpCrunch sent.

@@ -20,6 +20,7 @@ from airflow_provider_helpcrunch.client.connections import (
     Watchdog,
     WatchedAdapter,
     bare,
+    lacks_certificates,
     never_connected,
     why,
 )
@@ -184,6 +185,7 @@ class Transport:
         :raises HelpCrunchApiError: an error status; the subclass says which
         :raises HelpCrunchConnectionError: no complete response, even after retries
         :raises HelpCrunchResponseError: the response is not as the API documents it, even after retries
+        :raises HelpCrunchConfigurationError: the proxy or the certificates of this machine cannot be used
         """
         cancelled = cancelled or threading.Event()
         attempts = Attempts(self._retry, idempotent=idempotent)
@@ -257,11 +259,10 @@ class Transport:
                 response = self._exchanged(attempts, method, path, (connect_timeout, read_timeout), arguments)
             if not exchange.late:
                 return response
-        except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL) as error:
-            interruption = _proxy_error(self._redact(error))
         except (requests.RequestException, HTTPError, OSError) as error:
             connected = not never_connected(error)
             problem = self._redact(why(error, time.monotonic() - started))
+            interruption = _configuration_error(error, problem)
         except BaseException as error:  # a timeout of Airflow's, say, or Ctrl+C
             interruption = bare(error)
         finally:
@@ -337,9 +338,18 @@ class Transport:
         log.warning("%s", shorten(line, LONGEST_LINE))
 
 
-def _proxy_error(problem: str) -> HelpCrunchConfigurationError:
-    msg = (
-        f"The proxy of this machine cannot be used ({problem}) Correct HTTPS_PROXY or ALL_PROXY; a SOCKS proxy needs: "
-        "pip install 'requests[socks]'"
-    )
+def _configuration_error(error: BaseException, problem: str) -> HelpCrunchConfigurationError | None:
+    """Return the error for a setting of this machine that no retry mends, or ``None`` if it is none."""
+    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidProxyURL):
+        msg = (
+            f"The proxy of this machine cannot be used ({problem}) Correct HTTPS_PROXY or ALL_PROXY; a SOCKS proxy "
+            "needs: pip install 'requests[socks]'"
+        )
+    elif lacks_certificates(error):
+        msg = (
+            f"The TLS certificates of this machine cannot be used ({problem}). Correct REQUESTS_CA_BUNDLE or "
+            "CURL_CA_BUNDLE: the path of a file or folder with the certificates that are trusted."
+        )
+    else:
+        return None
     return HelpCrunchConfigurationError(msg)

@@ -8,6 +8,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import SSLError as HTTPSSLError
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
-from airflow_provider_helpcrunch.exceptions import HelpCrunchConnectionError
+from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchConnectionError
 
 KEY = "hc-5fQ8wZ1nB7xK3mT9vR2cL6yD4pS0gH"
 URL = "https://helpcrunch.example/v1"
@@ -193,3 +194,23 @@ def test_an_unknown_host() -> None:
     error = failure("https://no-such-machine.invalid/v1")
     assert str(error).startswith("GET /agents: no complete response: host name not found (")
     assert str(error).endswith(ADVICE.format("https://no-such-machine.invalid/v1"))
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("exists", [False, True])
+def test_trusted_certificates_that_cannot_be_used_are_said_at_once(
+    exists: bool, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "company.pem"
+    if exists:
+        bundle.write_text("not a certificate")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(bundle))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/v1"
+        client = HelpCrunchClient(KEY, base_url=url, rate_limit_store="memory://")
+        with client, pytest.raises(HelpCrunchConfigurationError) as caught:
+            client.list_agents()
+        assert client.usage.requests == 1
+    problem = "TLS failed: no certificate or crl found" if exists else f"invalid path: {bundle}"
+    assert f"{problem}). Correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE:" in str(caught.value)
