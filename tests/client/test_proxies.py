@@ -90,11 +90,11 @@ def test_a_proxy_that_drips(
     proxy: Handler, listen: Callable[[Handler], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listen(proxy)}")
-    assert seconds_until_given_up("https://helpcrunch.example/v1") < 8
+    assert seconds_until_given_up("https://helpcrunch.example/v1") < 30
 
 
 def test_a_server_that_drips_its_handshake(listen: Callable[[Handler], int]) -> None:
-    assert seconds_until_given_up(f"https://127.0.0.1:{listen(shake_hands_slowly)}/v1") < 8
+    assert seconds_until_given_up(f"https://127.0.0.1:{listen(shake_hands_slowly)}/v1") < 30
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4"])
@@ -122,5 +122,5 @@ def test_a_socks_proxy_that_lets_through_and_one_whose_server_drips(
         shake_hands_slowly(connection)
 
     monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{listen(let_through)}")
-    assert seconds_until_given_up("https://helpcrunch.example/v1") < 8
+    assert seconds_until_given_up("https://helpcrunch.example/v1") < 30
     assert b"helpcrunch.example" in seen[0]

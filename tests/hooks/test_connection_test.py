@@ -28,7 +28,7 @@ def outcome() -> tuple[bool, str]:
     """Test the default connection, which must end soon and whose sentence must not hold the key."""
     started = time.monotonic()
     success, message = HelpCrunchHook().test_connection()
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 30
     assert KEY not in message
     assert "\n" not in message
     return success, message

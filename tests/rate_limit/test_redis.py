@@ -323,7 +323,7 @@ def test_requests_wait_for_redis_until_their_patience_ends(sandbox: Callable[...
         started = time.monotonic()
         with pytest.raises(HelpCrunchBudgetStoreError) as caught:
             client.get_organization()
-    assert 0.4 < time.monotonic() - started < 3
+    assert 0.4 < time.monotonic() - started < 30
     assert f"The rate limit store Redis at 127.0.0.1:{port} cannot be used" in str(caught.value)
     assert "No request was sent, because it could not be counted" in str(caught.value)
     assert account.journal == []
@@ -331,13 +331,15 @@ def test_requests_wait_for_redis_until_their_patience_ends(sandbox: Callable[...
 
 def test_requests_fail_at_once_where_that_is_wanted(sandbox: Callable[..., Sandbox]) -> None:
     account = sandbox()
-    with client_of(account, f"redis://127.0.0.1:{free_port()}/0", rate_limit_on_failure="fail") as client:
+    policy = RetryPolicy(max_attempts=1, patience=600)
+    address = f"redis://127.0.0.1:{free_port()}/0"
+    with client_of(account, address, rate_limit_on_failure="fail", retry=policy) as client:
         started = time.monotonic()
         with pytest.raises(HelpCrunchBudgetStoreError, match="refused"):
             client.get_organization()
         with pytest.raises(HelpCrunchBudgetStoreError, match="refused"):
             client.budget_wait()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 60
     assert account.journal == []
 
 
@@ -380,10 +382,10 @@ def test_a_redis_that_hangs_does_not_hang_the_task(
     started = time.monotonic()
     with budget.permit(5, NEVER):
         server.signal(signal.SIGSTOP)
-    with pytest.raises(HelpCrunchBudgetStoreError, match="[Tt]imeout"), budget.permit(60, NEVER):
+    with pytest.raises(HelpCrunchBudgetStoreError, match="[Tt]imeout"), budget.permit(600, NEVER):
         pass
     server.signal(signal.SIGCONT)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     with budget.permit(5, NEVER):  # not answered with what the hanging request had asked
         pass
     budget.close()
@@ -689,19 +691,19 @@ def test_answers_are_noted_although_redis_hangs(
 ) -> None:
     monkeypatch.setattr(module, "TIMEOUT", 1.0)
     server = redis_server()
-    store = known(opened(server))
-    slots = [store.acquire() for _ in range(3)]
+    store = known(opened(server, 20))
+    slots = [store.acquire() for _ in range(20)]
     server.signal(signal.SIGSTOP)
     assert isinstance(store.acquire(), Unreachable)
     started = time.monotonic()
     for slot in slots:
         store.release(slot)  # type: ignore[arg-type]
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 10  # a timeout for each would take 20 s
     server.signal(signal.SIGCONT)
     time.sleep(0.1)
     store.wait_time(1)
     time.sleep(PERIOD + SLACK)
-    assert taken(store, 4) == [True, True, True, False]
+    assert taken(store, 20) == [True] * 20
 
 
 def test_what_a_fork_asks_is_not_answered_to_its_parent(redis_server: StartRedis, opened: Open) -> None:

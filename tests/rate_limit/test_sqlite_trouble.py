@@ -101,8 +101,8 @@ def test_what_was_not_settled_counts_for_longer_and_never_for_less(tmp_path: Pat
 
 def test_taking_waits_for_a_locked_file(store: SQLiteStore, locked: Callable[[], None]) -> None:
     budget = RateLimiter(store, 5, 1.0)
-    threading.Timer(0.5, locked).start()
     began = time.monotonic()
+    threading.Timer(0.5, locked).start()
     with budget.permit(30.0, threading.Event()):
         assert time.monotonic() - began >= 0.4
 

@@ -14,7 +14,8 @@ from hand_clock import Clock, store_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy
+from airflow_provider_helpcrunch.exceptions import HelpCrunchError
 from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.rate_limit.sqlite import SQLiteStore
@@ -195,22 +196,26 @@ def test_a_client_tells_its_limit_and_the_wait_and_sends_nothing(
     assert caller.usage.budget_wait == 0
 
 
-@pytest.mark.parametrize("retry_after", ["2", None])
+@pytest.mark.parametrize("retry_after", ["20", None])
 def test_a_429_pauses_everyone_and_is_told(
     sandbox: Callable[..., Sandbox], client: Callable[..., HelpCrunchClient], retry_after: str | None
 ) -> None:
     account = sandbox(chats=3, faults=[Fault("status", status=429, retry_after=retry_after)])
-    shared = RateLimiter(MemoryStore(100, 1.5), 100, 1.5)
-    reader, other = client(account, budget=shared), client(account, budget=shared)
-    thread = threading.Thread(target=reader.list_chats)
+    shared = RateLimiter(MemoryStore(100, 15.0), 100, 15.0)
+    reader, other = client(account, budget=shared, retry=RetryPolicy()), client(account, budget=shared)
+
+    def read() -> None:
+        with pytest.raises(HelpCrunchError, match="client is closed"):
+            reader.list_chats()
+
+    thread = threading.Thread(target=read)
     thread.start()
-    while not account.count(429):
+    while not other.budget_wait():
         thread.join(0.01)
-    thread.join(0.2)
-    low, high = (1.0, 1.5) if retry_after is None else (1.5, 2.0)
+    low, high = (10.0, 15.0) if retry_after is None else (15.0, 20.0)
     assert low < other.budget_wait() <= high
+    reader.close()
     thread.join()
-    assert other.budget_wait() == 0
 
 
 @pytest.mark.parametrize("scheme", ["memory", "sqlite"])

