@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -149,16 +150,22 @@ class Response:
             seconds = float(value)
         except (ValueError, OverflowError):
             try:
-                seconds = parsedate_to_datetime(value).timestamp() - self._server_time()
+                seconds = _seconds_of(value) - self._server_time()
             except (ValueError, OverflowError):
                 return None
         return max(seconds, 0.0) if math.isfinite(seconds) else None
 
     def _server_time(self) -> float:
         try:
-            return parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
+            return _seconds_of(self.headers.get("Date", ""))
         except (ValueError, OverflowError):
             return time.time()
+
+
+def _seconds_of(date: str) -> float:
+    """Return an HTTP date as UNIX time. It is in GMT, also where it does not say so."""
+    moment = parsedate_to_datetime(date)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def error_details(body: Any, redact: Callable[[object], str]) -> tuple[ApiErrorDetail, ...]:

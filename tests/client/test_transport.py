@@ -20,6 +20,8 @@ import pytest
 
 from airflow_provider_helpcrunch import __version__
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client.redaction import Redactor
+from airflow_provider_helpcrunch.client.response import Response
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchApiError,
     HelpCrunchAuthError,
@@ -193,6 +195,19 @@ def test_retry_after_as_a_date(sandbox: Start, client: Connect) -> None:
     client(account, limit=1000, period=0.1).list_agents()
     first, second = (request.at for request in account.journal[:2])
     assert 1.5 <= second - first <= 4
+
+
+@pytest.mark.parametrize("zone", [" GMT", " -0000", ""])
+def test_a_date_without_a_time_zone_is_in_gmt(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {"Retry-After": f"Thu, 01 Jan 2026 12:01:30{zone}", "Date": "Thu, 01 Jan 2026 12:00:00 GMT"}
+    response = Response("GET", "/agents", 1, 429, headers, b"", Redactor("key"))
+    try:
+        with monkeypatch.context() as machine:
+            machine.setenv("TZ", "America/New_York")
+            time.tzset()
+            assert response.retry_after() == 90
+    finally:
+        time.tzset()
 
 
 def test_a_429_that_asks_for_more_than_the_patience_fails_at_once(sandbox: Start, client: Connect) -> None:
