@@ -90,6 +90,29 @@ class HelpCrunchOperator(BaseOperator):
         self._written = self._templated()
         super().render_template_fields(context, jinja_env)
 
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Any = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """
+        Render a value, but leave a text as it is that has no template in it.
+
+        With ``render_template_as_native_obj``, Airflow reads every text as Python: the phone number ``+380441234567``
+        would become 380441234567, the name ``1_000`` the number 1000, and ``'Hi'`` lose its quotes.
+
+        :param content: the value, and what is inside of it
+        :param context: the context of the task, from Airflow
+        :param jinja_env: the Jinja environment; default: that of the DAG
+        :param seen_oids: ids of objects that are rendered already
+        :return: the rendered value
+        """
+        environment = jinja_env or self.get_template_env()
+        # What a mapped task got from upstream counts as rendered: not even its line ends may change.
+        if isinstance(content, str) and id(content) not in (seen_oids or ()):
+            tokens = list(environment.lex(content))
+            if all(kind == "data" for _, kind, _ in tokens):
+                return "".join(text for _, _, text in tokens)
+        return super().render_template(content, context, environment, seen_oids)
+
     def execute(self, context: Context) -> Any:
         """
         Check all arguments, then do the work.

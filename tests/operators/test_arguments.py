@@ -104,6 +104,19 @@ class TestTemplates:
             value = getattr(task, attribute(name))
             assert (value.text if isinstance(value, Salt) else value) == f"rendered {name}"
 
+    @pytest.mark.parametrize("native", [True, False])
+    def test_a_text_without_a_template_stays_as_it_is(
+        self, operator: type[HelpCrunchOperator], *, native: bool
+    ) -> None:
+        names = ARGUMENTS[operator] - {"hash_salt"}  # any text becomes a Salt
+        for text in ("+380441234567", "1_000", "0x1F", "1e3", "'quoted'", "{'id': 7}", "a\r\nb {}"):
+            with DAG("dag", schedule=None, render_template_as_native_obj=native):
+                task = operator(task_id="task", **{name: [text, {"inside": text}] for name in names})
+            task.render_template_fields({})  # type: ignore[typeddict-item]
+            kept = text.replace("\r\n", "\n")  # as Jinja does
+            for name in names:
+                assert getattr(task, attribute(name)) == [kept, {"inside": kept}]
+
     def test_no_argument_is_touched_before_it_is_rendered(self, operator: type[HelpCrunchOperator]) -> None:
         wrong: dict[str, Any] = {name: object() for name in ARGUMENTS[operator]}
         task = operator(task_id="task", **wrong)
@@ -112,6 +125,12 @@ class TestTemplates:
     def test_keywords_only(self, operator: type[HelpCrunchOperator]) -> None:
         with pytest.raises(Exception, match="keyword"):
             operator("task")
+
+
+def test_a_text_from_upstream_is_not_rendered() -> None:
+    text = "a\r\n{{ b }}\r\n"
+    for given in (text, text.replace("{{ b }}", "b")):
+        assert ListAgentsOperator(task_id="agents").render_template(given, {}, None, {id(given)}) is given  # type: ignore[typeddict-item]
 
 
 def listing(**arguments: Any) -> Any:

@@ -121,6 +121,15 @@ class TestResult:
         operator.render_template_fields({"params": params})  # type: ignore[typeddict-item]
         assert operator.execute({})["created"] == 2  # type: ignore[arg-type]
 
+    def test_values_that_python_would_read_as_numbers(self, server: Sandbox) -> None:
+        row = {"userId": "1_000", "phone": "+380441234567", "name": "Ada", "company": "{{ params.company }}"}
+        with DAG("dag", schedule=None, render_template_as_native_obj=True):
+            operator = task([row])
+        operator.render_template_fields({"params": {"company": "Maier & Sons"}})  # type: ignore[typeddict-item]
+        assert operator.execute({})["created"] == 1  # type: ignore[arg-type]
+        created = server.customers[-1]
+        assert {name: created[name] for name in row} == {**row, "company": "Maier & Sons"}
+
     def test_the_event_of_an_outlet_has_the_result(self, server: Sandbox) -> None:
         asset = Asset("x-helpcrunch://customers")
         context = {"outlet_events": {asset: SimpleNamespace(extra={})}}
