@@ -40,6 +40,8 @@ ADVICE = {
     404: "If nothing at all is found, check the API URL: it ends in /v1.",
 }
 
+FIREWALL = f"{ADVICE[403].removesuffix('.')}, and whether a firewall or proxy refuses this machine."
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -119,7 +121,7 @@ class Response:
         msg = " ".join(
             [
                 f"{self.method} {self.path}: HelpCrunch answered {self.status}: {said}.",
-                "" if self.status == 404 and self.method == "PUT" else ADVICE.get(self.status, ""),
+                self._advice(errors),
             ]
         ).rstrip()
         if self.status == 429:
@@ -127,6 +129,13 @@ class Response:
                 msg, waited=0.0, retry_after=self.retry_after(), errors=errors, **self._place()
             )
         return _error_class(self.status)(msg, status_code=self.status, errors=errors, **self._place())
+
+    def _advice(self, errors: tuple[ApiErrorDetail, ...]) -> str:
+        if self.status == 404 and self.method == "PUT":
+            return ""
+        if self.status == 403 and not errors:  # a page of a firewall; HelpCrunch itself gives a reason
+            return FIREWALL
+        return ADVICE.get(self.status, "")
 
     def _place(self) -> dict[str, Any]:
         return {"method": self.method, "path": self.path, "attempts": self.attempts}

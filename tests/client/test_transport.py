@@ -97,6 +97,14 @@ def test_permanent_errors_cost_one_request(
     assert caught.value.errors
 
 
+def test_a_page_of_a_firewall_is_not_taken_for_a_wrong_key_alone(sandbox: Start, client: Connect) -> None:
+    account = sandbox(faults=[Fault("status", status=403, body="html", times=0)])
+    with pytest.raises(
+        HelpCrunchAuthError, match="Check the API key .*, and whether a firewall or proxy refuses"
+    ):
+        client(account).list_agents()
+
+
 @pytest.mark.parametrize("generation", ["new", "old"])
 def test_a_wrong_key_is_told_in_the_words_of_both_documentations(
     sandbox: Start, client: Connect, generation: Any
