@@ -152,6 +152,9 @@ class HelpCrunchRateLimitError(HelpCrunchApiError):
 class HelpCrunchServerError(HelpCrunchApiError):
     """HelpCrunch answered 5xx until the retries ran out."""
 
+    retry_after: float | None = None
+    """Seconds after which HelpCrunch asked for the next attempt; ``None`` if it did not."""
+
 
 class _FailedRequestError(HelpCrunchError):
     """A request without a usable response; carries its method, path and attempts."""

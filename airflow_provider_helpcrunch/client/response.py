@@ -128,7 +128,10 @@ class Response:
             return HelpCrunchRateLimitError(
                 msg, waited=0.0, retry_after=self.retry_after(), errors=errors, **self._place()
             )
-        return _error_class(self.status)(msg, status_code=self.status, errors=errors, **self._place())
+        error = _error_class(self.status)(msg, status_code=self.status, errors=errors, **self._place())
+        if isinstance(error, HelpCrunchServerError):
+            error.retry_after = self.retry_after()
+        return error
 
     def _advice(self, errors: tuple[ApiErrorDetail, ...]) -> str:
         if self.status == 404 and self.method == "PUT":

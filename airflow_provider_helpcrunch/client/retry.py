@@ -37,7 +37,8 @@ class RetryPolicy:
     """
     Limits of how often and how long one call is retried.
 
-    A 429 is not a fault: the rate limiter waits it out, for up to ``patience``.
+    A 429 is not a fault: the rate limiter waits it out, for up to ``patience``. A 5xx with ``Retry-After`` is retried
+    no earlier than that, if the deadline allows it.
 
     :param max_attempts: most attempts that may end in a fault: network error, 5xx, unusable response (6)
     :param deadline: most seconds that failed attempts and the pauses after them may take together (60)
@@ -122,12 +123,15 @@ class Attempts:
         return self._idempotent and isinstance(error, FAULTS)
 
     def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
         # After a 429 the next permit is the pause: the limiter hands none out until it is over.
-        if self._faults == 0 or (
-            state.outcome and isinstance(state.outcome.exception(), HelpCrunchRateLimitError)
-        ):
+        if self._faults == 0 or isinstance(error, HelpCrunchRateLimitError):
             return 0.0
         pause = self._pause_after_fault(state)
+        asked = (isinstance(error, HelpCrunchServerError) and error.retry_after) or 0.0
+        # A wait that the deadline has no room for would end the call; without the wait, it may still succeed.
+        if asked < self._policy.deadline - self._failing:
+            pause = max(pause, asked)
         self._failing += pause
         return pause
 

@@ -205,6 +205,26 @@ def test_retry_after_as_a_date(sandbox: Start, client: Connect) -> None:
     assert 1.5 <= second - first <= 4
 
 
+@pytest.mark.parametrize("retry_after", ["1", "1.0"])
+def test_a_5xx_is_retried_when_helpcrunch_asks_for_it(
+    sandbox: Start, client: Connect, retry_after: str
+) -> None:
+    account = sandbox(faults=[Fault("status", status=503, retry_after=retry_after)])
+    client(account, retry=RetryPolicy(first_pause=0.01)).list_agents()
+    first, second = (request.at for request in account.journal[:2])
+    assert 1 <= second - first <= 4
+
+
+@pytest.mark.parametrize("retry_after", ["3000", "0", "-5", "soon", "Mon, 01 Jan 2024 00:00:00 GMT"])
+def test_a_5xx_that_asks_for_more_than_the_deadline_or_nothing_usable_is_retried_as_ever(
+    sandbox: Start, client: Connect, retry_after: str
+) -> None:
+    account = sandbox(faults=[Fault("status", status=503, retry_after=retry_after)])
+    client(account, retry=RetryPolicy(first_pause=0.01)).list_agents()
+    first, second = (request.at for request in account.journal[:2])
+    assert second - first < 1
+
+
 @pytest.mark.parametrize("zone", [" GMT", " -0000", ""])
 def test_a_date_without_a_time_zone_is_in_gmt(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"Retry-After": f"Thu, 01 Jan 2026 12:01:30{zone}", "Date": "Thu, 01 Jan 2026 12:00:00 GMT"}
