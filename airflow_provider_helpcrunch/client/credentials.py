@@ -70,7 +70,9 @@ def check_base_url(base_url: str) -> str:
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
         host = parts.hostname or ""
-        valid = bool(_HOST.fullmatch(host)) and (parts.port is None or parts.port > 0)
+        # With a slash or the colon forgotten, the scheme looks like a host, which would be sent the key.
+        is_host = bool(_HOST.fullmatch(host)) and host not in ("http", "https")
+        valid = is_host and (parts.port is None or parts.port > 0)
         if ":" in host:
             ipaddress.ip_address(host)
     except ValueError:

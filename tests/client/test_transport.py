@@ -547,6 +547,8 @@ def test_a_proxy_in_the_environment_does_not_see_what_stays_on_this_machine(
     [
         "http://api.helpcrunch.com/v1",
         "ftp://api.helpcrunch.com",
+        "https:/api.helpcrunch.com/v1",
+        "https//api.helpcrunch.com/v1",
         "https://",
         "https://user@api.helpcrunch.com/v1",
         "https://api.helpcrunch.com/v1?x=1",
