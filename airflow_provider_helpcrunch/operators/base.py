@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
 from airflow_provider_helpcrunch.operators.privacy import chosen_privacy, hidden
-from airflow_provider_helpcrunch.operators.rendered import missing_arguments, written_in_mapped
+from airflow_provider_helpcrunch.operators.rendered import is_plain_path, missing_arguments, written_in_mapped
 
 # HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class HelpCrunchOperator(BaseOperator):
     ui_color = "#e3f1fc"
     template_fields: Sequence[str] = ("helpcrunch_conn_id", "patience")
     arguments_that_may_be_empty: Sequence[str] = ()
+    arguments_that_name_results: Sequence[str] = ()
 
     _given: dict[str, Any]
     _written: dict[str, Any]
@@ -144,6 +145,7 @@ class HelpCrunchOperator(BaseOperator):
 
     def _start(self, context: Context) -> Any:
         self.check_arguments()
+        self._refuse_shared_result(context)
         return self.perform(context)
 
     def _without_frames(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -179,6 +181,21 @@ class HelpCrunchOperator(BaseOperator):
                 "Give it one, or leave the argument out to get its default."
             )
             raise refused(msg)
+
+    def _refuse_shared_result(self, context: Context) -> None:
+        """Refuse a path without a template in a mapped task: each would replace the results of the others."""
+        # The first of them may be the only one.
+        if getattr(context.get("ti"), "map_index", -1) < 1:
+            return
+        original = self.dag.task_dict.get(self.task_id) if self.has_dag() else None  # type: ignore[no-untyped-call]
+        written = getattr(original, "partial_kwargs", None) or getattr(self, "_written", {})
+        for name in self.arguments_that_name_results:
+            if is_plain_path(written.get(name)):
+                msg = (
+                    f"{name} is the same for all mapped tasks, and each would replace the results of the others: put "
+                    "{{ ti.map_index }} into it."
+                )
+                raise refused(msg)
 
     def _as_written(self, rendered: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments as they stand in the DAG file."""
@@ -297,6 +314,8 @@ class HelpCrunchListOperator(HelpCrunchRecordsOperator):
         "page_size",
         "max_xcom_bytes",
     )
+
+    arguments_that_name_results: Sequence[str] = ("output_path",)
 
     # Set by check_arguments: finding out about a directory or bucket again could have another outcome.
     _target: Target | None

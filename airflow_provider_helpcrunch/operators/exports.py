@@ -55,6 +55,7 @@ class HelpCrunchExportOperator(HelpCrunchRecordsOperator):
         "run_key",
         "partition_key",
     )
+    arguments_that_name_results: Sequence[str] = ("base_path",)
 
     # Set by check_arguments.
     _base: BasePath

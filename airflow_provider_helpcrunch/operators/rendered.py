@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,6 +57,16 @@ def written_in_mapped(operator: Any, given: Mapping[str, Any], names: Iterable[s
     :return: for each name the value as it is written, or a placeholder if it came from upstream
     """
     return {name: _written(operator, given[name], name) for name in names if name in given}
+
+
+def is_plain_path(value: Any) -> bool:
+    """
+    Say whether a path stands in the DAG file without a template, and is therefore the same for all mapped tasks.
+
+    :param value: the argument before rendering, as a text or a path; anything else is from upstream
+    """
+    is_path = isinstance(value, (str, PurePath)) or hasattr(value, "storage_options")
+    return is_path and "{{" not in str(value) and "{%" not in str(value)
 
 
 def _written(operator: Any, value: Any, name: str) -> Any:

@@ -103,6 +103,7 @@ class UpsertCustomersOperator(ResumableOperator):
         "rejects_format",
         "is_dry_run",
     )
+    arguments_that_name_results: Sequence[str] = ("rejects_path",)
     earlier_in_words = "Rows applied by earlier tries of this task: %d."
     arguments_that_may_be_empty: Sequence[str] = ("customers",)  # a task upstream found nothing to write
 

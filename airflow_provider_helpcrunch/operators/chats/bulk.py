@@ -54,6 +54,7 @@ class ChatBulkOperator(ResumableOperator):
         "report_format",
         "max_xcom_bytes",
     )
+    arguments_that_name_results: Sequence[str] = ("report_path",)
 
     # Set by check_arguments: finding out about a directory or bucket again could have another outcome.
     _report_target: Target | None
