@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from airflow_provider_helpcrunch.client.ids import check_id
 from airflow_provider_helpcrunch.client.timestamps import moment
@@ -166,10 +167,10 @@ def text_from(value: Any) -> str | None:
     Return the text of a field that holds one, which may have become a number on its way, as ``userId`` may.
 
     :param value: what was given
-    :return: the text, or the digits of a whole number; ``None`` for everything else
+    :return: the text, the digits of a whole number, or the text of a UUID; ``None`` for everything else
     """
     found = whole(value)
-    return str(found) if isinstance(found, str) or type(found) is int else None
+    return str(found) if isinstance(found, str | UUID) or type(found) is int else None
 
 
 def unconfirmed(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.customer_fields import whole
+from airflow_provider_helpcrunch.client.customer_fields import text_from, whole
 from airflow_provider_helpcrunch.customers.rows import ERROR, MISFIT, read_alike
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.schema import Column, Table
@@ -102,5 +102,6 @@ def _cell(name: str, value: Any) -> str | None:
     """Return a value as the text that reads back as the same, or is refused like it."""
     if value is None or isinstance(value, str):
         return value
-    text = value.isoformat() if isinstance(value, date) else json.dumps(whole(value), default=str)
+    written = value.isoformat() if isinstance(value, date) else text_from(value)
+    text = written or json.dumps(whole(value), default=str)
     return text if read_alike(name, text, value) else f"{MISFIT} {text}"

@@ -67,7 +67,10 @@ class Survey:
                 repeated.add(found)
             seen.add(digest)
         if rows and not keys:
-            msg = f"No row of customers has {key}, by which its customer would be found; set key to another field."
+            msg = (
+                f"No row of customers has a readable {key}, by which its customer would be found; set key to another "
+                "field."
+            )
             raise HelpCrunchConfigurationError(msg)
         return cls(key, rows, tuple(columns), clears, whole.hexdigest()[:12], frozenset(repeated))
 

@@ -249,7 +249,10 @@ class TestSurvey:
                 [{"userId": "u-1", "customData": {"a": "\udc00"}}],
                 "Row 1 of customers holds half of a character",
             ),
-            ([{"email": "secret"}, {"name": "secret"}], "No row of customers has userId, by which"),
+            (
+                [{"email": "secret"}, {"name": "secret"}],
+                "No row of customers has a readable userId, by which",
+            ),
         ],
     )
     def test_what_is_no_list_of_customers(self, records: Any, said: str) -> None:

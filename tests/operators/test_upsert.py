@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from airflow_names import DAG
@@ -129,6 +130,16 @@ class TestResult:
         assert operator.execute({})["created"] == 1  # type: ignore[arg-type]
         created = server.customers[-1]
         assert {name: created[name] for name in row} == {**row, "company": "Maier & Sons"}
+
+    @pytest.mark.parametrize("ending", ["jsonl", "csv"])
+    def test_keys_that_a_database_gives_as_uuids(self, ending: str, server: Sandbox, tmp_path: Path) -> None:
+        good, bad = UUID(int=7), UUID(int=8)
+        rows = [{"userId": good, "name": "Ada"}, {"userId": bad, "name": ["no text"]}]
+        path = str(tmp_path / f"rejects.{ending}")
+        with pytest.raises(HelpCrunchRefusedError):
+            task(rows, rejects_path=path).execute({})
+        assert server.customers[-1]["userId"] == str(good)
+        assert [row["userId"] for row in read_records(path)] == [str(bad)]
 
     def test_the_event_of_an_outlet_has_the_result(self, server: Sandbox) -> None:
         asset = Asset("x-helpcrunch://customers")
@@ -284,7 +295,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"customers": [{"userid": "u-1"}]}, "Row 1 of customers has 'userid', and a customer has no such field"),
     (
         {"customers": [{"name": "Ada"}]},
-        "No row of customers has userId, by which its customer would be found",
+        "No row of customers has a readable userId, by which its customer would be found",
     ),
     ({"key": "phone"}, "key must be userId, email or id, not 'phone'"),
     ({"key": None}, "key must be userId, email or id, not None"),
