@@ -50,10 +50,10 @@ MORE = {
         CONNECTION_TEST: "Connection success!",
         "test -e helpcrunch.json || echo deleted": "deleted",
     },
-    # The command does not wait until a Redis that has just been started can be trusted.
-    "workers.md": {f"{CONNECTION_TEST} || true": "is new or lost its count"},
+    # The command does not wait for the minute after which a new Redis can be trusted; a slow machine may be past it.
+    "workers.md": {f"{CONNECTION_TEST} || true": "is new or lost its count|Connection success"},
 }
-"""What is run after the blocks of a page to see what they did or what the page shows, and what it prints."""
+"""What is run after the blocks of a page to see what they did or what the page shows, and a pattern of what it prints."""
 
 PRINTED = ("[info] Wrote 250", '{"id":1001', "[info] 23 planned")
 """Beginnings of the samples of output that the commands of their pages print."""
@@ -114,9 +114,8 @@ def test_the_commands_of_a_page_run(page: Path, terminal: Terminal, redis: Redis
     texts, more = [block.text for block in RUN if block.page == page], MORE.get(page.name, {})
     said = dict(zip([*texts, *more], terminal.run([*texts, *more]), strict=True))
     expected = [(text, words) for text in texts for part, words in SAYS.items() if part in text]
-    wrong = [
-        (text, words, said[text]) for text, words in [*expected, *more.items()] if words not in said[text]
-    ]
+    wrong = [(text, words, said[text]) for text, words in expected if words not in said[text]]
+    wrong += [(text, words, said[text]) for text, words in more.items() if not re.search(words, said[text])]
     assert wrong == []
     for block in blocks("text", "json"):
         if block.page == page and block.text.startswith(PRINTED):

@@ -352,7 +352,7 @@ class Run:
     def __init__(self, home: Path) -> None:
         with (
             Sandbox(rate_limit=None, agents=150, chats=0, key=KEY) as self.server,
-            Sandbox(rate_limit=None, agents=5, chats=30, key="small-key") as self.small,
+            Sandbox(rate_limit=None, agents=5, chats=12, key="small-key") as self.small,
             Sandbox(rate_limit=None, key="another-key") as self.wrong_key,
             Sandbox(rate_limit=None, key=KEY, faults=[Fault("status", status=500, times=0)]) as self.broken,
         ):
@@ -372,7 +372,7 @@ class Run:
                     }
                 ),
                 AIRFLOW_CONN_HELPCRUNCH_DEFAULT=self.server.connection(requests_per_minute=1000),
-                AIRFLOW_CONN_SMALL_BUDGET=self.small.connection(requests_per_minute=20),
+                AIRFLOW_CONN_SMALL_BUDGET=self.small.connection(requests_per_minute=8),
                 AIRFLOW_CONN_WRONG_KEY=wrong,
                 AIRFLOW_CONN_BROKEN_SERVER=self.broken.connection(),
             )
@@ -499,9 +499,9 @@ def test_a_search_whose_result_becomes_a_plan(ran: Run) -> None:
 
 
 def test_a_task_goes_on_when_there_is_budget_again(ran: Run) -> None:
-    assert ran.results["waited"]["changed"] == 30
+    assert ran.results["waited"]["changed"] == 12
     assert [request.chat for request in ran.small.writes()] == [chat["id"] for chat in ran.small.chats]
-    assert ran.small.busiest_window(3.0) <= 20
+    assert ran.small.busiest_window(3.0) <= 8
     assert "for the account's rate limit, in the worker slot." in ran.output
 
 
