@@ -51,7 +51,7 @@ def events(trigger: ChatsTrigger) -> list[dict[str, Any]]:
     async def collect() -> list[dict[str, Any]]:
         return [json.loads(json.dumps(event.payload)) async for event in trigger.run()]
 
-    return asyncio.run(asyncio.wait_for(collect(), 30))
+    return asyncio.run(asyncio.wait_for(collect(), 300))
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def polls(account: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(story, 60))
+    asyncio.run(asyncio.wait_for(story, 300))
 
 
 def ids(chats: list[dict[str, Any]]) -> list[int]:

@@ -38,7 +38,7 @@ def test_a_cancelled_poll_is_cut_off(
         assert len(await poll("helpcrunch_default", chats)) == 10
         return time.monotonic() - began
 
-    assert asyncio.run(story()) < 5
+    assert asyncio.run(story()) < 15  # the first one would take 20 s
     assert len(server.journal) == 3
 
 

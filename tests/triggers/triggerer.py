@@ -174,6 +174,6 @@ async def idle() -> None:
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
