@@ -245,6 +245,11 @@ def test_the_right_chat_after_another_one_confirms(client: Connect) -> None:
 # What is repeated
 
 
+def never_waiting(account: Sandbox) -> dict[str, Any]:
+    """Return arguments for a client that reaches the account in process, and waits for what never comes in no time."""
+    return {"http_adapter": account.adapter(sleep=lambda _: None)}
+
+
 @pytest.mark.parametrize("kind", ["reset", "close", "truncate", "hang"])
 @pytest.mark.parametrize("name", EACH)
 def test_a_lost_answer_to_an_applied_change_is_asked_for_again(
@@ -253,7 +258,7 @@ def test_a_lost_answer_to_an_applied_change_is_asked_for_again(
     change, _, body, field, expected = CHANGES[name]
     account = sandbox(chats=3, agents=5, faults=[Fault(kind, method="PUT")])
     chat = prepared(account, name)
-    caller = client(account, read_timeout=0.4)
+    caller = client(account, **never_waiting(account))
     assert shown(change(caller, chat), field) == expected
     assert [request.body for request in account.writes(chat)] == [{"id": chat, **body}] * 2
     assert caller.usage.retries == 1
@@ -357,7 +362,7 @@ def test_a_chat_is_never_created_twice(
 ) -> None:
     account = sandbox(chats=3, faults=[Fault(kind, method="POST")])
     with pytest.raises(error):
-        client(account, read_timeout=0.4).create_chat(880002, 3)
+        client(account, **never_waiting(account)).create_chat(880002, 3)
     assert len(account.journal) == 1
     assert len(account.chats) == (4 if kind in ("reset", "close", "truncate", "hang") else 3)
 

@@ -152,7 +152,7 @@ def test_a_listing_that_is_closed_early_leaves_no_thread_and_sends_no_more(
     listing.close()
     for thread in threading.enumerate():
         if thread.name.startswith("helpcrunch-page"):
-            thread.join(5)
+            thread.join(60)
             assert not thread.is_alive()
     assert len(account.journal) <= 2 + 8
     assert list(listing) == []

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_helpcrunch import __version__
-from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy, retry
 from airflow_provider_helpcrunch.client.redaction import Redactor
 from airflow_provider_helpcrunch.client.response import Response
 from airflow_provider_helpcrunch.exceptions import (
@@ -64,7 +65,7 @@ def _answer_all(listener: socket.socket, answer: bytes) -> None:
             continue
         except OSError:
             return
-        with peer:
+        with peer, contextlib.suppress(OSError):  # the client may have heard enough
             peer.recv(65536)
             peer.sendall(answer)
 
@@ -144,9 +145,14 @@ def test_a_wrong_key_is_told_in_the_words_of_both_documentations(
 @pytest.mark.parametrize("nth", [1, 3])
 def test_passing_faults_are_survived(sandbox: Start, client: Connect, fault: Fault, nth: int) -> None:
     account = sandbox(agents=500, faults=[Fault(**{**vars_of(fault), "nth": nth})])
-    caller = client(account, read_timeout=0.5)
-    assert caller.list_agents() == account.agents
-    assert caller.usage.retries == 1
+    if fault.kind in ("hang", "drip"):
+        caller = client(account, read_timeout=0.5)
+        assert caller.list_agents() == account.agents
+        assert caller.usage.retries >= 1  # a response of a busy machine may be as late
+    else:
+        caller = client(account)
+        assert caller.list_agents() == account.agents
+        assert caller.usage.retries == 1
 
 
 def vars_of(fault: Fault) -> dict[str, Any]:
@@ -175,13 +181,15 @@ def test_lasting_faults_are_loud_after_six_attempts(
 
 
 def test_a_server_that_always_hangs_is_loud_when_the_deadline_has_passed(
-    sandbox: Start, client: Connect
+    sandbox: Start, client: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By the clock of the retries, each attempt takes twenty seconds."""
     account = sandbox(faults=[Fault("hang", times=0)])
-    policy = RetryPolicy(deadline=0.9, first_pause=0.01)
+    caller = client(account, read_timeout=0.4, retry=RetryPolicy(deadline=50, first_pause=0.01))
+    monkeypatch.setattr(retry, "time", SimpleNamespace(monotonic=lambda: 20.0 * caller.usage.requests))
     with pytest.raises(HelpCrunchConnectionError, match="timed out"):
-        client(account, read_timeout=0.4, retry=policy).list_agents()
-    assert 2 <= len(account.journal) <= 3
+        caller.list_agents()
+    assert caller.usage.requests == 3
 
 
 @pytest.mark.parametrize("retry_after", [None, "1", "0", "-5", "soon", "nan", "1e400"])
@@ -198,11 +206,11 @@ def test_a_429_stops_everyone_and_is_then_survived(
 
 
 def test_retry_after_as_a_date(sandbox: Start, client: Connect) -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
     account = sandbox(faults=[Fault("status", status=429, retry_after=date)])
-    client(account, limit=1000, period=0.1).list_agents()
-    first, second = (request.at for request in account.journal[:2])
-    assert 1.5 <= second - first <= 4
+    with pytest.raises(HelpCrunchRateLimitError) as caught:
+        client(account, period=0.1).list_agents()
+    assert 200 < (caught.value.retry_after or 0) <= 300
 
 
 @pytest.mark.parametrize("retry_after", ["1", "1.0"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def test_a_new_count_is_told_by_the_connection_test(
     success, message = HelpCrunchHook().test_connection()
     assert not success
     assert "is new or lost its count" in message
-    assert "Test again in 61 s" in message
+    assert re.search(r"Test again in (61|60|5\d) s", message)
 
 
 def test_it_fails_at_once_when_redis_is_away(

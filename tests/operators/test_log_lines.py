@@ -139,7 +139,7 @@ def test_every_retry(
 ) -> None:
     quick = functools.partial(RetryPolicy, first_pause=0.001, longest_pause=0.002, max_attempts=3)
     monkeypatch.setattr(helpcrunch, "RetryPolicy", quick)
-    connection(server, read_timeout=0.05)
+    connection(server, **({"read_timeout": 0.05} if fault == LASTING["never"] else {}))
     if fault is None:
         connect_to_nothing(monkeypatch, server)
     else:

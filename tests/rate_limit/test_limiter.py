@@ -166,9 +166,13 @@ def test_a_wait_can_be_given_up(clock: Clock) -> None:
     budget = RateLimiter(MemoryStore(1, 10.0, clock), 1, 10.0)
     with budget.permit(0, NEVER):
         pass
-    given_up = threading.Event()
-    threading.Timer(0.05, given_up.set).start()
-    with pytest.raises(Cancelled), budget.permit(100, given_up):
+
+    class GivenUp(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            threading.Timer(0.05, self.set).start()
+            return super().wait(timeout)
+
+    with pytest.raises(Cancelled), budget.permit(100, GivenUp()):
         pass
     assert budget.waited > 0
 
