@@ -133,6 +133,14 @@ def client() -> Iterator[Callable[..., HelpCrunchClient]]:
 
 
 @pytest.fixture
+def hand_time(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let rate limiters, patience and deferred tasks go by a clock that only waiting moves; return it."""
+    import hand_time
+
+    return hand_time.install(monkeypatch)
+
+
+@pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Start Redis servers, with the command line options given; they end with the test."""
     with contextlib.ExitStack() as stack:

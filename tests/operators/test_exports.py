@@ -8,7 +8,6 @@ import hmac
 import json
 import logging
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from typing import Any
 import pytest
 from airflow_names import OutletEvents
 from airflow_process import run as run_process
+from hand_time import HandTime
 
 from airflow_provider_helpcrunch import reports
 from airflow_provider_helpcrunch._airflow import Asset, TaskDeferred
-from airflow_provider_helpcrunch.client import client
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchRateLimitError,
@@ -28,7 +27,7 @@ from airflow_provider_helpcrunch.exceptions import (
 from airflow_provider_helpcrunch.exports.base_path import BasePath
 from airflow_provider_helpcrunch.exports.run import Resource, Run
 from airflow_provider_helpcrunch.exports.staging import CLAIM
-from airflow_provider_helpcrunch.operators import exports, progress
+from airflow_provider_helpcrunch.operators import progress
 from airflow_provider_helpcrunch.operators.exports import (
     ExportAgentsOperator,
     ExportChatsOperator,
@@ -36,7 +35,6 @@ from airflow_provider_helpcrunch.operators.exports import (
     ExportDepartmentsOperator,
     ExportMessagesOperator,
 )
-from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Sandbox
 from airflow_provider_helpcrunch.schema import CHATS
 from airflow_provider_helpcrunch.storage import read_records
@@ -217,17 +215,16 @@ class TestResults:
         assert task.execute({"run_id": "day 0", "outlet_events": events}) == events[asset].extra
 
 
-WINDOW = 1.1
-
-
 class Deferrals:
     """
     Plays the part of Airflow: waits as the trigger would, and lets another worker's operator go on.
 
+    :param time: the clock by which the limit goes
     :param make: returns a new operator
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, time: HandTime, make: Callable[[], Any]) -> None:
+        self._time = time
         self._make = make
         self.all: list[TaskDeferred] = []
 
@@ -246,7 +243,7 @@ class Deferrals:
                 self.all.append(deferred)
                 waiting()
                 _, trigger = deferred.trigger.serialize()
-                time.sleep(max(trigger["until"] - time.time(), 0.0))
+                self._time.sleep(trigger["until"] - self._time())
                 event = json.loads(json.dumps(trigger["state"]))
                 step = functools.partial(getattr(self._make(), deferred.method_name), event=event)
 
@@ -257,25 +254,29 @@ class TestDeferral:
         self,
         sandbox: Callable[..., Sandbox],
         connection: Callable[..., None],
-        monkeypatch: pytest.MonkeyPatch,
+        hand_time: HandTime,
     ) -> Callable[[int], Sandbox]:
-        """Start accounts of so many chats, whose minute is a second, with six requests in it."""
-        monkeypatch.setattr(client, "open_rate_limiter", functools.partial(open_rate_limiter, period=WINDOW))
-        monkeypatch.setattr(exports, "BRIEF", 0.05)
+        """Start accounts of so many chats, with six requests a minute."""
 
         def start(chats: int) -> Sandbox:
-            server = sandbox(agents=5, chats=chats, messages=2, rate_limit=6, window=1.0)
+            server = sandbox(agents=5, chats=chats, messages=2, rate_limit=6, clock=hand_time.busy)
             connection(server, requests_per_minute=6, rate_limit_store="sqlite://")
             return server
 
         return start
 
     @pytest.fixture
+    def defer(self, hand_time: HandTime) -> Callable[..., Deferrals]:
+        return functools.partial(Deferrals, hand_time)
+
+    @pytest.fixture
     def limited(self, limit: Callable[[int], Sandbox]) -> Sandbox:
         return limit(160)
 
-    def test_another_worker_goes_on_at_the_next_page(self, limited: Sandbox, lake: Lake) -> None:
-        deferrals = Deferrals(lambda: lake.task("chats", page_size=10, deferrable=True))
+    def test_another_worker_goes_on_at_the_next_page(
+        self, limited: Sandbox, lake: Lake, defer: Callable[..., Deferrals]
+    ) -> None:
+        deferrals = defer(lambda: lake.task("chats", page_size=10, deferrable=True))
         result = deferrals.run("day 0")
         assert len(deferrals.all) >= 2
         assert result["records"] == 160
@@ -286,11 +287,13 @@ class TestDeferral:
         assert result["requests"] == len(offsets)
         assert not [name for name in lake.files() if "staging" in name]
 
-    def test_messages_go_on_too(self, limit: Callable[[int], Sandbox], lake: Lake) -> None:
+    def test_messages_go_on_too(
+        self, limit: Callable[[int], Sandbox], lake: Lake, defer: Callable[..., Deferrals]
+    ) -> None:
         limited = limit(25)
         lake.run("chats")
         sent = len(limited.journal)
-        deferrals = Deferrals(lambda: lake.task("messages", deferrable=True))
+        deferrals = defer(lambda: lake.task("messages", deferrable=True))
         result = deferrals.run("day 0")
         assert len(deferrals.all) >= 2
         assert {row["id"] for row in rows(result["snapshot"])} == {
@@ -300,17 +303,19 @@ class TestDeferral:
         assert len(limited.journal) - sent <= needed + 1
 
     def test_waiting_never_holds_the_slot(
-        self, limited: Sandbox, lake: Lake, monkeypatch: pytest.MonkeyPatch
+        self, limited: Sandbox, lake: Lake, monkeypatch: pytest.MonkeyPatch, defer: Callable[..., Deferrals]
     ) -> None:
         waited: list[float] = []
         monkeypatch.setattr(progress, "count_usage", lambda usage: waited.append(usage.budget_wait))
-        deferrals = Deferrals(lambda: lake.task("chats", page_size=10, deferrable=True))
+        deferrals = defer(lambda: lake.task("chats", page_size=10, deferrable=True))
         deferrals.run("day 0")
         assert len(waited) == len(deferrals.all) + 1
-        assert max(waited) < 0.3  # of a second that a minute is here
+        assert max(waited) < 10  # seconds of a minute
 
-    def test_another_run_does_not_take_its_pages(self, limited: Sandbox, lake: Lake) -> None:
-        deferrals = Deferrals(lambda: lake.task("chats", page_size=10, deferrable=True))
+    def test_another_run_does_not_take_its_pages(
+        self, limited: Sandbox, lake: Lake, defer: Callable[..., Deferrals]
+    ) -> None:
+        deferrals = defer(lambda: lake.task("chats", page_size=10, deferrable=True))
         refused: list[str] = []
 
         def waiting() -> None:
@@ -329,6 +334,7 @@ class TestDeferral:
         limit: Callable[[int], Sandbox],
         lake: Lake,
         monkeypatch: pytest.MonkeyPatch,
+        defer: Callable[..., Deferrals],
     ) -> None:
         """Not while the first one reads, not while it waits for the limit, not in between."""
         limited = limit(100)
@@ -342,7 +348,7 @@ class TestDeferral:
                 claims.append(json.loads(data))
 
         monkeypatch.setattr(BasePath, "write", write)
-        deferrals = Deferrals(lambda: lake.task("chats", page_size=10, deferrable=deferrable))
+        deferrals = defer(lambda: lake.task("chats", page_size=10, deferrable=deferrable))
         assert deferrals.run("day 0")["records"] == len(limited.chats)
         assert len({claim["token"] for claim in claims}) == len(deferrals.all) + 1
         assert bool(deferrals.all) is deferrable

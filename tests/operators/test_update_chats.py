@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from airflow_names import OutletEvents
+from hand_time import HandTime
 from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import AirflowException, AirflowFailException, Asset, TaskDeferred
@@ -32,9 +33,7 @@ from airflow_provider_helpcrunch.hooks import helpcrunch
 from airflow_provider_helpcrunch.operators.chats import (
     UpdateChatAssigneeOperator,
     UpdateChatsOperator,
-    runner,
 )
-from airflow_provider_helpcrunch.rate_limit import limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
@@ -396,35 +395,30 @@ class TestPlace:
 
 
 class TestSpentBudget:
-    """Twenty requests in two seconds."""
+    """Twenty requests in a minute."""
 
     PLAN = to_agent(1003, *range(CHAT, CHAT + 30))
 
     @pytest.fixture
-    def server(
-        self, sandbox: StartSandbox, connection: SetConnection, monkeypatch: pytest.MonkeyPatch
-    ) -> Sandbox:
-        server = sandbox(agents=5, chats=40)
+    def server(self, sandbox: StartSandbox, connection: SetConnection, hand_time: HandTime) -> Sandbox:
+        server = sandbox(agents=5, chats=40, clock=hand_time.busy)
         connection(server, requests_per_minute=20)
-        assert limiter.open_rate_limiter.__kwdefaults__ is not None
-        monkeypatch.setitem(limiter.open_rate_limiter.__kwdefaults__, "period", 2.0)
-        monkeypatch.setattr(runner, "BRIEF", 0.1)
         return server
 
     def test_is_waited_for(self, server: Sandbox) -> None:
         result = apply(self.PLAN)
         assert (result["changed"], result["requests"]) == (30, 31)
         assert [request.chat for request in server.writes()] == [entry["id"] for entry in self.PLAN]
-        assert server.busiest_window(2.0) <= 20
+        assert server.busiest_window(60) <= 20
 
-    def test_frees_the_slot_of_a_deferrable_task(self, server: Sandbox) -> None:
+    def test_frees_the_slot_of_a_deferrable_task(self, server: Sandbox, hand_time: HandTime) -> None:
         operator = UpdateChatsOperator(task_id="apply", plan=self.PLAN, deferrable=True)
         with pytest.raises(TaskDeferred) as deferred:
             operator.execute({})  # type: ignore[arg-type]
         assert 0 < len(server.writes()) < 30
         carried = json.loads(json.dumps(deferred.value.trigger.state))
         assert deferred.value.method_name == "execute_complete"
-        time.sleep(2.1)
+        hand_time.sleep(deferred.value.trigger.until - hand_time())
         another = UpdateChatsOperator(task_id="apply", plan=self.PLAN, deferrable=True)
         result = another.execute_complete({}, event=carried)  # type: ignore[arg-type]
         assert (result["changed"], result["requests"]) == (30, len(server.journal))

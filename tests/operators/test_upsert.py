@@ -13,10 +13,11 @@ from uuid import UUID
 
 import pytest
 from airflow_names import DAG
+from hand_time import HandTime
 from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import Asset, TaskDeferred
-from airflow_provider_helpcrunch.client import RetryPolicy, client
+from airflow_provider_helpcrunch.client import RetryPolicy
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchError,
@@ -27,10 +28,8 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchStorageError,
 )
 from airflow_provider_helpcrunch.hooks import helpcrunch
-from airflow_provider_helpcrunch.operators import upsert_runner
 from airflow_provider_helpcrunch.operators.customers import ListCustomersOperator
 from airflow_provider_helpcrunch.operators.upsert import UpsertCustomersOperator
-from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
 
@@ -429,18 +428,15 @@ class TestStateStore:
 class TestDeferral:
     LIMIT = 12
 
-    @pytest.fixture(autouse=True)
-    def a_second_for_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client, "open_rate_limiter", functools.partial(open_rate_limiter, period=0.6))
-        monkeypatch.setattr(upsert_runner, "BRIEF", 0.05)
-
     @pytest.fixture
-    def limited(self, sandbox: StartSandbox, connection: SetConnection) -> Sandbox:
-        server = sandbox(agents=2, chats=10, rate_limit=self.LIMIT, window=0.5)
+    def limited(self, sandbox: StartSandbox, connection: SetConnection, hand_time: HandTime) -> Sandbox:
+        server = sandbox(agents=2, chats=10, rate_limit=self.LIMIT, clock=hand_time.busy)
         connection(server, requests_per_minute=self.LIMIT, rate_limit_store="sqlite://")
         return server
 
-    def deferred_until_done(self, context: Any, **arguments: Any) -> tuple[dict[str, Any], int]:
+    def deferred_until_done(
+        self, time: HandTime, context: Any, **arguments: Any
+    ) -> tuple[dict[str, Any], int]:
         """Play the part of Airflow: resume another object with plain JSON, and count the deferrals."""
         step, times = task(deferrable=True, **arguments).execute, 0
         while True:
@@ -448,16 +444,20 @@ class TestDeferral:
                 return step(context), times
             except TaskDeferred as deferred:
                 times += 1
-                event = json.loads(json.dumps(deferred.trigger.serialize()))[1]["state"]
+                trigger = json.loads(json.dumps(deferred.trigger.serialize()))[1]
+                time.sleep(trigger["until"] - time())
+                event = trigger["state"]
                 step = functools.partial(
                     getattr(task(deferrable=True, **arguments), deferred.method_name), event=event
                 )
 
     @pytest.mark.parametrize("store", [None, Store()])
-    def test_it_goes_on_until_all_rows_are_done(self, store: Any, limited: Sandbox) -> None:
+    def test_it_goes_on_until_all_rows_are_done(
+        self, store: Any, limited: Sandbox, hand_time: HandTime
+    ) -> None:
         records = [*({"userId": f"new-{number}"} for number in range(30)), REFUSED]
         result, times = self.deferred_until_done(
-            {"task_state_store": store}, customers=records, on_error="report"
+            hand_time, {"task_state_store": store}, customers=records, on_error="report"
         )
         assert (result["created"], result["refused"]) == (30, 1)
         assert result["requests"] == len(limited.journal)
@@ -469,8 +469,7 @@ class TestDeferral:
         assert upsert([{"userId": f"new-{number}"} for number in range(20)])["created"] == 20
         assert len(writes(limited)) == 20
 
-    def test_patience_ends_it(self, limited: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client, "open_rate_limiter", functools.partial(open_rate_limiter, period=90.0))
+    def test_patience_ends_it(self, limited: Sandbox) -> None:
         with pytest.raises(HelpCrunchRateLimitError, match="Run the task again later, or raise patience"):
             upsert([{"userId": f"new-{number}"} for number in range(20)], patience=5)
 
@@ -483,10 +482,11 @@ class TestDeferral:
         assert server.journal == []
 
     def test_a_state_that_is_too_large_keeps_the_slot(
-        self, limited: Sandbox, monkeypatch: pytest.MonkeyPatch
+        self, limited: Sandbox, hand_time: HandTime, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from airflow_provider_helpcrunch.operators import deferral
 
         monkeypatch.setattr(deferral, "MOST_BYTES", 10)
-        result, times = self.deferred_until_done({}, customers=[{"userId": f"n-{n}"} for n in range(15)])
+        customers = [{"userId": f"n-{n}"} for n in range(15)]
+        result, times = self.deferred_until_done(hand_time, {}, customers=customers)
         assert (result["created"], times) == (15, 0)

@@ -6,16 +6,14 @@ import asyncio
 import functools
 import json
 import pkgutil
-import time
 from collections import Counter
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hand_time import HandTime
 
 from airflow_provider_helpcrunch._airflow import TaskDeferred
-from airflow_provider_helpcrunch.client import client
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchError,
@@ -24,7 +22,6 @@ from airflow_provider_helpcrunch.exceptions import (
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators import deferral
 from airflow_provider_helpcrunch.operators.chats import ReassignChatsOperator, runner
-from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 StartAccount = Callable[..., Sandbox]
@@ -34,28 +31,25 @@ Reassign = Callable[..., dict[str, Any]]
 LEAVER, COLLEAGUE = 1001, 1006
 WRITE = "/v1/chats/assignee"
 ARGUMENTS: dict[str, Any] = {"task_id": "reassign", "from_agents": LEAVER, "to_agents": [1002, 1003, 1004]}
-WINDOW, MARGIN, BRIEF = 1.0, 0.1, 0.1
+LONGEST_WAIT = 10.0
+"""Seconds that requests may wait in their place in one stay on a worker."""
 
 
 @pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Scale the minute to a second, and note how long requests waited in their place, stay by stay on a worker."""
+def waits(hand_time: HandTime, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note how long requests waited in their place, stay by stay on a worker."""
     noted: list[float] = []
-    monkeypatch.setattr(
-        client, "open_rate_limiter", functools.partial(open_rate_limiter, period=WINDOW + MARGIN)
-    )
-    monkeypatch.setattr(runner, "BRIEF", BRIEF)
     monkeypatch.setattr(runner, "count_usage", lambda usage: noted.append(usage.budget_wait))
     return noted
 
 
 @pytest.fixture
-def limited(account: StartAccount) -> Callable[[int, int], Sandbox]:
-    """Start an account with this many open chats of the leaver and requests a window, enforced by the server."""
+def limited(account: StartAccount, hand_time: HandTime) -> Callable[[int, int], Sandbox]:
+    """Start an account with this many open chats of the leaver and requests a minute, enforced by the server."""
 
     def start(chats: int, limit: int) -> Sandbox:
         extra = {"requests_per_minute": limit, "rate_limit_store": "sqlite://"}
-        return account(*["opened"] * chats, extra=extra, rate_limit=limit, window=WINDOW)
+        return account(*["opened"] * chats, extra=extra, rate_limit=limit, clock=hand_time.busy)
 
     return start
 
@@ -63,7 +57,8 @@ def limited(account: StartAccount) -> Callable[[int, int], Sandbox]:
 class Deferrals:
     """Plays the part of Airflow: waits as the trigger would, and resumes another object with plain JSON."""
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, time: HandTime, **arguments: Any) -> None:
+        self._time = time
         self._arguments = {**ARGUMENTS, "deferrable": True, **arguments}
         self.all: list[TaskDeferred] = []
 
@@ -83,14 +78,19 @@ class Deferrals:
             except TaskDeferred as deferred:
                 self.all.append(deferred)
                 waiting()
-                event = event_of(deferred)
+                event = event_of(deferred, self._time)
                 resuming()
                 again = ReassignChatsOperator(**self._arguments)
                 kwargs = json.loads(json.dumps(deferred.kwargs or {}))
                 step = functools.partial(getattr(again, deferred.method_name), event=event, **kwargs)
 
 
-def event_of(deferred: TaskDeferred) -> Any:
+@pytest.fixture
+def defer(hand_time: HandTime) -> Callable[..., Deferrals]:
+    return functools.partial(Deferrals, hand_time)
+
+
+def event_of(deferred: TaskDeferred, time: HandTime) -> Any:
     """Let another process's copy of the trigger wait, and return what it sends: all of that as plain JSON."""
     path, arguments = deferred.trigger.serialize()
     trigger = pkgutil.resolve_name(path)(**json.loads(json.dumps(arguments)))
@@ -99,9 +99,9 @@ def event_of(deferred: TaskDeferred) -> Any:
         async for event in trigger.run():
             return json.loads(json.dumps(event.payload))
 
-    began = time.monotonic()
+    began = time()
     event = asyncio.run(first())
-    assert time.monotonic() - began > 0.5
+    assert time() - began > 30
     return event
 
 
@@ -116,9 +116,9 @@ def assert_written_once(server: Sandbox, chats: int) -> None:
 
 class TestDeferred:
     def test_goes_on_with_the_key_that_the_connection_has_then(
-        self, limited: StartLimited, connection: Callable[..., None]
+        self, limited: StartLimited, connection: Callable[..., None], defer: Callable[..., Deferrals]
     ) -> None:
-        server, deferrals = limited(40, 30), Deferrals()
+        server, deferrals = limited(40, 30), defer()
         old = server.key
 
         def rotate() -> None:
@@ -131,8 +131,10 @@ class TestDeferred:
         assert all(request.authorized for request in server.journal)
         assert_written_once(server, 40)
 
-    def test_goes_on_until_all_is_done(self, limited: StartLimited, waits: list[float]) -> None:
-        server, deferrals, taken = limited(75, 30), Deferrals(on_error="report"), []
+    def test_goes_on_until_all_is_done(
+        self, limited: StartLimited, waits: list[float], defer: Callable[..., Deferrals]
+    ) -> None:
+        server, deferrals, taken = limited(75, 30), defer(on_error="report"), []
         refused = server.chats[3]["id"]
         server.add_fault(Fault("status", status=404, chat=refused, times=0))
 
@@ -151,12 +153,12 @@ class TestDeferred:
         assert max(owners(server)[agent] - owners(server)[1004] for agent in (1002, 1003)) <= 1
         assert len([request for request in server.journal if request.chat == refused]) == 1
         assert server.count(429) == 0
-        assert max(waits) < 0.8 * WINDOW
+        assert max(waits) < LONGEST_WAIT
 
     def test_gives_the_slot_back_also_after_a_wait_that_led_to_nothing(
-        self, limited: StartLimited, waits: list[float]
+        self, limited: StartLimited, waits: list[float], defer: Callable[..., Deferrals]
     ) -> None:
-        server, deferrals = limited(110, 30), Deferrals()
+        server, deferrals = limited(110, 30), defer()
 
         def spend() -> None:
             if len(deferrals.all) == 2:  # somebody else takes all that got free
@@ -167,39 +169,45 @@ class TestDeferred:
         assert deferrals.run(resuming=spend)["changed"] == 110
         assert len(deferrals.all) >= 4
         assert server.count(429) == 0
-        assert max(waits) < 0.8 * WINDOW
+        assert max(waits) < LONGEST_WAIT
 
-    def test_counting_more_targets_than_the_budget_has_requests(self, limited: StartLimited) -> None:
+    def test_counting_more_targets_than_the_budget_has_requests(
+        self, limited: StartLimited, defer: Callable[..., Deferrals]
+    ) -> None:
         server = limited(3, 20)
         server.insert_agents(30)
         targets = [agent["id"] for agent in server.agents if agent["id"] != LEAVER]
         server.insert_chats(2, assignee=targets[0])
-        result = Deferrals(strategy="least_loaded", to_agents=targets[:30]).run()
+        result = defer(strategy="least_loaded", to_agents=targets[:30]).run()
         assert result["changed"] == 3
         assert result["requests"] <= 1 + 30 + 3 + 8
         assert server.count(429) == 0
 
-    def test_several_sources_and_max_chats(self, limited: StartLimited) -> None:
+    def test_several_sources_and_max_chats(
+        self, limited: StartLimited, defer: Callable[..., Deferrals]
+    ) -> None:
         server = limited(25, 20)
         server.insert_chats(25, assignee=1005)
-        result = Deferrals(from_agents=[LEAVER, 1005], max_chats=44).run()
+        result = defer(from_agents=[LEAVER, 1005], max_chats=44).run()
         assert result["changed"] == 44
         assert owners(server) == {1002: 15, 1003: 15, 1004: 14, 1005: 6}
         assert_written_once(server, 44)
 
-    def test_a_dry_run_writes_nothing_from_any_slot(self, limited: StartLimited) -> None:
-        server, deferrals = limited(250, 3), Deferrals(dry_run=True)
+    def test_a_dry_run_writes_nothing_from_any_slot(
+        self, limited: StartLimited, defer: Callable[..., Deferrals]
+    ) -> None:
+        server, deferrals = limited(250, 3), defer(dry_run=True)
         result = deferrals.run()
         assert deferrals.all
         assert (result["planned"], len(server.requests(WRITE))) == (250, 0)
         assert [chat["after"] for chat in result["chats"]] == ([1002, 1003, 1004] * 84)[:250]
 
-    def test_the_trigger_only_waits(self, limited: StartLimited) -> None:
+    def test_the_trigger_only_waits(self, limited: StartLimited, hand_time: HandTime) -> None:
         server = limited(50, 20)
         with pytest.raises(TaskDeferred) as caught:
             ReassignChatsOperator(**ARGUMENTS, deferrable=True).execute({})
         sent = len(server.journal)
-        assert event_of(caught.value)
+        assert event_of(caught.value, hand_time)
         assert len(server.journal) == sent
         assert caught.value.method_name == "execute_complete"
 
@@ -216,9 +224,11 @@ class TestDeferred:
         assert len(server.journal) == 2
 
     @pytest.mark.parametrize("limit", [2, 3])
-    def test_the_smallest_budget_makes_progress(self, limit: int, limited: StartLimited) -> None:
+    def test_the_smallest_budget_makes_progress(
+        self, limit: int, limited: StartLimited, defer: Callable[..., Deferrals]
+    ) -> None:
         server = limited(1, limit)
-        assert Deferrals().run()["changed"] == 1
+        assert defer().run()["changed"] == 1
         assert_written_once(server, 1)
         assert server.count(429) == 0
 
@@ -231,7 +241,7 @@ class TestDeferred:
 
 class TestOnTheWorker:
     def test_goes_on_until_all_is_done(
-        self, limited: StartLimited, reassign: Reassign, monkeypatch: pytest.MonkeyPatch
+        self, limited: StartLimited, reassign: Reassign, hand_time: HandTime, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server, taken = limited(75, 30), []
 
@@ -239,9 +249,9 @@ class TestOnTheWorker:
             if left := server.chats_of(LEAVER)[1:]:
                 taken.append(left[0]["id"])
                 server.update_chat(taken[-1], assignee=COLLEAGUE)
-            time.sleep(seconds)
+            hand_time.sleep(seconds)
 
-        monkeypatch.setattr(deferral, "time", SimpleNamespace(sleep=sleep))
+        monkeypatch.setattr(deferral.time, "sleep", sleep)
         result = reassign()
         assert len(taken) >= 2
         assert (result["changed"], result["requests"]) == (75 - len(taken), len(server.journal))
@@ -250,11 +260,13 @@ class TestOnTheWorker:
         assert not {request.chat for request in server.requests(WRITE)} & set(taken)
         assert server.count(429) == 0
 
-    def test_the_patience_ends_it(self, limited: StartLimited, reassign: Reassign) -> None:
+    def test_the_patience_ends_it(
+        self, limited: StartLimited, reassign: Reassign, hand_time: HandTime
+    ) -> None:
         server = limited(2, 20)
         server.add_fault(Fault("status", status=429, nth=2, times=0))
-        began = time.monotonic()
+        began = hand_time()
         with pytest.raises(HelpCrunchRateLimitError):
-            reassign(patience=2)
-        assert time.monotonic() - began < 60
+            reassign(patience=120)
+        assert hand_time() - began < 130
         assert server.requests(WRITE) == []

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from hand_time import HandTime
 
 from airflow_provider_helpcrunch.chats import drain
-from airflow_provider_helpcrunch.client import client
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.hooks.helpcrunch import HelpCrunchHook
 from airflow_provider_helpcrunch.operators.chats import (
     ReassignChatsOperator,
     UpdateChatsOperator,
-    runner,
 )
-from airflow_provider_helpcrunch.rate_limit.limiter import open_rate_limiter
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.sandbox.journal import Request
 from airflow_provider_helpcrunch.sandbox.responses import Answer, error
@@ -29,17 +26,13 @@ Twist = Callable[..., None]
 
 LEAVER, COLLEAGUE = 1001, 1006
 AGENTS, SEARCH, WRITE = "/v1/agents", "/v1/chats/search", "/v1/chats/assignee"
-BRIEF, WINDOW, SILENCE = 0.2, 1.0, 0.6
+SILENCE = 30.0
 
-
-@pytest.fixture(autouse=True)
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a second be a long wait."""
-    monkeypatch.setattr(runner, "BRIEF", BRIEF)
+pytestmark = pytest.mark.usefixtures("hand_time")
 
 
 def too_many() -> Answer:
-    return Answer(429, error(429, "new").body, headers={"Retry-After": "1"})
+    return Answer(429, error(429, "new").body, headers={"Retry-After": "30"})
 
 
 class Person:
@@ -88,7 +81,7 @@ def test_a_429_that_asks_for_a_long_wait(
     server = account()
     server.insert_chats(20, assignee=source)
     if first is not None:
-        server.add_fault(Fault("status", status=429, retry_after="1", path=first))
+        server.add_fault(Fault("status", status=429, retry_after="30", path=first))
     person, tries = Person(server, source), iter(range(1, 100))
 
     def answer(request: Request, honest: Callable[[Request], Answer]) -> Answer:
@@ -106,13 +99,10 @@ def test_a_429_that_asks_for_a_long_wait(
 
 @pytest.mark.parametrize("source", [LEAVER, None])
 def test_a_budget_that_somebody_else_has_spent(
-    source: int | None, account: StartAccount, reassign: Reassign, monkeypatch: pytest.MonkeyPatch
+    source: int | None, account: StartAccount, reassign: Reassign, hand_time: HandTime
 ) -> None:
-    monkeypatch.setattr(
-        client, "open_rate_limiter", functools.partial(open_rate_limiter, period=WINDOW + 0.1)
-    )
     extra = {"requests_per_minute": 20, "rate_limit_store": "sqlite://"}
-    server = account(extra=extra, rate_limit=20, window=WINDOW)
+    server = account(extra=extra, rate_limit=20, clock=hand_time.busy)
     server.insert_chats(40, assignee=source)
     with HelpCrunchHook() as hook:
         for _ in range(20):
