@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 import tempfile
 import threading
@@ -20,6 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["AIRFLOW_HOME"] = str(home / os.environ["PYTEST_XDIST_WORKER"])
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient, RateLimiter, RetryPolicy, transport
+from airflow_provider_helpcrunch.rate_limit import redis as redis_store
 from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -141,8 +143,9 @@ def hand_time(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
-    """Start Redis servers, with the command line options given; they end with the test."""
+def redis_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., RedisServer]]:
+    """Start Redis servers, with the command line options given; they end with the test, and may be slow until then."""
+    monkeypatch.setattr(redis_store, "TIMEOUT", 60.0)
     with contextlib.ExitStack() as stack:
 
         def start(*options: str) -> RedisServer:
@@ -151,6 +154,14 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
             return server.start()
 
         yield start
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Return a port on which nobody listens, and which nobody is given before the test ends."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @pytest.fixture
