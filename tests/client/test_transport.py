@@ -281,12 +281,9 @@ def test_what_may_not_be_repeated_is_repeated_after_a_429(sandbox: Start, client
 
 
 def test_a_connection_that_never_came_about_is_tried_again_even_for_writes(
-    client: Connect, sandbox: Start
+    client: Connect, sandbox: Start, closed_port: int
 ) -> None:
-    account = sandbox()
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    caller = client(account, base_url=f"http://127.0.0.1:{port}/v1")
+    caller = client(sandbox(), base_url=f"http://127.0.0.1:{closed_port}/v1")
     with pytest.raises(HelpCrunchConnectionError) as caught:
         caller._transport.call("POST", "/messages", dict, json={}, idempotent=False)
     assert (caught.value.connected, caught.value.attempts) == (False, 6)

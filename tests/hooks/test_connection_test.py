@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -129,14 +128,12 @@ def test_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Check the API URL (host)" in message
 
 
-def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    point_at(monkeypatch, f"http://127.0.0.1:{port}")
+def test_nobody_listens(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at(monkeypatch, f"http://127.0.0.1:{closed_port}")
     success, message = outcome()
     assert not success
     assert "refused" in message
-    assert f"http://127.0.0.1:{port}/v1" in message
+    assert f"http://127.0.0.1:{closed_port}/v1" in message
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"\x15\x03\x01\x00\x02\x02\x16", b""])

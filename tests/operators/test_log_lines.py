@@ -6,7 +6,6 @@ import functools
 import json
 import logging
 import re
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,13 +134,14 @@ def test_every_retry(
     server: Sandbox,
     lines: Lines,
     connection: Callable[..., None],
+    closed_port: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     quick = functools.partial(RetryPolicy, first_pause=0.001, longest_pause=0.002, max_attempts=3)
     monkeypatch.setattr(helpcrunch, "RetryPolicy", quick)
     connection(server, **({"read_timeout": 0.05} if fault == LASTING["never"] else {}))
     if fault is None:
-        connect_to_nothing(monkeypatch, server)
+        connect_to_nothing(monkeypatch, server, closed_port)
     else:
         server.add_fault(fault)
     messages = lines(operator(task_id="task", **arguments))
@@ -165,9 +165,7 @@ def test_a_pause_of_all_requests(server: Sandbox, lines: Lines) -> None:
     assert too_long(messages) == []
 
 
-def connect_to_nothing(monkeypatch: pytest.MonkeyPatch, server: Sandbox) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+def connect_to_nothing(monkeypatch: pytest.MonkeyPatch, server: Sandbox, port: int) -> None:
     fields = json.loads(server.connection()) | {"host": f"http://127.0.0.1:{port}/v1"}
     monkeypatch.setenv("AIRFLOW_CONN_HELPCRUNCH_DEFAULT", json.dumps(fields))
 

@@ -1,4 +1,4 @@
-"""Spends permits of a shared budget on requests, from several processes, for some seconds. Run as a script."""
+"""Spends permits of a shared budget on requests, from threads of several processes. Run as a script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import sys
 import threading
-import time
 
 import without_airflow  # noqa: F401
 
@@ -17,16 +16,15 @@ FORK = multiprocessing.get_context("fork")
 """Importing takes longer than to fork, and the processes are to start at once."""
 
 
-def spend(url: str, key: str, store: str, limit: int, period: float, seconds: float, threads: int) -> int:
-    """Return how many requests the threads of this process made."""
+def spend(url: str, key: str, store: str, limit: int, period: float, requests: int, threads: int) -> int:
+    """Make so many requests in each thread; return how many this process made."""
     budget = open_rate_limiter(store, api_key=key, base_url=url, requests_per_minute=limit, period=period)
-    ends = time.monotonic() + seconds
     done: list[int] = []
 
     with HelpCrunchClient(key, base_url=url, budget=budget, retry=RetryPolicy(max_attempts=1)) as client:
 
         def work() -> None:
-            while time.monotonic() < ends:
+            for _ in range(requests):
                 client.get_organization()
                 done.append(1)
 
@@ -39,10 +37,10 @@ def spend(url: str, key: str, store: str, limit: int, period: float, seconds: fl
 
 
 def main(
-    processes: str, url: str, key: str, store: str, limit: str, period: str, seconds: str, threads: str
+    processes: str, url: str, key: str, store: str, limit: str, period: str, requests: str, threads: str
 ) -> None:
     """Print how many requests each process made."""
-    arguments = (url, key, store, int(limit), float(period), float(seconds), int(threads))
+    arguments = (url, key, store, int(limit), float(period), int(requests), int(threads))
     with FORK.Pool(int(processes)) as pool:
         sys.stdout.write(
             json.dumps(
