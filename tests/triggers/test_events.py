@@ -228,7 +228,7 @@ def test_a_watcher_that_has_to_go_back_further_gets_a_poll_at_once(
 ) -> None:
     database = Database()
     monkeypatch.setattr("airflow_provider_helpcrunch.triggers.polling.connect", lambda _: client_of(account))
-    monkeypatch.setattr("airflow_provider_helpcrunch.triggers.stream.SETTLING", 0.05)
+    monkeypatch.setattr("airflow_provider_helpcrunch.triggers.stream.SETTLING", 0.5)
     missed: list[int] = []
     many = {n: ChatsEventTrigger("new", poll_interval=3600) for n in range(5)}
 

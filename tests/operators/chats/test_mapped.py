@@ -51,7 +51,7 @@ def test_two_processes_share_the_budget(account: StartAccount, tmp_path: Path) -
     chats = 60
     needed = 2 * (chats + 2 + 1)
     # Slow enough that neither is done before the other has begun, even on a busy machine.
-    server = account(rate_limit=needed, window=60.0, latency=0.02)
+    server = account(rate_limit=needed, window=60.0, latency=0.1)
     for leaver in LEAVERS:
         server.insert_chats(chats, assignee=leaver)
     with contextlib.ExitStack() as stack:
