@@ -77,7 +77,7 @@ def pages() -> list[Path]:
 def pattern(line: str) -> str:
     """Return the pattern of a line of a sample: a home and a duration may be any."""
     found = re.escape(line.removeprefix("[info] "))
-    return found.replace(re.escape("/home/ann"), r"\S+").replace(re.escape("0.0 s"), r"\d+\.\d s")
+    return found.replace(re.escape("/home/ann"), r"\S+").replace(re.escape("0.0 s"), r"\d+(\.\d)? s")
 
 
 def is_printed(sample: str, said: str) -> bool:

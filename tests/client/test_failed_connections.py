@@ -9,6 +9,7 @@ import ssl
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import SSLError as HTTPSSLError
 
-from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy
+from airflow_provider_helpcrunch.client import HelpCrunchClient, RetryPolicy, transport
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchConnectionError
 
 KEY = "hc-5fQ8wZ1nB7xK3mT9vR2cL6yD4pS0gH"
@@ -154,7 +155,10 @@ CAUSES = [
 
 
 @pytest.mark.parametrize(("raiser", "words", "connected"), CAUSES, ids=[words for _, words, _ in CAUSES])
-def test_every_cause_is_told_in_a_few_words(raiser: Callable[[], None], words: str, connected: bool) -> None:
+def test_every_cause_is_told_in_a_few_words(
+    raiser: Callable[[], None], words: str, connected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: 0.0))
     error = failure(http_adapter=Failing(raiser))
     assert str(error) == f"GET /agents: no complete response: {words}. {ADVICE.format(URL)}"
     assert (error.method, error.path, error.attempts, error.connected) == ("GET", "/agents", 1, connected)
@@ -174,19 +178,15 @@ def test_an_error_that_the_caller_is_handling_is_no_cause() -> None:
     assert error.connected
 
 
-def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/v1"
+def test_nobody_listens(closed_port: int) -> None:
+    url = f"http://127.0.0.1:{closed_port}/v1"
     error = failure(url)
     assert str(error) == f"GET /agents: no complete response: connection refused. {ADVICE.format(url)}"
     assert not error.connected
 
 
-def test_the_proxy_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+def test_the_proxy_is_away(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port}")
     assert str(failure()).startswith("GET /agents: no complete response: proxy: connection refused. Check")
 
 
