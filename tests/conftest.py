@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +30,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from in_process import SERVING, ShortCut
 from redis_server import RedisServer
+
+if find_spec("hypothesis"):  # which the environments of some tests do without
+    from hypothesis import HealthCheck, settings
+
+    # However long an example takes, it is the machine that is slow.
+    settings.register_profile(
+        "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
 
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05, deadline=10.0, patience=20.0)
 """Retries as ever, only with shorter pauses between them."""

@@ -19,7 +19,7 @@ from airflow_provider_helpcrunch.client.pagination import ActivityListing, refus
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 from airflow_provider_helpcrunch.unix_time import EPOCH
 
-QUIET = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 SIZES = st.sampled_from([0, 1, 2, 9, 10, 11, 19, 20, 60, 200])
 MOST_REQUESTS = 3000
 

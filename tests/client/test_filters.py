@@ -20,7 +20,7 @@ from airflow_provider_helpcrunch.sandbox import Sandbox
 Start = Callable[..., Sandbox]
 Connect = Callable[..., HelpCrunchClient]
 
-QUIET = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 
 FIELDS = ", ".join(CHAT_FIELDS)
 NUMBERS, TEXTS = "=, !=, >, <, >=, <=".split(", "), "=, !=, ~, !~".split(", ")

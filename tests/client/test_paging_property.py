@@ -21,7 +21,7 @@ SIZES = st.sampled_from([0, 1, 2, 3, 49, 50, 51, 99, 100, 101, 198, 199, 200, 25
 IN_FLIGHT = st.sampled_from([1, 8])
 pytestmark = [pytest.mark.slow, pytest.mark.once]
 
-QUIET = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 def totals(kind: str) -> object:

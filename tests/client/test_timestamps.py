@@ -10,7 +10,7 @@ from typing import Any
 
 import pendulum
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -23,7 +23,6 @@ from airflow_provider_helpcrunch.unix_time import EPOCH, parse_timestamp
 WHOLE = datetime(2024, 5, 1, 8, 0, tzinfo=UTC)
 """1714550400 in seconds since 1970."""
 
-QUIET = settings(deadline=None)
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
@@ -76,7 +75,6 @@ def test_a_chat_has_the_same_times_in_every_style(
                 assert abs(shown - expected) < timedelta(seconds=1)
 
 
-@QUIET
 @given(MOMENTS)
 def test_no_microsecond_is_lost(at: datetime) -> None:
     text = f"{(at - EPOCH) // timedelta(seconds=1)}.{at.microsecond:06d}"
@@ -84,7 +82,6 @@ def test_no_microsecond_is_lost(at: datetime) -> None:
     assert moment("x", text) == at
 
 
-@QUIET
 @given(st.integers(-(10**9), 10**10))
 def test_integers_and_their_digits_are_the_same(seconds: int) -> None:
     assert parse_timestamp(seconds) == parse_timestamp(str(seconds)) == EPOCH + timedelta(seconds=seconds)
@@ -141,7 +138,6 @@ def test_a_day_begins_at_midnight_in_utc(value: Any) -> None:
     assert moment("since", value) == WHOLE.replace(hour=0)
 
 
-@QUIET
 @given(MOMENTS, OFFSETS)
 def test_an_offset_changes_the_spelling_and_not_the_moment(at: datetime, offset: timezone) -> None:
     local = at.astimezone(offset)

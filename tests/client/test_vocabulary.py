@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from answering_server import AnsweringServer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -67,7 +67,6 @@ WRITTEN_STATUSES = {
     "closed": "closed",
 }
 UNKNOWN: list[Any] = ["archived", "3", "", None, 3, True, ["closed"], {"name": "closed"}]
-QUIET = settings(deadline=None)
 SEPARATED = st.sampled_from(["", " ", "-", "_", "  ", " - "])
 
 
@@ -147,14 +146,12 @@ def test_nobody_waits_in_two_of_the_statuses() -> None:
     assert set(STATUSES) >= NOT_OPEN == {"closed", "empty"}
 
 
-@QUIET
 @given(st.one_of(st.text(), st.sampled_from([*STATUSES, *RATINGS]), st.none(), st.integers()))
 def test_reading_twice_is_reading_once(word: Any) -> None:
     assert status_of(status_of(word)) == status_of(word)
     assert rating_of(rating_of(word)) == rating_of(word)
 
 
-@QUIET
 @given(data=st.data(), of=st.sampled_from([(status_of, STATUSES), (rating_of, RATINGS)]))
 def test_case_and_what_stands_between_letters_do_not_matter(data: st.DataObject, of: Any) -> None:
     read, words = of
@@ -163,7 +160,6 @@ def test_case_and_what_stands_between_letters_do_not_matter(data: st.DataObject,
     assert read("".join(letter + data.draw(SEPARATED) for letter in letters)) == word
 
 
-@QUIET
 @given(st.sampled_from([status for status in STATUSES if status != "empty"]))
 def test_what_is_written_is_read_as_the_same_word(status: str) -> None:
     assert status_of(written_status(status)) == status

@@ -37,7 +37,7 @@ MARGIN = 0.1
 
 LIMIT = 40
 
-QUICK = settings(deadline=None, max_examples=3, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=3, suppress_health_check=list(HealthCheck))
 
 
 class Counter(socketserver.ThreadingTCPServer):

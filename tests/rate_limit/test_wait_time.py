@@ -24,7 +24,7 @@ from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 ROOT = Path(__file__).parents[2]
 NEVER = threading.Event()
-QUIET = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(params=["memory", "sqlite"])

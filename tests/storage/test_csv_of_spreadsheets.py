@@ -58,7 +58,7 @@ def test_what_spreadsheets_write(variant: str, suffix: str, tmp_path: Path) -> N
 _field = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(st.lists(_field.filter(str.strip), min_size=3, max_size=3), min_size=1, max_size=5),
     st.sampled_from(",;\t"),

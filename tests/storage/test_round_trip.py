@@ -224,7 +224,7 @@ _row = {
 }
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.dictionaries(_text, _json)), st.sampled_from(["jsonl", "json", "jsonl.gz", "json.zst"]))
 def test_any_json_comes_back(records: list[dict[str, Any]], suffix: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -246,7 +246,7 @@ _table = Table(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.fixed_dictionaries({}, optional=_row)))
 def test_any_row_comes_back(records: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
