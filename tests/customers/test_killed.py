@@ -31,7 +31,8 @@ def test_sigkill_writes_no_row_twice(writes: int, account: Sandbox, tmp_path: Pa
     path = tmp_path / "customers.jsonl"
     path.write_text("".join(f"{json.dumps({'userId': f'new-{number}'})}\n" for number in range(60)))
     with account:
-        account.add_fault(Fault("latency", seconds=0.02, times=0, method="POST"))
+        # So that it cannot end before it is killed.
+        account.add_fault(Fault("hang", nth=writes, times=0, method="POST", path="/v1/customers"))
         here, tests = Path(__file__).parent, Path(__file__).parents[1]
         command = [sys.executable, "-c", UPSERT, str(here), str(path), account.url, account.key]
         process = subprocess.Popen(

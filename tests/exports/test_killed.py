@@ -31,7 +31,7 @@ def test_sigkill_costs_one_page(requests: int, exports: Exports, account: Sandbo
     account.update_chat(account.chats[0]["id"], status="pending")
     needed = len(account.journal)
     with account:
-        account.add_fault(Fault("latency", seconds=0.05, times=0))
+        account.add_fault(Fault("hang", nth=requests, times=0))  # so that it cannot end before it is killed
         here = str(Path(__file__).parent)
         command = [sys.executable, "-c", EXPORT, here, str(exports.base), account.url, account.key]
         process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})

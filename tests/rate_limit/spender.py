@@ -71,10 +71,10 @@ def spend(it: Spending, number: int) -> list[float]:
 
 
 def work(it: Spending, budget: RateLimiter, dice: random.Random, ends: float, held: list[float]) -> None:
-    """Take permits until the end, each with random delays before the request arrives and before its answer does."""
+    """Take permits until the end, but at least one, each with random delays there and back."""
     never = threading.Event()
     with socket.create_connection(("127.0.0.1", it.port)) as server:
-        while time.monotonic() < ends:
+        while True:
             with budget.permit(300.0, never):
                 taken = time.monotonic()
                 time.sleep(dice.uniform(0, it.delay / 2))
@@ -82,6 +82,8 @@ def work(it: Spending, budget: RateLimiter, dice: random.Random, ends: float, he
                 assert server.recv(1) == b"!"
                 time.sleep(dice.uniform(0, it.delay / 2))
             held.append(time.monotonic() - taken)
+            if time.monotonic() > ends:
+                break
 
 
 def main(text: str) -> None:

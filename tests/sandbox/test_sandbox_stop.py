@@ -18,6 +18,7 @@ pytestmark = pytest.mark.once
     "attempt", [*range(5), *(pytest.param(number, marks=pytest.mark.long) for number in range(5, 20))]
 )
 def test_connections_accepted_in_the_last_moment_are_closed(attempt: int) -> None:
+    gc.collect()  # what earlier tests have left
     sandbox = Sandbox(agents=1).start()
     stopped = threading.Event()
 

@@ -53,8 +53,8 @@ def test_each_moved_chat_has_its_note_once(sandbox: Callable[..., Sandbox], tmp_
     server = sandbox(agents=6, chats=0)
     server.insert_chats(CHATS, assignee=1001)
     server.insert_chats(5, assignee=1003)
-    # So that the worker dies with a note on its way: its response is late.
-    server.add_fault(Fault("latency", path="/v1/messages", seconds=0.03, times=0))
+    # So that the worker dies with a note on its way: its response never comes.
+    server.add_fault(Fault("hang", path="/v1/messages", nth=KILLED_AT))
     worker = start(server, tmp_path)
     try:
         while len(server.requests("/v1/messages")) < KILLED_AT and worker.poll() is None:
