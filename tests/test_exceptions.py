@@ -239,6 +239,7 @@ def echo() -> Iterator[Echo]:
 
         def start(answer: Callable[[str], bytes]) -> str:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)  # ends its thread
             threading.Thread(target=_echo, args=(listener, answer), daemon=True).start()
             return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
 

@@ -54,6 +54,7 @@ def raw_server() -> Iterator[Callable[[bytes], str]]:
 
     yield serve
     for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)  # or its thread would accept from whoever has the descriptor next
         listener.close()
 
 

@@ -17,6 +17,7 @@ def raw_server() -> Iterator[Callable[[Callable[[bytes], bytes]], str]]:
 
         def start(answer: Callable[[bytes], bytes]) -> str:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)  # ends its thread
             threading.Thread(target=_serve, args=(listener, answer), daemon=True).start()
             return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
 
