@@ -53,7 +53,7 @@ MORE = {
     # The command does not wait for the minute after which a new Redis can be trusted; a slow machine may be past it.
     "workers.md": {f"{CONNECTION_TEST} || true": "is new or lost its count|Connection success"},
 }
-"""What is run after the blocks of a page to see what they did or what the page shows, and a pattern of what it prints."""
+"""What is run after the blocks of a page to see what they did or what the page shows, and a pattern of its output."""
 
 PRINTED = ("[info] Wrote 250", '{"id":1001', "[info] 23 planned")
 """Beginnings of the samples of output that the commands of their pages print."""
