@@ -213,8 +213,9 @@ def test_memory_does_not_grow_with_the_number_of_records(suffix: str, folder: Pa
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("peaks"))
     few, many = map(int, line.split()[1:])
-    # Held in memory, 180,000 more of these records would be another 140 MB.
-    assert many - few < 30_000, f"{(many - few) / 1024:.0f} MB more"
+    # Held in memory, 180,000 more of these records would be another 140 MB. Arrow's allocator keeps some 30 MB of what
+    # it has once used.
+    assert many - few < 70_000, f"{(many - few) / 1024:.0f} MB more"
 
 
 def test_importing_is_cheap() -> None:
