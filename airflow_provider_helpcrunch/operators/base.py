@@ -187,8 +187,7 @@ class HelpCrunchOperator(BaseOperator):
         # The first of them may be the only one.
         if getattr(context.get("ti"), "map_index", -1) < 1:
             return
-        original = self.dag.task_dict.get(self.task_id) if self.has_dag() else None  # type: ignore[no-untyped-call]
-        written = getattr(original, "partial_kwargs", None) or getattr(self, "_written", {})
+        written = getattr(self._in_dag(), "partial_kwargs", None) or getattr(self, "_written", {})
         for name in self.arguments_that_name_results:
             if is_plain_path(written.get(name)):
                 msg = (
@@ -197,9 +196,13 @@ class HelpCrunchOperator(BaseOperator):
                 )
                 raise refused(msg)
 
+    def _in_dag(self) -> Any:
+        """Return the task as it stands in its DAG, which for a mapped task is the mapped operator."""
+        return self.dag.task_dict.get(self.task_id) if self.has_dag() else None  # type: ignore[no-untyped-call]
+
     def _as_written(self, rendered: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments as they stand in the DAG file."""
-        original = self.dag.task_dict.get(self.task_id) if self.has_dag() else None  # type: ignore[no-untyped-call]
+        original = self._in_dag()
         if hasattr(original, "partial_kwargs"):
             given = {field: field.removeprefix("is_") for field in rendered}
             written = written_in_mapped(original, self._given, given.values())
