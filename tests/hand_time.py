@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hand_clock import Clock
 
 from airflow_provider_helpcrunch.client import retry
 from airflow_provider_helpcrunch.operators import deferral
@@ -19,21 +20,18 @@ from airflow_provider_helpcrunch.triggers import budget
 START = 1_800_000_000.0
 
 
-class HandTime:
-    """A clock that whoever waits moves on. Called, it tells its seconds."""
+class HandTime(Clock):
+    """A clock that whoever waits moves on."""
 
     def __init__(self) -> None:
-        self._now = START
+        self.now = START
         self._lock = threading.Lock()
-
-    def __call__(self) -> float:
-        return self._now
 
     def sleep(self, seconds: float) -> float:
         """Let seconds pass; return the time then."""
         with self._lock:
-            self._now += seconds
-            return self._now
+            self.now += seconds
+            return self.now
 
     def busy(self) -> float:
         """Tell the time as the clock of an account: each look at it, one for a request, takes a tenth of a second."""

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from hand_clock import Clock
 
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
@@ -17,16 +18,6 @@ from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 def get(sandbox: Sandbox, path: str = "/agents", **query: int) -> requests.Response:
     headers = {"Authorization": f"Bearer {sandbox.key}"}
     return requests.get(sandbox.url + path, params=query, headers=headers, timeout=10)
-
-
-class Clock:
-    """A clock to move by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def sandbox_threads() -> list[threading.Thread]:
