@@ -102,6 +102,16 @@ def own_temporary_directory(
         _EMPTY.append(directory)
 
 
+@pytest.fixture(autouse=True)
+def own_count_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Forget the counts that earlier tests kept in memory.
+
+    A count goes by the key and the address, and a sandbox may be given the port of an earlier one.
+    """
+    monkeypatch.setattr(MemoryStore, "_accounts", {})
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Start sandboxes, without a rate limit unless one is given; they stop with the test."""
