@@ -14,6 +14,7 @@ In a test::
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -36,9 +37,13 @@ def helpcrunch_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     """
     Serve a sandbox for one test, with ``helpcrunch_default`` pointing at it.
 
-    The marker of the same name passes arguments to :class:`~airflow_provider_helpcrunch.sandbox.Sandbox`.
+    The marker of the same name passes arguments to :class:`~airflow_provider_helpcrunch.sandbox.Sandbox`. Unless one of
+    them is ``key``, each sandbox has an API key of its own.
     """
     marker = request.node.get_closest_marker("helpcrunch_sandbox")
-    with Sandbox(**(marker.kwargs if marker else {})) as sandbox:
+    # Requests are counted by key and address. A later sandbox may get the same port, and must not find the minute of an
+    # earlier one used up.
+    key = f"sandbox-key-{uuid4()}"
+    with Sandbox(**{"key": key, **(marker.kwargs if marker else {})}) as sandbox:
         monkeypatch.setenv(CONNECTION, sandbox.connection())
         yield sandbox

@@ -39,6 +39,17 @@ def test_configured(helpcrunch_sandbox):
 def test_at_a_moment(helpcrunch_sandbox):
     assert all(chat["createdAt"][:5] == "17698" for chat in helpcrunch_sandbox.chats)
 
+keys = set()
+
+@pytest.mark.parametrize("run", range(3))
+def test_whose_requests_are_counted_apart(helpcrunch_sandbox, run):
+    assert helpcrunch_sandbox.key not in keys
+    keys.add(helpcrunch_sandbox.key)
+
+@pytest.mark.helpcrunch_sandbox(key="my-own")
+def test_with_the_key_given(helpcrunch_sandbox):
+    assert json.loads(os.environ["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"])["password"] == "my-own"
+
 def test_the_connection_is_gone_afterwards():
     assert "AIRFLOW_CONN_HELPCRUNCH_DEFAULT" not in os.environ
 """
@@ -60,4 +71,4 @@ def test_the_fixture_of_a_user(tmp_path):
         timeout=300,
         check=False,
     )
-    assert "5 passed" in result.stdout, result.stdout + result.stderr
+    assert "9 passed" in result.stdout, result.stdout + result.stderr
