@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import inspect
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.operators.arguments import refused, whole_number
 from airflow_provider_helpcrunch.operators.privacy import chosen_privacy, hidden
-from airflow_provider_helpcrunch.operators.rendered import is_plain_path, missing_arguments, written_in_mapped
+from airflow_provider_helpcrunch.operators.rendered import (
+    missing_arguments,
+    text_without_template,
+    written_in_mapped,
+)
 
 # HTTP, Arrow and the hook are imported where they are used: parsing a DAG file must cost next to nothing.
 if TYPE_CHECKING:
@@ -109,9 +114,9 @@ class HelpCrunchOperator(BaseOperator):
         environment = jinja_env or self.get_template_env()
         # What a mapped task got from upstream counts as rendered: not even its line ends may change.
         if isinstance(content, str) and id(content) not in (seen_oids or ()):
-            tokens = list(environment.lex(content))
-            if all(kind == "data" for _, kind, _ in tokens):
-                return "".join(text for _, _, text in tokens)
+            text = text_without_template(content, environment)
+            if text is not None:
+                return text
         return super().render_template(content, context, environment, seen_oids)
 
     def execute(self, context: Context) -> Any:
@@ -189,7 +194,10 @@ class HelpCrunchOperator(BaseOperator):
             return
         written = getattr(self._in_dag(), "partial_kwargs", None) or getattr(self, "_written", {})
         for name in self.arguments_that_name_results:
-            if is_plain_path(written.get(name)):
+            path = written.get(name)
+            # Anything but a text or a path is from upstream.
+            is_path = isinstance(path, (str, PurePath)) or hasattr(path, "storage_options")
+            if is_path and text_without_template(str(path), self.get_template_env()) is not None:
                 msg = (
                     f"{name} is the same for all mapped tasks, and each would replace the results of the others: put "
                     "{{ ti.map_index }} into it."

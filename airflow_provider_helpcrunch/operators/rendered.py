@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from jinja2 import Environment
 
 _NOTHING = frozenset({"", "none", "null", "undefined", "[]", "{}", "()", "set()"})
 """Texts to which a template renders a missing or empty value."""
@@ -59,14 +60,18 @@ def written_in_mapped(operator: Any, given: Mapping[str, Any], names: Iterable[s
     return {name: _written(operator, given[name], name) for name in names if name in given}
 
 
-def is_plain_path(value: Any) -> bool:
+def text_without_template(value: str, environment: Environment) -> str | None:
     """
-    Say whether a path stands in the DAG file without a template, and is therefore the same for all mapped tasks.
+    Return a text as Jinja leaves it, or ``None`` if there is a template, or a comment, in it.
 
-    :param value: the argument before rendering, as a text or a path; anything else is from upstream
+    :param value: the text before rendering
+    :param environment: the Jinja environment, which says what begins a template
+    :raises jinja2.TemplateSyntaxError: the template is malformed
     """
-    is_path = isinstance(value, (str, PurePath)) or hasattr(value, "storage_options")
-    return is_path and "{{" not in str(value) and "{%" not in str(value)
+    tokens = list(environment.lex(value))
+    if any(kind != "data" for _, kind, _ in tokens):
+        return None
+    return "".join(text for _, _, text in tokens)
 
 
 def _written(operator: Any, value: Any, name: str) -> Any:

@@ -80,3 +80,11 @@ def test_paths_of_their_own(server: Sandbox) -> None:
     assert mapped.unmap({"output_path": "b.jsonl"}).execute(context(1))["path"].endswith("/b.jsonl")
     group.render_template_fields(context(3))
     assert group.execute(context(3))["path"].endswith("/3.jsonl")
+
+
+def test_a_dag_may_write_its_templates_with_other_signs(server: Sandbox) -> None:
+    signs = {"variable_start_string": "[[", "variable_end_string": "]]"}
+    with DAG("dag", schedule=None, jinja_environment_kwargs=signs):
+        task = ListAgentsOperator(task_id="task", output_path="[[ ti.map_index ]].jsonl")
+    task.render_template_fields(context(3))
+    assert task.execute(context(3))["path"].endswith("/3.jsonl")
