@@ -161,6 +161,9 @@ def server() -> Iterator[Sandbox]:
     with Sandbox(rate_limit=None, agents=10, chats=CHANGES) as server:
         # The message is taken, and its response is late: so long, its worker is killed.
         server.add_fault(Fault("latency", path=MESSAGES, seconds=20))
+        for writes in KILL_AT:
+            # The chat is changed, and no response comes: so the task cannot end before it is killed.
+            server.add_fault(Fault("hang", path="/v1/chats/assignee", nth=writes))
         yield server
 
 
