@@ -29,7 +29,8 @@ def publish(spool: Spool, location: Location) -> None:
     Readers see the old object or the new one, never a part: a local file is replaced, and S3, Google Cloud Storage and
     Azure show an object only when its upload is complete. Other remote filesystems (SFTP, HDFS) write in place, so
     their readers may see a part. A process that is killed during a multipart upload may leave parts in S3: no reader
-    sees them, and a lifecycle rule (``AbortIncompleteMultipartUpload``) removes them.
+    sees them, and a lifecycle rule (``AbortIncompleteMultipartUpload``) removes them. One that is killed while it
+    writes to another remote filesystem leaves the hidden file of the spool in the directory for temporary files.
 
     After an error the object is read, because the upload may have succeeded and only the last response been lost. If
     the object equals the file, byte for byte, it counts as published, with a warning.
@@ -58,6 +59,9 @@ def publish(spool: Spool, location: Location) -> None:
 
 
 def _upload(spool: Spool, remote: ObjectStoragePath) -> None:
+    # The libraries of these open the path. Others may copy a link as a link, as that of SFTP does.
+    if remote.protocol not in EXTRAS:
+        spool.take_name()
     options = _upload_options(remote.protocol, os.path.getsize(spool.path))
     remote.fs.put_file(spool.path, remote.path, **options)
 

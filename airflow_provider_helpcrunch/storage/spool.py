@@ -35,7 +35,7 @@ class Spool:
     killed between these two steps leaves a hidden ``.*.part`` file. If the operating system or the filesystem has no
     nameless files (``O_TMPFILE``), the file has a hidden name from the start, and a process killed at any time leaves
     it. If the filesystem has no hard links, a nameless file is copied to a hidden one at the end, which needs space for
-    both.
+    both. The same holds for :meth:`take_name`.
 
     :param directory: directory whose filesystem holds the file; only there can it take a target's place without a copy
     :param mode: permission bits, before the process' umask is applied
@@ -137,6 +137,16 @@ class Spool:
         self._hidden = None
         # Without it, a power cut could bring back the old file after success was reported.
         _sync_directory(parent)
+
+    def take_name(self) -> None:
+        """
+        Give the file a hidden name in its directory, so that :attr:`path` is the file itself: that of a nameless file
+        is a link to it.
+
+        :raises OSError: the directory takes no more files
+        """
+        if self._hidden is None:
+            self._move_to(os.path.join(self._directory, _hidden_name()))
 
     def close(self) -> None:
         """Release the disk space, unless the file has replaced its target."""

@@ -181,6 +181,26 @@ def test_a_remote_filesystem_that_writes_in_place(
     place.unlink()
 
 
+def test_a_remote_filesystem_that_copies_links_as_links(
+    records: list[Any], table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_of_spool: str
+) -> None:
+    """As that of Airflow's SFTP provider does, with sshfs and asyncssh."""
+    from fsspec.implementations.memory import MemoryFileSystem
+    from upath import UPath
+
+    def put(self: Any, source: str, target: str, **_: Any) -> None:
+        is_link = os.path.islink(source)
+        self.pipe_file(target, os.readlink(source).encode() if is_link else Path(source).read_bytes())
+
+    place: Any = UPath("memory://helpcrunch/x.jsonl")
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put)
+    monkeypatch.setattr(spool.tempfile, "tempdir", str(tmp_path))
+    Target.resolve(place, table).write(records)
+    assert list(read_records(place)) == records
+    assert not list(tmp_path.glob(".*.part"))
+    place.unlink()
+
+
 def test_no_temporary_file_can_be_made(records: list[Any], table: Table, folder: Path) -> None:
     target = Target.resolve(str(folder / "sub" / "x.jsonl"), table)
     folder.rename(folder.with_name("moved"))
