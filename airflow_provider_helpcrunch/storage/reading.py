@@ -107,6 +107,7 @@ def _open(location: Location) -> io.BufferedReader:
         # The filesystem may have cached the size of an older object that was replaced since.
         location.remote.fs.invalidate_cache()
         raw = location.remote.fs.open(location.remote.path, "rb", block_size=5 * _BUFFER)
+        raw = raw if hasattr(raw, "readinto") else _RawFile(raw)
     report("input", location)
     return io.BufferedReader(raw, _BUFFER)
 
@@ -136,6 +137,37 @@ def _skip_byte_order_mark(source: io.BufferedReader) -> None:
         raise ValueError(msg)
     if head.startswith(codecs.BOM_UTF8):
         source.read(len(codecs.BOM_UTF8))
+
+
+class _RawFile(io.RawIOBase):
+    """A remote file that only has ``read``, as those of SFTP do, for a buffered reader."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        try:
+            if not self.closed:
+                self._file.close()
+        finally:
+            super().close()
 
 
 class _ZstdStream(io.RawIOBase):

@@ -65,6 +65,36 @@ def test_every_format(
     assert list(read_records(ObjectStoragePath(f"file://{path}"), table=table)) == expected
 
 
+class OnlyRead(io.IOBase):
+    """A file as that of sshfs, which Airflow uses for SFTP: not a raw one, and it reads less than it is asked."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.tell, self.readable, self.seekable = file.tell, file.readable, file.seekable  # type: ignore[method-assign]
+
+    def read(self, size: int = -1) -> Any:
+        return self._file.read(min(size, 64 * 1024))
+
+    def seek(self, offset: int, whence: int = 0, /) -> Any:
+        return self._file.seek(offset, whence)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_remote_file_that_can_only_be_read(
+    suffix: str, records: list[Any], typed: list[Any], table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+    from upath import UPath
+
+    really = MemoryFileSystem.open
+    place: Any = UPath(f"memory://helpcrunch/read.{suffix}")
+    Target.resolve(place, table).write(records * 2_000)
+    monkeypatch.setattr(MemoryFileSystem, "open", lambda *args, **named: OnlyRead(really(*args, **named)))
+    expected = records if suffix.startswith("json") else typed
+    assert list(read_records(place, table=table)) == expected * 2_000
+    place.unlink()
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_nothing(suffix: str, table: Table, tmp_path: Path) -> None:
     receipt = Target.resolve(str(tmp_path / f"x.{suffix}"), table).write([])
