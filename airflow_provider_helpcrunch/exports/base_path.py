@@ -29,16 +29,21 @@ class BasePath:
     Objects below one path; each has a name relative to it, so that the whole can be moved.
 
     :param path: a local directory, a URL (``s3://conn_id@bucket/helpcrunch/chats``) or an ``ObjectStoragePath``
+    :param argument: the argument that names it, for messages (``base_path``)
+    :param writable: whether the export is written (``True``); ``False``: it is only read
     :raises HelpCrunchConfigurationError: the path is ambiguous, is a file, or cannot be written to
     """
 
-    def __init__(self, path: str | ObjectStoragePath) -> None:
+    def __init__(
+        self, path: str | ObjectStoragePath, argument: str = "base_path", *, writable: bool = True
+    ) -> None:
         self._text = str(path).rstrip("/")
         location = self.locate("manifest.json")
         if location.remote is None and os.path.isfile(os.path.dirname(location.local)):
-            msg = f"base_path {self._text!r} is a file: an export needs a directory of its own."
+            msg = f"{argument} {self._text!r} is a file: an export needs a directory of its own."
             raise HelpCrunchConfigurationError(msg)
-        refuse_unwritable(location)
+        if writable:
+            refuse_unwritable(location)
 
     def __str__(self) -> str:
         """Return the path."""

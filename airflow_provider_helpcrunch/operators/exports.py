@@ -405,7 +405,7 @@ class ExportMessagesOperator(HelpCrunchExportOperator):
         super().check_arguments()
         flag("private_notes", self.private_notes)
         flag("full", self.full)
-        self._chats_base = BasePath(self.chats_path)
+        self._chats_base = BasePath(self.chats_path, "chats_path", writable=False)
         if str(self._chats_base) == str(self._base):
             msg = f"base_path and chats_path are both {self._base}: an export needs a directory of its own."
             raise refused(msg)

@@ -7,6 +7,7 @@ import gzip
 import hmac
 import json
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -554,7 +555,18 @@ class TestRefusals:
     def test_a_base_path_that_is_a_file(self, account: Sandbox, lake: Lake) -> None:
         lake.path.mkdir()
         (lake.path / "chats").write_text("mine")
-        self.refused(account, lake, "is a file: an export needs a directory of its own", lake.task("chats"))
+        self.refused(account, lake, "base_path .* is a file: an export needs a directory", lake.task("chats"))
+        self.refused(
+            account, lake, "chats_path .* is a file: an export needs a directory", lake.task("messages")
+        )
+
+    def test_a_directory_of_chats_that_can_only_be_read(
+        self, account: Sandbox, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lake.run("chats")
+        monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("chats"))
+        assert lake.run("messages")["records"] > 0
+        self.refused(account, lake, "may not write to the directory", lake.task("chats"))
 
     @pytest.mark.parametrize(
         ("content", "message"),
