@@ -340,7 +340,14 @@ class Transport:
 
 def _configuration_error(error: BaseException, problem: str) -> HelpCrunchConfigurationError | None:
     """Return the error for a setting of this machine that no retry mends, or ``None`` if it is none."""
-    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidProxyURL):
+    # The API's own address has been checked. The library's text quotes the proxy's, and with it a password that has a
+    # slash, a question mark or a number sign in it.
+    if isinstance(error, requests.exceptions.InvalidURL):
+        msg = (
+            "The proxy of this machine cannot be used: its address cannot be read. Correct HTTPS_PROXY or ALL_PROXY to "
+            "look like http://user:password@host:3128, with / ? # @ in a password written as %2F %3F %23 %40."
+        )
+    elif isinstance(error, requests.exceptions.InvalidSchema):
         msg = (
             f"The proxy of this machine cannot be used ({problem}) Correct HTTPS_PROXY or ALL_PROXY; a SOCKS proxy "
             "needs: pip install 'requests[socks]'"

@@ -108,6 +108,34 @@ def test_a_socks_proxy_says_what_is_missing(scheme: str, monkeypatch: pytest.Mon
         client.get_organization()
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://kim:canary/x@127.0.0.1:9",
+        "http://kim:canary?x@127.0.0.1:9",
+        "http://kim:canary#x@127.0.0.1:9",
+        "http://kim:canary@127.0.0.1:99999",
+        "http://kim:canary@127.0.0.1:9a",
+        "http://kim:canary@:9",
+        "htp://kim:canary@127.0.0.1:9",
+        "kim:canary@127.0.0.1:9",
+    ],
+)
+def test_the_address_of_a_proxy_that_cannot_be_read_is_not_shown(
+    address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with (
+        HelpCrunchClient("key", rate_limit_store="memory://") as client,
+        pytest.raises(
+            HelpCrunchConfigurationError, match="its address cannot be read. Correct HTTPS_PROXY"
+        ) as error,
+    ):
+        client.get_organization()
+    assert "canary" not in f"{error.value}{caplog.text}"
+    assert client.usage.requests == 1
+
+
 @pytest.mark.skipif(find_spec("socks") is None, reason="needs: pip install pysocks")
 def test_a_socks_proxy_that_lets_through_and_one_whose_server_drips(
     listen: Callable[[Handler], int], monkeypatch: pytest.MonkeyPatch
