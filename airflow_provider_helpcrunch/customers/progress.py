@@ -22,7 +22,8 @@ LETTERS: dict[Outcome, str] = {
 NOT_KEPT: dict[Outcome, str] = {"created": "C", "updated": "U", "unchanged": "#"}
 """Letters of rows with a field that HelpCrunch did not keep."""
 
-_OPEN = "-"
+OPEN = "-"
+"""Letter of a row without an outcome."""
 
 
 class Progress:
@@ -59,7 +60,7 @@ class Progress:
         :param error: why it was rejected. Default: it was not
         :param not_kept: names of its fields that HelpCrunch did not keep. Default: none
         """
-        self._outcomes.extend(_OPEN.encode() * (row - len(self._outcomes)))
+        self._outcomes.extend(OPEN.encode() * (row - len(self._outcomes)))
         fields = set(not_kept)
         self.fields_not_kept |= fields
         self._outcomes[row - 1] = ord((NOT_KEPT if fields else LETTERS)[outcome])
@@ -74,7 +75,7 @@ class Progress:
 
         :param row: its number, from 1
         """
-        return row > len(self._outcomes) or self._outcomes[row - 1] == ord(_OPEN)
+        return row > len(self._outcomes) or self._outcomes[row - 1] == ord(OPEN)
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows by outcome, including outcomes with none."""
@@ -97,7 +98,7 @@ class Progress:
         """Return the progress with which another try begins: what was rejected is tried again."""
         outcomes = self._outcomes.decode()
         for outcome in REJECTED:
-            outcomes = outcomes.replace(LETTERS[outcome], _OPEN)
+            outcomes = outcomes.replace(LETTERS[outcome], OPEN)
         return Progress(outcomes, fields_not_kept=self.fields_not_kept)
 
     def part(self, start: int, end: int) -> dict[str, Any]:

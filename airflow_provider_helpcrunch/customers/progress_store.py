@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_helpcrunch.customers.progress import Progress
+from airflow_provider_helpcrunch.customers.progress import OPEN, Progress
 from airflow_provider_helpcrunch.state_store import StateStore
 
 CHUNK = 500
@@ -32,7 +32,8 @@ class ProgressStore:
         """Return the stored progress of the task instance."""
         chunks: list[Any] = []
         while chunk := self._store.get(len(chunks)):
-            chunks.append(chunk)
+            # Its last rows may have had no outcome when it was stored, and must not give their places to later ones.
+            chunks.append({**chunk, "outcomes": chunk["outcomes"].ljust(CHUNK, OPEN)})
         self._chunks = len(chunks)
         return Progress.from_json(*chunks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from task_context import Instance, Store
 
 from airflow_provider_helpcrunch._airflow import Asset, TaskDeferred
 from airflow_provider_helpcrunch.client import RetryPolicy
+from airflow_provider_helpcrunch.customers import progress_store
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
     HelpCrunchError,
@@ -398,6 +400,20 @@ class TestStateStore:
             "requests": 3,
         }
         assert store.kept == {}
+
+    def test_a_retry_tries_the_last_row_of_a_chunk_that_was_put_off(
+        self, server: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress_store, "CHUNK", 10)
+        store, records = Store(), self.RECORDS[:15]
+        server.add_fault(Fault("status", status=503, path="/v1/customers", method="POST", nth=10))
+        server.add_fault(Fault("status", status=401, path="/v1/customers", method="POST", nth=14))
+        with pytest.raises(HelpCrunchError):
+            upsert(records, {"task_state_store": store})
+        assert upsert(records, {"task_state_store": store})["created"] == 15
+        assert Counter(each.body["userId"] for each in writes(server)) == Counter(
+            each["userId"] for each in records
+        )
 
     def test_each_write_stores_a_small_part(self, server: Sandbox) -> None:
         store = Store()
