@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from airflow_provider_helpcrunch.client.ids import check_id
+from airflow_provider_helpcrunch.client.ids import check_id, integer_from
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchUnconfirmedError
 from airflow_provider_helpcrunch.plurals import quoted
@@ -169,8 +169,10 @@ def text_from(value: Any) -> str | None:
     :param value: what was given
     :return: the text, the digits of a whole number, or the text of a UUID; ``None`` for everything else
     """
-    found = whole(value)
-    return str(found) if isinstance(found, str | UUID) or type(found) is int else None
+    if isinstance(value, str | UUID):
+        return str(value)
+    number = integer_from(whole(value))
+    return None if number is None else str(number)
 
 
 def unconfirmed(

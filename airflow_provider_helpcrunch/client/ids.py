@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 from airflow_provider_helpcrunch.plurals import quoted
+
+
+def integer_from(value: Any) -> int | None:
+    """
+    Return the integer that a value is, also one of NumPy's, as data frames have them.
+
+    :param value: from a response, a file or a user
+    :return: the integer; ``None`` for everything else, ``True`` and ``False`` included
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # of NumPy's true and false, and of arrays
+        return None
 
 
 def number_from(value: Any) -> int | None:
@@ -19,9 +35,8 @@ def number_from(value: Any) -> int | None:
     is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
     if is_digits or (isinstance(value, float) and value.is_integer()):
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value < 2**63 else None
+    number = integer_from(value)
+    return number if number is not None and 0 <= number < 2**63 else None
 
 
 def check_id(name: str, value: Any) -> int:

@@ -30,13 +30,15 @@ def whole_number(name: str, value: Any, *, low: int, high: int) -> int:
     Return a number that may have been rendered as text.
 
     :param name: the argument, for the message
-    :param value: an ``int`` or its text
+    :param value: an integer or its text
     :param low: smallest allowed value
     :param high: largest allowed value
     :raises HelpCrunchConfigurationError: not a whole number, or outside the range
     """
+    from airflow_provider_helpcrunch.client.ids import integer_from
+
     try:
-        number = int(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+        number = int(value) if isinstance(value, str) else integer_from(value)
     except ValueError:
         number = None
     if number is None or not low <= number <= high:

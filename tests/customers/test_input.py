@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numpy_integer import NumPyInteger
 from upserting import Work, client_of, created, customer, outcomes, sent, upsert, writes
 
 from airflow_provider_helpcrunch.customers.rejects import Rejects
@@ -194,6 +195,7 @@ def test_what_was_refused_for_its_type_is_refused_again(
         *(
             ("userId", 77.0),
             ("userId", 77),
+            ("userId", NumPyInteger(77)),
             ("phone", 380501234567.0),
             ("lastSeen", DAY),
             ("lastSeen", DAY.date()),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow_names import DAG
+from numpy_integer import NumPyInteger
 
 from airflow_provider_helpcrunch._airflow import BaseOperator
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
@@ -410,6 +411,7 @@ SPELLINGS = [
     [ADA, BEN],
     json.dumps([ADA, BEN]),
     [ADA, "1002"],
+    [NumPyInteger(1001), {"id": NumPyInteger(1002)}],
     Lazy(1001, 1002),
     Lazy("1001", "1002"),
     Lazy(ADA, BEN),
@@ -516,7 +518,7 @@ class TestRightWords:
         assert callable(operator.dry_run)
         assert operator.is_dry_run == "True"
 
-    @pytest.mark.parametrize("given", [2, "2", " 2 "])
+    @pytest.mark.parametrize("given", [2, "2", " 2 ", NumPyInteger(2)], ids=repr)
     def test_most_chats(self, given: Any, sandbox: StartSandbox, connection: SetConnection) -> None:
         server = account(sandbox, connection)
         assert moved(max_chats=given)["changed"] == 2
@@ -574,6 +576,13 @@ class TestRightWords:
         assert (result["changed"], result["requests"]) == (1, 1)
         (request,) = server.journal
         assert (request.path, request.body) == ("/v1/chats/assignee", {"id": CHAT, "assignee": then})
+
+    def test_a_plan_from_a_data_frame(self, sandbox: StartSandbox, connection: SetConnection) -> None:
+        server = account(sandbox, connection)
+        before = {"assignee": NumPyInteger(1001)}
+        entry = {"id": NumPyInteger(CHAT), "assignee": NumPyInteger(1004), "before": before}
+        assert UpdateChatsOperator(task_id="apply", plan=[entry]).execute({})["changed"] == 1
+        assert [request.body for request in server.writes()] == [{"id": CHAT, "assignee": 1004}]
 
 
 class TestRendered:
