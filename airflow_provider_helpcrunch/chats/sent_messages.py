@@ -105,9 +105,14 @@ def digest_of(text: str) -> str:
 
     :param text: the text
     """
-    plain = html.unescape(re.sub(r"<[^>]*>", " ", text))
-    words = " ".join(re.findall(r"\w+", plain)) or "".join(text.split())
+    # Twice: what looks like a tag may have been sent as text, such as <b>, and be stored with entities.
+    plain = _without_tags(html.unescape(_without_tags(text)))
+    words = " ".join(re.findall(r"\w+", plain)) or "".join(plain.split() or text.split())
     return hashlib.sha256(words.encode(errors="replace")).hexdigest()[:16]
+
+
+def _without_tags(text: str) -> str:
+    return re.sub(r"</?[A-Za-z][^<>]*>", " ", text)
 
 
 def was_not_sent(error: BaseException, *, requests: int) -> bool:
