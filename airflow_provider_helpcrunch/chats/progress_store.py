@@ -70,8 +70,8 @@ class ProgressStore:
         """
         Keep the changes that are about to be made, or may have been made: they outlive a killed worker.
 
-        :param doubts: all of them; those that have a result as well are not kept twice. They hold until the next result
-            is stored, or the next call
+        :param doubts: all of them; those that have a result as well are not kept twice. Each holds until a result of
+            its own is stored, or the next call
         """
         if not self.is_open or not (doubts or self._holds):
             return
@@ -82,13 +82,21 @@ class ProgressStore:
         }
         self._store.set(DOUBTS, held)
 
-    def held(self) -> list[Result]:
-        """Return the changes that a killed worker may have made; call :meth:`load` first."""
+    def held(self, results: Sequence[Result]) -> list[Result]:
+        """
+        Return the changes that a killed worker may have made.
+
+        :param results: what :meth:`load` has returned. Those stored since may be of other changes in doubt: the next
+            worker may have been killed while it looked at them one by one
+        """
         held: Any = self._store.get(DOUBTS)
-        if not held or held["results"] != self._saved:
+        if not held:
             return []
-        self._holds = True
-        return [Result(*values) for values in held["doubts"]]
+        since = {(result.id, result.field) for result in results[held["results"] :]}
+        found = [Result(*values) for values in held["doubts"]]
+        left = [doubt for doubt in found if (doubt.id, doubt.field) not in since]
+        self._holds = bool(left)
+        return left
 
     def clear(self, results: Results) -> None:
         """

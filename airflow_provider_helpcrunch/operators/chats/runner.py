@@ -124,10 +124,11 @@ class Runner:
 
     def load(self) -> None:
         """Continue after the changes that earlier tries of this task have made."""
-        results = Results(self.store.load())
+        kept = self.store.load()
+        results = Results(kept)
         # A change that failed may have been made, and so may one at which a worker was killed: the engine looks, before
         # it tries again.
-        self.checkpoint = Checkpoint(results, in_doubt=[*results.failed_before(), *self.store.held()])
+        self.checkpoint = Checkpoint(results, in_doubt=[*results.failed_before(), *self.store.held(kept)])
 
     @property
     def knows_earlier_tries(self) -> bool:

@@ -27,6 +27,24 @@ LEAVER = 1001
 WRITE = "/v1/chats/assignee"
 
 
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+class MortalStore(Store):
+    """Loses its worker when a note is to be stored that is in its chat: nothing is stored from then on."""
+
+    is_dead = is_mortal = False
+
+    def set(self, key: str, value: Any, **_: Any) -> None:
+        if self.is_dead:
+            return
+        if self.is_mortal and isinstance(value, list) and "noted" in value[-1]:
+            self.is_dead = True
+            raise Killed
+        super().set(key, value)
+
+
 def interrupt(server: Sandbox, after: int) -> None:
     """Let the key be refused after this many writes."""
     server.add_fault(Fault("status", status=401, path=WRITE, nth=after + 1, times=0))
@@ -131,6 +149,22 @@ def test_is_read_as_it_was_written(count: int) -> None:
     assert again.load() == list(results)
     again.clear(results)
     assert store.kept == {}
+
+
+def test_a_note_stays_in_doubt_while_retries_are_killed(account: StartAccount, reassign: Reassign) -> None:
+    server, store = account(*["opened"] * 3), MortalStore()
+    # The first chat is moved, but no response says so: each retry looks at it before it looks for the note.
+    server.add_fault(Fault("reset", path=WRITE, chat=server.chats[0]["id"], times=0))
+    for _ in range(2):
+        store.is_mortal, store.is_dead = True, False
+        with pytest.raises(Killed):
+            reassign({"task_state_store": store}, note="Handed over.")
+        server.clear_faults()
+    store.is_mortal = store.is_dead = False
+    result = reassign({"task_state_store": store}, note="Handed over.")
+    assert (result["changed"], result["notes"]) == (3, 3)
+    sent = Counter(request.chat for request in server.requests("/v1/messages"))
+    assert sent == {chat["id"]: 1 for chat in server.chats}
 
 
 @pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
