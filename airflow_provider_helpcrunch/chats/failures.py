@@ -146,7 +146,8 @@ def settled(
     """
     Read the chats whose changes are in doubt, and yield a result for each change that turns out to be made.
 
-    Also for a note that is not found: it is never sent again, so it must be reported as missing.
+    Also for a note that is not found: it is never sent again, so it must be reported as missing. And for a change of
+    an earlier try whose chat cannot be read: it may have been made, and then nothing finds the chat again.
 
     :param client: the account. One request for each chat in doubt
     :param checkpoint: has the changes in doubt; each is taken out when its chat has been read
@@ -167,8 +168,13 @@ def settled(
             yield noted(doubt.id) if is_note else doubt._replace(outcome="changed", error=None)
         elif is_note:
             yield doubt._replace(outcome="failed", error=NOTE_LOST if problem is None else str(problem))
-        elif problem is not None and doubt.error is None:
+        elif problem is not None and (doubt.error is None or _is_still_open(checkpoint, doubt, problem)):
             yield failed(doubt, problem)
+
+
+def _is_still_open(checkpoint: Checkpoint, doubt: Result, problem: HelpCrunchError) -> bool:
+    """Say whether nothing would tell that a change which failed in an earlier try may have been made."""
+    return isinstance(problem, FAULTS) and checkpoint.results.of_this_try(doubt.id, doubt.field) is None
 
 
 def failed(result: Result, error: HelpCrunchError) -> Result:

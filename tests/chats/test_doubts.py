@@ -153,6 +153,21 @@ def test_the_next_try_looks_at_what_failed_before(account: Sandbox) -> None:
     assert len({write.chat for write in account.writes()}) == 5
 
 
+def test_a_chat_that_the_next_try_cannot_look_at_stays_failed(account: Sandbox) -> None:
+    """It was moved, so nothing else would bring it into the report, or let it get its note."""
+    checkpoint, moved = Checkpoint(), account.chats[1]["id"]
+    account.add_fault(Fault("close", path=ASSIGNEE, nth=2, times=0))
+    with pytest.raises(HelpCrunchConnectionError):
+        list(reassignment(checkpoint).run(client_of(account)))
+    account.clear_faults()
+    account.add_fault(Fault("close", path=f"/v1/chats/{moved}", times=0))
+    checkpoint = retried(checkpoint)
+    list(reassignment(checkpoint).run(client_of(account)))
+    assert outcomes(checkpoint) == {
+        chat["id"]: "failed" if chat["id"] == moved else "changed" for chat in account.chats
+    }
+
+
 def test_a_look_that_the_rate_limit_refuses_is_made_later(account: Sandbox) -> None:
     """The retry was refused with 400, and no permit is left to find out why."""
     checkpoint = Checkpoint()
