@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,10 @@ DELIVERIES = ("at_most_once", "at_least_once")
 KEY = "helpcrunch_message"
 """Key of the message in Airflow's state store. It does not depend on the text: a template may render to another one in
 a retry, and then too the message must not be sent twice."""
+
+FOR_EVER = timedelta.max
+"""Airflow's ``NEVER_EXPIRE``. By default, Airflow's cleanup of its state store takes what is older than 30 days: a task
+that is cleared later would send its message again."""
 
 
 class ListMessagesOperator(HelpCrunchListOperator):
@@ -158,11 +163,12 @@ class SendMessageOperator(HelpCrunchOperator):
         SendMessageOperator.partial(task_id="mark", type="private", text="In the spring survey").expand(chat_id=chats)
 
     HelpCrunch would take a message twice if it were sent twice. By default a task instance sends at most one message to
-    a chat, in all of its tries, also if it is cleared after a success and its text is another then. On Airflow 3.3 and
-    newer, what is about to be sent is kept in the state store (without the text), and that it was sent. A retry that
-    finds only the former waits until 30 seconds have passed since, looks for the message among the newest 100 of the
-    chat, and sends it only if it is not there. On older versions every retry looks first; there, a message that has the
-    same text, type and author as an older one counts as sent, and the text must render to the same in each try.
+    a chat, in all of its tries, also if it is cleared after a success and its text is another then (not where Airflow's
+    ``[state_store] clear_on_success`` is on: that lets Airflow forget what was sent). On Airflow 3.3 and newer, what is
+    about to be sent is kept in the state store (without the text), and that it was sent. A retry that finds only the
+    former waits until 30 seconds have passed since, looks for the message among the newest 100 of the chat, and sends
+    it only if it is not there. On older versions every retry looks first; there, a message that has the same text, type
+    and author as an older one counts as sent, and the text must render to the same in each try.
 
     Requests: one that notes the newest message of the chat, and the message; one more to look for a message whose
     outcome is open. ``at_least_once``: the message alone.
@@ -302,7 +308,7 @@ class SendMessageOperator(HelpCrunchOperator):
     def _keep(self, store: Any, key: str, entry: Entry) -> None:
         try:
             if store is not None:
-                store.set(key, entry)
+                store.set(key, entry, retention=FOR_EVER)
         except Exception as error:
             if not entry["is_sent"]:
                 raise _store_failed(error) from error

@@ -211,6 +211,19 @@ class TestStore:
         again = send(team, chat, 2)
         assert again == {"chat": chat, "message": first["message"], "sent": False, "requests": 0}
 
+    def test_what_was_sent_is_kept_for_ever(
+        self, team: Team, chat: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Airflow's cleanup takes what is older than 30 days, unless it is told not to."""
+        kept: list[Any] = []
+        monkeypatch.setattr(team.store, "set", lambda key, value, *, retention=None: kept.append(retention))
+        send(team, chat)
+        context = pytest.importorskip("airflow.sdk.execution_time.context", exc_type=ImportError)
+        if not hasattr(context, "NEVER_EXPIRE"):
+            pytest.skip("this Airflow has no state store")
+        assert len(kept) == 2
+        assert all(retention is context.NEVER_EXPIRE for retention in kept)
+
     def test_a_task_that_is_cleared_and_means_another_chat_sends_it_there(
         self, team: Team, chat: int
     ) -> None:
