@@ -13,22 +13,34 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORK = "work"
+"""Last part of the key of the work that the other values are of."""
+
 
 class StateStore:
     """
     Keeps values of a task instance, where they survive a killed worker.
 
+    A list of values has the numbers from 0 on as the last parts of its keys; values of their own have names.
+
     :param store: the task's ``task_state_store``, with ``get``, ``set`` and ``delete``; ``None`` if Airflow has none
-    :param fingerprint: hash of the work, part of the keys: values of other work are not found
+    :param fingerprint: hash of the work that the values are of; see :meth:`begin`
+    :param names: names of the values that are not in the list. Default: none
     :param without: what a retry does without the store, for the log
     :param needed_because: why the task stops when the store fails. Default: it goes on without it
     """
 
     def __init__(
-        self, store: Any, fingerprint: str, *, without: str, needed_because: str | None = None
+        self,
+        store: Any,
+        fingerprint: str,
+        *names: str,
+        without: str,
+        needed_because: str | None = None,
     ) -> None:
         self._store = store
         self._fingerprint = fingerprint
+        self._names = names
         self._without = without
         self._needed_because = needed_because
 
@@ -36,6 +48,36 @@ class StateStore:
     def is_open(self) -> bool:
         """Whether the store works, and therefore has all that was set."""
         return self._store is not None
+
+    def begin(self) -> list[Any]:
+        """
+        Return the list that earlier tries have kept; if it is of other work, delete everything, and return no value.
+
+        Other work may have been done since on the same records. If somebody goes back to the first work, as with a plan
+        that was replaced for a while, what was kept of it would no longer be true.
+
+        :raises HelpCrunchError: Airflow is gone, or the store is needed and fails
+        """
+        kept: list[Any] = []
+        while value := self.get(len(kept)):
+            kept.append(value)
+        if self.get(WORK) == self._fingerprint:
+            return kept
+        self.clear(len(kept))
+        self.set(WORK, self._fingerprint)
+        return []
+
+    def clear(self, count: int) -> None:
+        """
+        Delete everything.
+
+        :param count: length of the list
+        :raises HelpCrunchError: Airflow is gone, or the store is needed and fails
+        """
+        # The last value first: where this is interrupted, a shorter list is left, and whose it is.
+        parts: list[int | str] = [*reversed(range(count)), *self._names, WORK]
+        for part in parts:
+            self.delete(part)
 
     def get(self, part: int | str) -> Any:
         """
@@ -97,4 +139,4 @@ class StateStore:
             self._store = None
 
     def _key(self, part: int | str) -> str:
-        return f"helpcrunch_{self._fingerprint}_{part}"
+        return f"helpcrunch_{part}"

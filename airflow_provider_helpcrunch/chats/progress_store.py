@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.chats.results import Result
@@ -24,7 +25,7 @@ class ProgressStore:
     Keeps the results of a task instance.
 
     :param store: the task's ``task_state_store``, with ``get``, ``set`` and ``delete``; ``None`` if Airflow has none
-    :param fingerprint: hash of the work, part of the keys: results of other work are not found
+    :param fingerprint: hash of the work: results of other work are forgotten
     :param must_work: whether the task stops when the store fails, instead of going on without it (``False``)
     """
 
@@ -32,6 +33,7 @@ class ProgressStore:
         self._store = StateStore(
             store,
             fingerprint,
+            DOUBTS,
             without="start over",
             needed_because="without it a note could be sent twice" if must_work else None,
         )
@@ -45,13 +47,9 @@ class ProgressStore:
 
     def load(self) -> list[Result]:
         """Return the stored results of the task instance."""
-        kept: list[Any] = []
-        while chunk := self._store.get(len(kept) // CHUNK):
-            kept += chunk
-            if len(chunk) < CHUNK:
-                break
+        kept = [Result(*values) for chunk in self._store.begin() for values in chunk]
         self._saved = len(kept)
-        return [Result(*values) for values in kept]
+        return kept
 
     def save(self, results: Results) -> None:
         """
@@ -104,6 +102,4 @@ class ProgressStore:
 
         :param results: all results
         """
-        for number in range(len(results) // CHUNK + 1):
-            self._store.delete(number)
-        self._store.delete(DOUBTS)
+        self._store.clear(math.ceil(len(results) / CHUNK))

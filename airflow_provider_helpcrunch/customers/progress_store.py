@@ -16,7 +16,7 @@ class ProgressStore:
     Keeps the progress of a task instance.
 
     :param store: the task's ``task_state_store``, with ``get``, ``set`` and ``delete``; ``None`` if Airflow has none
-    :param fingerprint: hash of the work, part of the keys: the progress of other work is not found
+    :param fingerprint: hash of the work: the progress of other work is forgotten
     """
 
     def __init__(self, store: Any, fingerprint: str) -> None:
@@ -30,10 +30,11 @@ class ProgressStore:
 
     def load(self) -> Progress:
         """Return the stored progress of the task instance."""
-        chunks: list[Any] = []
-        while chunk := self._store.get(len(chunks)):
-            # Its last rows may have had no outcome when it was stored, and must not give their places to later ones.
-            chunks.append({**chunk, "outcomes": chunk["outcomes"].ljust(CHUNK, OPEN)})
+        # The last rows of a chunk may have had no outcome when it was stored, and must not give their places to later
+        # ones.
+        chunks = [
+            {**chunk, "outcomes": chunk["outcomes"].ljust(CHUNK, OPEN)} for chunk in self._store.begin()
+        ]
         self._chunks = len(chunks)
         return Progress.from_json(*chunks)
 
@@ -50,5 +51,4 @@ class ProgressStore:
 
     def clear(self) -> None:
         """Delete everything: the task is done, and if somebody runs it again, it starts over."""
-        for number in range(self._chunks):
-            self._store.delete(number)
+        self._store.clear(self._chunks)

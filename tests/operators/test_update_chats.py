@@ -356,6 +356,16 @@ class TestPlace:
         assert apply(other, {"task_state_store": store})["changed"] == 30
         assert {server.chat(entry["id"])["assignee"]["id"] for entry in other} == {1004}
 
+    def test_a_plan_that_was_replaced_for_a_while_starts_over(self, server: Sandbox) -> None:
+        store, ids = Store(), [entry["id"] for entry in self.PLAN]
+        stop_after(server, 5)
+        with pytest.raises(HelpCrunchAuthError):
+            apply(self.PLAN, {"task_state_store": store})
+        server.clear_faults()
+        apply(to_agent(1004, *ids), {"task_state_store": store})
+        assert apply(self.PLAN, {"task_state_store": store})["changed"] == 30
+        assert {server.chat(number)["assignee"]["id"] for number in ids} == {1003}
+
     def test_once_done_it_can_be_run_again(self, server: Sandbox) -> None:
         store = Store()
         apply(self.PLAN, {"task_state_store": store})

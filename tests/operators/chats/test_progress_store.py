@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import Counter
@@ -141,10 +142,12 @@ def test_a_store_that_fails_does_not_fail_the_task(
 def test_is_read_as_it_was_written(count: int) -> None:
     store = Store()
     progress, results = ProgressStore(store, "work"), Results()
+    assert progress.load() == []
     for number in range(count):
         results.add(Result(number, "assignee", LEAVER, 1002, "changed" if number % 7 else "refused", None))
         progress.save(results)
-    assert Counter(len(json.loads(chunk)) for chunk in store.kept.values()).keys() <= {100, count % 100}
+    chunks = [kept for key, kept in store.kept.items() if key != "helpcrunch_work"]
+    assert Counter(len(json.loads(chunk)) for chunk in chunks).keys() <= {100, count % 100}
     again = ProgressStore(store, "work")
     assert again.load() == list(results)
     again.clear(results)
@@ -179,3 +182,35 @@ def test_a_task_that_nobody_supervises_any_more_stops(
     with pytest.raises(HelpCrunchError, match="no longer responds to this task"):
         reassign({"task_state_store": Gone()})
     assert server.writes() == []
+
+
+class FallingStore(Store):
+    """Loses its worker at one of the deletions."""
+
+    left = 1_000
+
+    def delete(self, key: str) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        super().delete(key)
+
+
+@pytest.mark.parametrize(("deleted", "left"), [(0, 350), (1, 300), (2, 200), (3, 100), (4, 0), (6, 0)])
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_was_deleted_in_part_is_read_from_its_beginning(is_done: bool, deleted: int, left: int) -> None:
+    """The worker is killed when the task is done, or when other work begins."""
+    store, results = FallingStore(), Results()
+    progress = ProgressStore(store, "work")
+    progress.load()
+    for number in range(350):
+        results.add(Result(number, "assignee", LEAVER, 1002, "changed", None))
+    progress.save(results)
+    progress.hold([Result(350, "assignee", LEAVER, 1002, "changed", None)])
+    store.left = deleted
+    with contextlib.suppress(Killed):
+        progress.clear(results) if is_done else ProgressStore(store, "other").load()
+    store.left = 1_000
+    assert ProgressStore(store, "work").load() == results[:left]
+    assert ProgressStore(store, "other").load() == []
+    assert store.kept == {"helpcrunch_work": '"other"'}
