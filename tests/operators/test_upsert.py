@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from airflow_names import DAG
+from airflow_names import DAG, OutletEvents
 from hand_time import HandTime
 from task_context import Instance, Store
 
@@ -34,6 +34,8 @@ from airflow_provider_helpcrunch.operators.customers import ListCustomersOperato
 from airflow_provider_helpcrunch.operators.upsert import UpsertCustomersOperator
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 from airflow_provider_helpcrunch.storage import read_records
+
+pytestmark = pytest.mark.older
 
 StartSandbox = Callable[..., Sandbox]
 SetConnection = Callable[..., None]
@@ -148,7 +150,7 @@ class TestResult:
 
     def test_the_event_of_an_outlet_has_the_result(self, server: Sandbox) -> None:
         asset = Asset("x-helpcrunch://customers")
-        context = {"outlet_events": {asset: SimpleNamespace(extra={})}}
+        context = {"outlet_events": OutletEvents([(asset, SimpleNamespace(extra={}))])}
         result = upsert(context=context, outlets=[asset])
         assert context["outlet_events"][asset].extra == result
 
