@@ -238,7 +238,7 @@ class TestPlantedBugs:
     def test_a_note_that_is_sent_again_after_a_worker_was_killed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(ProgressStore, "held", lambda _: [])
+        monkeypatch.setattr(ProgressStore, "held", lambda *_: [])
         assert self.first_failure("shares", "has 2 notes", runs=200).kind == "silent"
 
     def test_a_message_that_is_sent_blindly_by_a_retry(self, monkeypatch: pytest.MonkeyPatch) -> None:
