@@ -82,6 +82,7 @@ class Checkpoint:
     :param source: position in the current source; ``None`` between two sources
     :param full: whether the maximum of moves was reached; it stays reached if a move turns out not to have lasted
     :param in_doubt: changes that may have been made although no response came; see :mod:`.failures`
+    :param looks_again: whether all sources are finished, and what failed in earlier tries is looked at once more
     :param opened: number of open chats of each recipient when they were counted, if they were
     :param counted_from: number of results at that moment: chats given later are not in ``opened``
     :param hold: called before a request, to keep ``in_doubt`` where it survives a killed worker. Default: does nothing
@@ -100,6 +101,7 @@ class Checkpoint:
     source: SourceCheckpoint | None = None
     full: bool = False
     in_doubt: list[Result] = field(default_factory=list)
+    looks_again: bool = False
     opened: dict[int, int] = field(default_factory=dict)
     counted_from: int = 0
     hold: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
@@ -140,6 +142,7 @@ class Checkpoint:
             "source": None if self.source is None else self.source.to_json(),
             "full": self.full,
             "in_doubt": [list(result) for result in self.in_doubt],
+            "looks_again": self.looks_again,
             "opened": [list(opened) for opened in self.opened.items()],
             "counted_from": self.counted_from,
         }

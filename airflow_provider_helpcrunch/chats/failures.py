@@ -142,17 +142,20 @@ def settled(
     checkpoint: Checkpoint,
     shows: Callable[[Result, Mapping[str, Any]], bool],
     is_noted: Callable[[HelpCrunchClient, Result], bool] = lambda *_: False,
+    *,
+    is_last: bool = False,
 ) -> Iterator[Result]:
     """
     Read the chats whose changes are in doubt, and yield a result for each change that turns out to be made.
 
-    Also for a note that is not found: it is never sent again, so it must be reported as missing. And for a change of
-    an earlier try whose chat cannot be read: it may have been made, and then nothing finds the chat again.
+    Also for a note that is not found: it is never sent again, so it must be reported as missing.
 
     :param client: the account. One request for each chat in doubt
     :param checkpoint: has the changes in doubt; each is taken out when its chat has been read
     :param shows: says whether a chat shows the change of a result
     :param is_noted: says whether a note is in its chat. Default: there are no notes
+    :param is_last: whether nothing comes to these chats any more (``False``): then a change of an earlier try whose
+        chat cannot be read has failed, for it may have been made
     :raises HelpCrunchRateLimitError: no request is allowed; the changes not read yet stay in doubt
     """
     while checkpoint.in_doubt:
@@ -168,13 +171,8 @@ def settled(
             yield noted(doubt.id) if is_note else doubt._replace(outcome="changed", error=None)
         elif is_note:
             yield doubt._replace(outcome="failed", error=NOTE_LOST if problem is None else str(problem))
-        elif problem is not None and (doubt.error is None or _is_still_open(checkpoint, doubt, problem)):
+        elif problem is not None and (doubt.error is None or (is_last and isinstance(problem, FAULTS))):
             yield failed(doubt, problem)
-
-
-def _is_still_open(checkpoint: Checkpoint, doubt: Result, problem: HelpCrunchError) -> bool:
-    """Say whether nothing would tell that a change which failed in an earlier try may have been made."""
-    return isinstance(problem, FAULTS) and checkpoint.results.of_this_try(doubt.id, doubt.field) is None
 
 
 def failed(result: Result, error: HelpCrunchError) -> Result:

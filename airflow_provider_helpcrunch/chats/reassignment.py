@@ -142,10 +142,10 @@ class ReassignmentRun:
         :raises HelpCrunchRateLimitError: no request is allowed; a change since the latest result is in doubt
         :raises HelpCrunchError: see :meth:`.drain.Drain.run`
         """
-        yield from self._settle(client)
+        at = self._at
+        yield from self._settle(client, is_last=at.looks_again)
         self._prepare(client)
         yield from self._send_notes(client)
-        at = self._at
         recipients = Recipients(
             at.loads, self._strategy, at.results[at.results.earlier :], self._eligibility(client)
         )
@@ -161,6 +161,12 @@ class ReassignmentRun:
                     yield from self._send_notes(client, result.id)
             yield from self._settle(client)
             self._leave(source)
+        # What failed in an earlier try, and was not met at its source in this one, may have been moved: then nothing but
+        # another look brings it into the report, and lets it get its note.
+        if not at.looks_again:
+            at.in_doubt += at.results.failed_before()
+            at.looks_again = True
+        yield from self._settle(client, is_last=True)
         yield from self._send_notes(client)
         yield from self._settle(client)
         if not self._found_any():
@@ -196,11 +202,15 @@ class ReassignmentRun:
             page_size=self._page_size,
         )
 
-    def _settle(self, client: HelpCrunchClient) -> Iterator[Result]:
+    def _settle(self, client: HelpCrunchClient, *, is_last: bool = False) -> Iterator[Result]:
         """Find out whether chats whose move is in doubt were moved, and whether notes in doubt are there."""
         at = self._at
         for result in settled(
-            client, at, lambda move, chat: id_in(chat, "assignee") == move.after, self._notes.is_noted
+            client,
+            at,
+            lambda move, chat: id_in(chat, "assignee") == move.after,
+            self._notes.is_noted,
+            is_last=is_last,
         ):
             at.results.add(result)
             if at.source is not None and result.field != NOTE:

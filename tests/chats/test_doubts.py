@@ -168,6 +168,38 @@ def test_a_chat_that_the_next_try_cannot_look_at_stays_failed(account: Sandbox) 
     }
 
 
+def test_a_chat_that_the_next_try_cannot_look_at_is_moved_if_it_is_still_there(account: Sandbox) -> None:
+    checkpoint, failing = Checkpoint(), account.chats[1]["id"]
+    account.add_fault(Fault("status", status=503, path=ASSIGNEE, chat=failing, times=0))
+    list(reassignment(checkpoint).run(client_of(account)))
+    account.clear_faults()
+    account.add_fault(Fault("close", path=f"/v1/chats/{failing}", times=0))
+    checkpoint = retried(checkpoint)
+    list(reassignment(checkpoint, most=5).run(client_of(account)))
+    assert outcomes(checkpoint) == dict.fromkeys((chat["id"] for chat in account.chats), "changed")
+
+
+def test_chats_that_failed_are_looked_at_twice_however_few_requests_are_allowed(account: Sandbox) -> None:
+    checkpoint, taken = Checkpoint(), [chat["id"] for chat in account.chats]
+    for chat in taken:
+        checkpoint.results.add(Result(chat, "assignee", LEAVER, TARGETS[0], "failed", "no response"))
+        account.update_chat(chat, assignee=1004)
+    checkpoint = retried(checkpoint)
+    for _ in range(20):
+        try:
+            list(reassignment(checkpoint).run(client_of(account, 3)))
+            break
+        except HelpCrunchRateLimitError:
+            checkpoint = deferred(checkpoint)
+    else:
+        pytest.fail("it never ends")
+    looks = [
+        request for request in account.journal if request.path in {f"/v1/chats/{chat}" for chat in taken}
+    ]
+    assert len(looks) == 2 * len(taken)
+    assert account.writes() == []
+
+
 def test_a_look_that_the_rate_limit_refuses_is_made_later(account: Sandbox) -> None:
     """The retry was refused with 400, and no permit is left to find out why."""
     checkpoint = Checkpoint()
