@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchError
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
+
+FOR_EVER = timedelta.max
+"""Airflow's ``NEVER_EXPIRE``. By default, its cleanup takes each entry 30 days after it was set, so the first would be
+gone while the task goes on. What is kept for ever goes with its DAG run."""
 
 WORK = "work"
 """Last part of the key of the work that the other values are of."""
@@ -63,19 +68,26 @@ class StateStore:
             kept.append(value)
         if self.get(WORK) == self._fingerprint:
             return kept
-        self.clear(len(kept))
+        self.delete(WORK)
+        self._delete_values(len(kept))
         self.set(WORK, self._fingerprint)
         return []
 
     def clear(self, count: int) -> None:
         """
-        Delete everything.
+        Delete everything: the task is done.
 
         :param count: length of the list
         :raises HelpCrunchError: Airflow is gone, or the store is needed and fails
         """
-        # The last value first: where this is interrupted, a shorter list is left, and whose it is.
-        parts: list[int | str] = [*reversed(range(count)), *self._names, WORK]
+        self.delete(WORK)
+        # What is left from here on is nobody's. A retry because of it would do all the work again.
+        self._needed_because = None
+        self._delete_values(count)
+
+    def _delete_values(self, count: int) -> None:
+        # The last one first: where this is interrupted, the next one to begin finds the rest.
+        parts: list[int | str] = [*reversed(range(count)), *self._names]
         for part in parts:
             self.delete(part)
 
@@ -102,7 +114,7 @@ class StateStore:
         """
         with self._guarded():
             if self._store is not None:
-                self._store.set(self._key(part), value)
+                self._store.set(self._key(part), value, retention=FOR_EVER)
 
     def delete(self, part: int | str) -> None:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ class Broken:
         self.error = error
         self.calls = 0
 
-    def get(self, *_: Any) -> Any:
+    def get(self, *_: Any, **__: Any) -> Any:
         self.calls += 1
         raise self.error
 
@@ -31,15 +32,50 @@ def use(store: StateStore, call: str) -> Any:
     ]()
 
 
-def test_values_of_other_work_are_not_found() -> None:
+def test_values_of_other_work_are_deleted() -> None:
     kept = Store()
-    mine, other = (StateStore(kept, work, without="start over") for work in ("mine", "other"))
+    mine, other = (StateStore(kept, work, "doubts", without="start over") for work in ("mine", "other"))
+    assert mine.begin() == []
     mine.set(0, [1])
     mine.set("doubts", [2])
     assert (mine.get(0), mine.get("doubts"), mine.get(1)) == ([1], [2], None)
-    assert other.get(0) is None
-    mine.delete(0)
-    assert (mine.get(0), mine.get("doubts")) == (None, [2])
+    assert mine.begin() == [[1]]
+    assert other.begin() == []
+    assert (other.get(0), other.get("doubts")) == (None, None)
+    assert mine.begin() == []
+
+
+def test_nothing_expires_while_the_task_goes_on() -> None:
+    class Aging(Store):
+        def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+            assert retention == timedelta.max
+
+    store = StateStore(Aging(), "work", without="start over", needed_because="it is asked for")
+    store.begin()
+    store.set(0, [1])
+
+
+def test_a_store_that_fails_when_the_task_is_done_does_not_repeat_the_work() -> None:
+    kept = Store()
+    store = StateStore(kept, "work", without="start over", needed_because="it is asked for")
+    store.begin()
+    for number in range(3):
+        store.set(number, [number])
+    deleted: list[str] = []
+
+    def delete(key: str) -> None:
+        deleted.append(key)
+        if len(deleted) == 2:
+            raise RuntimeError("gone")
+        Store.delete(kept, key)
+
+    kept.delete = delete  # type: ignore[method-assign]
+    store.clear(3)
+    assert deleted[0] == "helpcrunch_work"
+    del kept.delete  # type: ignore[method-assign]
+    again = StateStore(kept, "work", without="start over")
+    assert again.begin() == []
+    assert kept.kept.keys() == {"helpcrunch_work"}
 
 
 @pytest.mark.parametrize("call", ["get", "set", "delete"])

@@ -161,8 +161,8 @@ class ReassignmentRun:
                     yield from self._send_notes(client, result.id)
             yield from self._settle(client)
             self._leave(source)
-        # What failed in an earlier try, and was not met at its source in this one, may have been moved: then nothing but
-        # another look brings it into the report, and lets it get its note.
+        # What failed in an earlier try, and was not met at its source in this one, may have been moved: then nothing
+        # but another look brings it into the report, and lets it get its note.
         if not at.looks_again:
             at.in_doubt += at.results.failed_before()
             at.looks_again = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +29,6 @@ DELIVERIES = ("at_most_once", "at_least_once")
 KEY = "helpcrunch_message"
 """Key of the message in Airflow's state store. It does not depend on the text: a template may render to another one in
 a retry, and then too the message must not be sent twice."""
-
-FOR_EVER = timedelta.max
-"""Airflow's ``NEVER_EXPIRE``. By default, Airflow's cleanup of its state store takes what is older than 30 days: a task
-that is cleared later would send its message again."""
 
 
 class ListMessagesOperator(HelpCrunchListOperator):
@@ -306,6 +301,8 @@ class SendMessageOperator(HelpCrunchOperator):
             raise _store_failed(error) from error
 
     def _keep(self, store: Any, key: str, entry: Entry) -> None:
+        from airflow_provider_helpcrunch.state_store import FOR_EVER
+
         try:
             if store is not None:
                 store.set(key, entry, retention=FOR_EVER)

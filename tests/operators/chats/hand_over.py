@@ -34,7 +34,7 @@ class FileStore:
         path = self._folder / key
         return json.loads(path.read_text()) if path.exists() else default
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, **_: Any) -> None:
         """Write it whole or not at all."""
         draft = self._folder / f"{key}.new"
         draft.write_text(json.dumps(value))

@@ -409,7 +409,7 @@ class TestTakingUp:
 
     def test_a_store_that_fails_on_the_way_is_replaced_by_what_is_carried(self, line: Start) -> None:
         class Broken(Store):
-            def set(self, key: str, value: Any) -> None:
+            def set(self, key: str, value: Any, **_: Any) -> None:
                 if len(value) > 30:
                     msg = "the API server is away"
                     raise RuntimeError(msg)
