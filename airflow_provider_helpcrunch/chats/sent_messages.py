@@ -112,7 +112,8 @@ def digest_of(text: str) -> str:
 
 
 def _without_tags(text: str) -> str:
-    return re.sub(r"</?[A-Za-z][^<>]*>", " ", text)
+    # The name of a tag ends at a space, a slash or the bracket; addresses such as <https://shop.example/x> go on.
+    return re.sub(r"</?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>", " ", text)
 
 
 def was_not_sent(error: BaseException, *, requests: int) -> bool:

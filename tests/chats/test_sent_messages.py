@@ -33,4 +33,6 @@ def test_words_in_every_form(sent: str, stored: Callable[[str], str]) -> None:
 
 
 def test_other_words() -> None:
+    assert digest_of("See <https://shop.example/1>") != digest_of("See <https://shop.example/2>")
+    assert digest_of("Write to <kim@shop.example>") != digest_of("Write to <lee@shop.example>")
     assert digest_of("Order <4711> has arrived") != digest_of("Order <4712> has arrived")
