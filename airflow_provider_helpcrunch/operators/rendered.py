@@ -23,6 +23,9 @@ _NOTHING = frozenset({"", "none", "null", "undefined", "[]", "{}", "()", "set()"
 
 _NULL = re.compile(r"[\[,]\s*(?:null|None)\s*[\],]")
 
+_BEGINS = frozenset({"variable_begin", "block_begin", "linestatement_begin"})
+"""Jinja's names of the signs that begin a template."""
+
 _UPSTREAM = object()
 """Placeholder for a value from an upstream task: unknown when the DAG is parsed, but meant to be something."""
 
@@ -62,16 +65,16 @@ def written_in_mapped(operator: Any, given: Mapping[str, Any], names: Iterable[s
 
 def text_without_template(value: str, environment: Environment) -> str | None:
     """
-    Return a text as Jinja leaves it, or ``None`` if there is a template, or a comment, in it.
+    Return a text as Jinja leaves it, without its comments, or ``None`` if there is a template in it.
 
     :param value: the text before rendering
     :param environment: the Jinja environment, which says what begins a template
     :raises jinja2.TemplateSyntaxError: the template is malformed
     """
     tokens = list(environment.lex(value))
-    if any(kind != "data" for _, kind, _ in tokens):
+    if any(kind in _BEGINS for _, kind, _ in tokens):
         return None
-    return "".join(text for _, _, text in tokens)
+    return "".join(text for _, kind, text in tokens if kind == "data")
 
 
 def _written(operator: Any, value: Any, name: str) -> Any:

@@ -57,7 +57,9 @@ def test_one_path_for_all(operator: Any, name: str, path: Any, server: Sandbox, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ["all.jsonl", ObjectStoragePath("file:///tmp/all.jsonl")])
+@pytest.mark.parametrize(
+    "path", ["all.jsonl", "all{# of them #}.jsonl", ObjectStoragePath("file:///tmp/all.jsonl")]
+)
 def test_one_path_for_all_in_a_mapped_group(path: Any, server: Sandbox) -> None:
     with DAG("dag", schedule=None):
         task = ListAgentsOperator(task_id="task", output_path=path)
