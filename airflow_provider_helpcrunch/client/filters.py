@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
+from airflow_provider_helpcrunch.client.ids import integer_from
 from airflow_provider_helpcrunch.client.timestamps import moment
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.plurals import quoted
@@ -128,6 +129,8 @@ class Filter:
             value = int(value)
         if kind == "tags":
             return self._tags()
+        if kind == "integer" and (number := integer_from(value)) is not None:
+            value = number
         fits = isinstance(value, {"integer": int, "string": str}[kind]) and not isinstance(value, bool)
         if not fits or value == "":
             msg = f"{self.field} is compared with {_EXPECTED[kind]}, not with {quoted(value)}."

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
 
+from airflow_provider_helpcrunch.client.ids import integer_from
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError
 from airflow_provider_helpcrunch.plurals import quoted
 from airflow_provider_helpcrunch.unix_time import parse_timestamp
@@ -30,6 +31,8 @@ def moment(name: str, value: Any) -> datetime:
     :return: the moment in UTC
     :raises HelpCrunchConfigurationError: it is none of these
     """
+    number = integer_from(value)
+    value = value if number is None else number
     try:
         # Airflow's own dates are a subclass of datetime that parses everything lazily: take the plain value.
         if isinstance(value, datetime):

@@ -39,10 +39,12 @@ class ChatIds(NamedTuple):
         :raises HelpCrunchConfigurationError: it is none of these, or has something else in it
         :raises HelpCrunchStorageError: the file cannot be read
         """
+        from airflow_provider_helpcrunch.client.ids import integer_from
+
         value = from_text(name, given)
         if is_file_rather_than_ids(value):
             return cls(_each_once(_in_file(name, value)), is_single=False)
-        if isinstance(value, (int, dict)):
+        if isinstance(value, (int, dict)) or integer_from(value) is not None:
             return cls((record_id(name, value, several=True),), is_single=True)
         found = items(name, value)
         is_single = len(found) == 1 and isinstance(value, str)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy_integer import NumPyInteger
 
 from airflow_provider_helpcrunch.client import Filter, HelpCrunchClient
 from airflow_provider_helpcrunch.client.filters import CHAT_FIELDS, OPERATORS, check_filters
@@ -64,6 +65,8 @@ def test_the_fields_and_operators_are_the_documented_ones() -> None:
     [
         (Filter("chats.assignee", "=", 1001), 1001),
         (Filter("chats.assignee", "!=", "1001"), 1001),
+        (Filter("chats.assignee", "=", NumPyInteger(1001)), 1001),
+        (Filter("chats.createdAt", ">=", NumPyInteger(1714550400)), 1714550400),
         (Filter("chats.department", ">=", 102), 102),
         (Filter("chats.status", "!=", "closed"), "closed"),
         (Filter("chats.customer.email", "~", "@mail.example"), "@mail.example"),

@@ -12,6 +12,7 @@ import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy_integer import NumPyInteger
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 from airflow_provider_helpcrunch.client.timestamps import moment
@@ -102,6 +103,7 @@ def test_integers_and_their_digits_are_the_same(seconds: int) -> None:
         " 2024-05-01T08:00:00.000000+00:00\n",
         str(pendulum.instance(WHOLE)),
         1714550400,
+        NumPyInteger(1714550400),
         1714550400.0,
         "1714550400",
         "1714550400.000",

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from airflow_names import DAG
+from numpy_integer import NumPyInteger
 
 from airflow_provider_helpcrunch._airflow import ObjectStoragePath
 from airflow_provider_helpcrunch.client.chat_messages import MOST_DOUBTS, ChatMessages
@@ -245,7 +246,9 @@ class TestFaults:
         assert messages([GONE]) == []
         assert messages(f"{GONE}, {GONE + 1}") == []
 
-    @pytest.mark.parametrize("given", [GONE, str(GONE), {"id": GONE}, f'{{"id": {GONE}}}'])
+    @pytest.mark.parametrize(
+        "given", [GONE, NumPyInteger(GONE), str(GONE), {"id": GONE}, f'{{"id": {GONE}}}']
+    )
     def test_a_single_chat_must_exist(self, given: Any, server: Sandbox) -> None:
         with pytest.raises(HelpCrunchNotFoundError):
             messages(given)
