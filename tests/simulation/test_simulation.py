@@ -178,7 +178,7 @@ class TestPlantedBugs:
         assert done.kind == "silent"
 
     def test_a_change_that_is_not_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def forgets(_: Any, checkpoint: Any, *__: Any) -> Iterator[Any]:
+        def forgets(_: Any, checkpoint: Any, *__: Any, **___: Any) -> Iterator[Any]:
             checkpoint.in_doubt.clear()
             return iter(())
 
