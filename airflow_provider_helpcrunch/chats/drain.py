@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_helpcrunch.chats.checkpoint import SourceCheckpoint
 from airflow_provider_helpcrunch.chats.conditions import names_in_chat, state_of
-from airflow_provider_helpcrunch.chats.failures import MOST_FAULTS, REFUSALS, attempted, failed
+from airflow_provider_helpcrunch.chats.failures import FAULTS, MOST_FAULTS, REFUSALS, attempted, failed
 from airflow_provider_helpcrunch.chats.results import DONE, Result
 from airflow_provider_helpcrunch.chats.source_pages import SourcePages
 from airflow_provider_helpcrunch.client.cursor import LARGEST_PAGE
@@ -191,17 +191,22 @@ class Drain:
 
     def _is_still_there(self, client: HelpCrunchClient, number: int) -> bool:
         """
-        Say whether a chat is to be moved, although an earlier try of the task has moved it.
+        Say whether a chat is to be moved, although an earlier try of the task has moved it, or may have.
 
         The search may lag behind that move: only the chat itself shows whether it came back. No request for others.
         """
         earlier = self._results.latest(number, "assignee")
-        if earlier is None or earlier.outcome != "changed":
+        if earlier is None or earlier.outcome not in ("changed", "failed"):
             return True
         try:
             return self._selection.concerns(client.get_chat(number))
         except HelpCrunchNotFoundError:
             return False
+        except FAULTS:
+            # Nobody knows whether a failed move was made. The search shows the chat, and that has to do.
+            if earlier.outcome == "failed":
+                return True
+            raise
 
     def _move(self, client: HelpCrunchClient, number: int, chat: Record) -> Result:
         agent = self._recipients.choose(chat)

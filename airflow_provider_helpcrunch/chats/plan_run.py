@@ -225,6 +225,10 @@ class PlanRun:
         result = result._replace(before=before, **state_of(found))
         self.departments |= names_in_chat(found, "department")
         if before == change.value:
+            # Where a try before had no response to this change, it has made it, although nobody could see that so far.
+            earlier = self._at.results.latest(change.chat, change.field)
+            if earlier is not None and earlier.outcome == "failed":
+                result = earlier._replace(outcome="changed", error=None)
             return result, found
         if obstacle is not None:
             self.names |= names_in_chat(found, "assignee")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from airflow_provider_helpcrunch.chats.plan import Change, Plan
 from airflow_provider_helpcrunch.chats.plan_run import PlanRun
 from airflow_provider_helpcrunch.chats.reassignment import Reassignment, ReassignmentRun
 from airflow_provider_helpcrunch.chats.results import Report, Result, Results
+from airflow_provider_helpcrunch.chats.rules import Rules
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchAuthError,
     HelpCrunchConnectionError,
@@ -22,7 +25,8 @@ from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchRateLimitError,
     HelpCrunchRefusedError,
 )
-from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
+from airflow_provider_helpcrunch.sandbox import Fault, Sandbox, endpoints
+from airflow_provider_helpcrunch.sandbox.responses import Answer, encode
 
 LEAVER, TARGETS = 1001, (1002, 1003)
 ASSIGNEE = "/v1/chats/assignee"
@@ -177,6 +181,51 @@ def test_a_chat_that_the_next_try_cannot_look_at_is_moved_if_it_is_still_there(a
     checkpoint = retried(checkpoint)
     list(reassignment(checkpoint, most=5).run(client_of(account)))
     assert outcomes(checkpoint) == dict.fromkeys((chat["id"] for chat in account.chats), "changed")
+
+
+def test_a_planned_change_that_was_made_gets_its_note_after_a_look_that_failed(account: Sandbox) -> None:
+    checkpoint, moved = Checkpoint(), account.chats[1]["id"]
+    changes = [Change(chat["id"], "assignee", TARGETS[0]) for chat in account.chats]
+    planned = Plan(changes, rules=Rules(note="Moved by plan."))
+    account.add_fault(Fault("close", path=ASSIGNEE, chat=moved, times=0))
+    account.add_fault(Fault("close", path=f"/v1/chats/{moved}", nth=2, times=0))
+    list(PlanRun(planned, checkpoint).run(client_of(account)))
+    assert outcomes(checkpoint)[moved] == "failed"
+    account.clear_faults()
+    # The first look at it alone: all attempts of that request.
+    account.add_fault(Fault("status", status=503, path=f"/v1/chats/{moved}", times=6))
+    checkpoint = retried(checkpoint)
+    list(PlanRun(planned, checkpoint).run(client_of(account)))
+    assert set(outcomes(checkpoint).values()) == {"changed"}
+    noted = Counter(request.chat for request in account.requests("/v1/messages"))
+    assert noted == {chat["id"]: 1 for chat in account.chats}
+
+
+def test_a_chat_that_may_have_been_moved_is_looked_at_where_the_search_lags(
+    account: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier try has moved it, without a response; since then its new agent has given it to a third one."""
+    checkpoint, moved = Checkpoint(), account.chats[0]
+    account.add_fault(Fault("close", path=ASSIGNEE, chat=moved["id"], times=0))
+    account.add_fault(Fault("close", path=f"/v1/chats/{moved['id']}", times=0))
+    list(reassignment(checkpoint).run(client_of(account)))
+    account.clear_faults()
+    account.update_chat(moved["id"], assignee=1004)
+    checkpoint, before = retried(checkpoint), len(account.writes())
+    account.add_fault(Fault("status", status=503, path=f"/v1/chats/{moved['id']}", times=6))
+    route, lagging = ("POST", "/v1/chats/search"), [moved]
+    honest = endpoints.ROUTES[route]
+
+    def search(state: Any, settings: Any, request: Any) -> Answer:
+        found = json.loads(honest(state, settings, request).body)
+        rows = [*lagging[:1], *found["data"]]
+        lagging.clear()
+        return Answer(200, encode({**found, "data": rows, "total": len(rows)}))
+
+    monkeypatch.setitem(endpoints.ROUTES, route, search)
+    list(reassignment(checkpoint).run(client_of(account)))
+    assert account.chat(moved["id"])["assignee"]["id"] == 1004
+    assert len(account.writes()) == before
 
 
 def test_chats_that_failed_are_looked_at_twice_however_few_requests_are_allowed(account: Sandbox) -> None:
