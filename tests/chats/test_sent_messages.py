@@ -18,14 +18,14 @@ from airflow_provider_helpcrunch.chats.sent_messages import digest_of
 @pytest.mark.parametrize(
     "sent",
     [
-        *(
-            "Tom & Jerry",
-            "5 > 3",
-            "<3 thanks",
-            "if x < 5 and y > 3, call us",
-            "See <https://shop.example/x>.",
-        ),
-        *("Order <4711> has arrived", "Hi <b>Kim</b>", "\N{THUMBS UP SIGN}"),
+        "Tom & Jerry",
+        "5 > 3",
+        "<3 thanks",
+        "if x < 5 and y > 3, call us",
+        "See <https://shop.example/x>.",
+        "Order <4711> has arrived",
+        "Hi <b>Kim</b>",
+        "\N{THUMBS UP SIGN}",
     ],
 )
 def test_words_in_every_form(sent: str, stored: Callable[[str], str]) -> None:

@@ -17,6 +17,7 @@ import pytest
 from airflow_names import OutletEvents
 from airflow_process import run as run_process
 from hand_time import HandTime
+from in_process import Killed
 
 from airflow_provider_helpcrunch import reports
 from airflow_provider_helpcrunch._airflow import Asset, TaskDeferred
@@ -50,10 +51,6 @@ LISTINGS: dict[str, Any] = {
     "departments": ExportDepartmentsOperator,
 }
 COUNTS = ("records", "inserted", "updated", "deleted", "unchanged")
-
-
-class Killed(BaseException):
-    """The worker dies here. Nothing of the code under test catches it."""
 
 
 class Lake:

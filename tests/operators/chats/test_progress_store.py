@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from in_process import Killed
+from stores import MortalStore
 from task_context import Store
 
 from airflow_provider_helpcrunch.chats.progress_store import ProgressStore
@@ -28,22 +30,18 @@ LEAVER = 1001
 WRITE = "/v1/chats/assignee"
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL."""
+class FatalStore(MortalStore):
+    """Loses its worker when a note is to be stored that is in its chat."""
 
+    def __init__(self) -> None:
+        super().__init__(lambda: self.is_dead)
+        self.is_fatal, self.is_dead = True, False
 
-class MortalStore(Store):
-    """Loses its worker when a note is to be stored that is in its chat: nothing is stored from then on."""
-
-    is_dead = is_mortal = False
-
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        if self.is_dead:
-            return
-        if self.is_mortal and isinstance(value, list) and "noted" in value[-1]:
+    def set(self, key: str, value: Any, **named: Any) -> None:
+        if self.is_fatal and not self.is_dead and isinstance(value, list) and "noted" in value[-1]:
             self.is_dead = True
             raise Killed
-        super().set(key, value)
+        super().set(key, value, **named)
 
 
 def interrupt(server: Sandbox, after: int) -> None:
@@ -155,15 +153,15 @@ def test_is_read_as_it_was_written(count: int) -> None:
 
 
 def test_a_note_stays_in_doubt_while_retries_are_killed(account: StartAccount, reassign: Reassign) -> None:
-    server, store = account(*["opened"] * 3), MortalStore()
+    server, store = account(*["opened"] * 3), FatalStore()
     # The first chat is moved, but no response says so: each retry looks at it before it looks for the note.
     server.add_fault(Fault("reset", path=WRITE, chat=server.chats[0]["id"], times=0))
     for _ in range(2):
-        store.is_mortal, store.is_dead = True, False
+        store.is_dead = False
         with pytest.raises(Killed):
             reassign({"task_state_store": store}, note="Handed over.")
         server.clear_faults()
-    store.is_mortal = store.is_dead = False
+    store.is_fatal = store.is_dead = False
     result = reassign({"task_state_store": store}, note="Handed over.")
     assert (result["changed"], result["notes"]) == (3, 3)
     sent = Counter(request.chat for request in server.requests("/v1/messages"))
