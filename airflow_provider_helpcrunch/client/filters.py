@@ -125,12 +125,12 @@ class Filter:
             if self.operator in ("<", "<="):
                 return math.ceil(seconds)
             return math.floor(seconds) - (self.operator == ">" and not seconds.is_integer())
-        if kind == "integer" and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
-            value = int(value)
         if kind == "tags":
             return self._tags()
-        if kind == "integer" and (number := integer_from(value)) is not None:
-            value = number
+        if kind == "integer":
+            is_digits = isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value)
+            number = int(value) if is_digits else integer_from(value)
+            value = value if number is None else number
         fits = isinstance(value, {"integer": int, "string": str}[kind]) and not isinstance(value, bool)
         if not fits or value == "":
             msg = f"{self.field} is compared with {_EXPECTED[kind]}, not with {quoted(value)}."
