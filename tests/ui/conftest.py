@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 sys.path += [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parent)]
 
 if find_spec("playwright"):
+    from evidence import Evidence
     from pictures import WINDOW, Pictures
     from playwright.sync_api import Browser, Page, expect, sync_playwright
     from processes import raise_on_signals
@@ -26,6 +27,7 @@ else:
     # Nothing here can be imported in the other environments.
     collect_ignore_glob = ["test_*.py"]
 
+EVIDENCE = pytest.StashKey["Evidence"]()
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -34,6 +36,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--pictures", type=Path, help="directory for the pictures of the documentation; default: none"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failed test say what its page has asked for."""
+    report = yield
+    if report.failed and (evidence := item.config.stash.get(EVIDENCE, None)):
+        report.sections.append(("The page", "\n".join(evidence.lines())))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +71,12 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def page(browser: Browser, airflow: Stack) -> Iterator[Page]:
+def page(browser: Browser, airflow: Stack, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of a user who has logged in."""
     context = browser.new_context(viewport=WINDOW, base_url=airflow.url)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
+    request.config.stash[EVIDENCE] = Evidence(page, airflow.home)
     page.goto("/")
     page.get_by_label("Username").fill(airflow.user)
     page.get_by_label("Password", exact=True).or_(page.get_by_label("Password:")).fill(airflow.password)
