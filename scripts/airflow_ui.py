@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -26,18 +25,20 @@ from typing import TYPE_CHECKING, Any
 
 from processes import (
     CLONE,
+    LOCALHOST,
     SANDBOX_KEY,
     ProcessError,
     Processes,
     airflow_environment,
+    free_port,
     raise_on_signals,
     start_sandbox,
 )
+from servers import has_postgresql, start_postgresql, throw_away_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LOCALHOST = "127.0.0.1"
 USER = "admin"
 CONNECTION = "helpcrunch_default"
 START_TIMEOUT = 300
@@ -67,16 +68,50 @@ def throw_away_home() -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def free_port() -> int:
-    """Return a port that nothing on 127.0.0.1 listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((LOCALHOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def sqlite(home: Path) -> str:
+    """Return the URL of a database in a home of Airflow."""
+    # One part writes at a time. After the 5 s that SQLite waits, a page would be an "Internal Server Error".
+    return f"sqlite:///{home / 'airflow.db'}?timeout=20"
 
 
-def environment(home: Path, port: int) -> dict[str, str]:
-    """Return the environment of Airflow's parts: all of them on 127.0.0.1, and small."""
+@contextlib.contextmanager
+def postgresql(home: Path) -> Iterator[str]:
+    """
+    Start PostgreSQL for the time of the block, for an Airflow whose pages write while tasks run.
+
+    On SQLite, the API server of Airflow 3 can block itself. It writes its audit log in its event loop, and waits there
+    while another request has SQLite's lock; but that request needs the event loop to end. No part of Airflow gets on
+    until the timeout of SQLite.
+
+    :param home: where its logs are
+    :return: the URL of the database
+    """
+    env = {"PATH": os.environ.get("PATH", os.defpath)}
+    with throw_away_data() as data, Processes(home, env, cwd=data, patience=START_TIMEOUT) as processes:
+        yield start_postgresql(processes, data)
+
+
+def metadata_database(home: Path, *, pages_only: bool = False) -> contextlib.AbstractContextManager[str]:
+    """
+    Return a database for the time of a ``with`` block: PostgreSQL, or SQLite where that is not needed or not installed.
+
+    :param home: Airflow's home
+    :param pages_only: whether no tasks run
+    :return: its URL, once entered
+    """
+    if not pages_only and has_postgresql():
+        return postgresql(home)
+    return contextlib.nullcontext(sqlite(home))
+
+
+def environment(home: Path, port: int, database: str = "") -> dict[str, str]:
+    """
+    Return the environment of Airflow's parts: all of them on 127.0.0.1, and small.
+
+    :param home: their home
+    :param port: port of the pages
+    :param database: URL of the metadata database; default: SQLite in the home
+    """
     url = f"http://{LOCALHOST}:{port}"
     return airflow_environment(home) | {
         "AIRFLOW__API__BASE_URL": url,
@@ -89,8 +124,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        # One part writes at a time. After the 5 s that SQLite waits, a page would be an "Internal Server Error".
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or sqlite(home),
         # What Airflow 3 reads from the section api.
         "AIRFLOW__WEBSERVER__BASE_URL": url,
         "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
@@ -157,10 +191,23 @@ def response(port: int, path: str) -> dict[str, Any] | None:
         return None
 
 
+def advice(database: str, *, pages_only: bool) -> str:
+    """Return what a person must know who has no PostgreSQL."""
+    if pages_only or not database.startswith("sqlite"):
+        return ""
+    return (
+        "PostgreSQL is not installed, so Airflow runs on SQLite. When you trigger or answer something while tasks\n"
+        "run, it may stand still for 20 s and then show an error; do it again, or install PostgreSQL.\n\n"
+    )
+
+
 def serve(options: argparse.Namespace, home: Path) -> None:
     """Serve until interrupted."""
     port = options.port or free_port()
-    with Processes(home, environment(home, port), cwd=home, patience=START_TIMEOUT) as processes:
+    with (
+        metadata_database(home, pages_only=options.pages_only) as database,
+        Processes(home, environment(home, port, database), cwd=home, patience=START_TIMEOUT) as processes,
+    ):
         try:
             size = ("--agents", str(options.agents), "--chats", str(options.chats))
             api_url = start_sandbox(processes, *size)
@@ -173,7 +220,9 @@ def serve(options: argparse.Namespace, home: Path) -> None:
                 f"HelpCrunch  {api_url} with {options.agents} agents and {options.chats:,} chats, as connection "
                 f"{CONNECTION}\n"
                 f"DAGs        {CLONE / 'dags'}\n"
-                f"logs        {home}\n\n"
+                f"logs        {home}\n"
+                f"database    {database}\n\n"
+                f"{advice(database, pages_only=options.pages_only)}"
                 "Ctrl-C stops everything.",
                 flush=True,
             )

@@ -19,7 +19,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import airflow_ui
-from processes import CLONE, Processes
+from processes import CLONE, LOCALHOST, Processes, free_port
 from servers import RedisAddress, start_postgresql, start_redis, throw_away_data
 
 if TYPE_CHECKING:
@@ -173,17 +173,16 @@ def running(dags: Path, connection: str, say: Callable[[str], object]) -> Iterat
     with airflow_ui.throw_away_home() as home, throw_away_data() as data, _processes(data) as servers:
         database, redis = start_postgresql(servers, data), start_redis(servers, data)
         say("PostgreSQL and Redis are up")
-        port = airflow_ui.free_port()
-        env = airflow_ui.environment(home, port) | SETTINGS
+        port = free_port()
+        env = airflow_ui.environment(home, port, database) | SETTINGS
         env |= {
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
             "AIRFLOW__CELERY__BROKER_URL": redis.url(CELERY),
             "AIRFLOW_CONN_REDIS_DEFAULT": _connection(redis),
             "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": connection,
         }
         with _processes(home, env) as processes:
-            url = f"http://{airflow_ui.LOCALHOST}:{port}"
+            url = f"http://{LOCALHOST}:{port}"
             account = _prepare(processes, home)
             say("The metadata database has its tables")
             _start_parts(processes, port)
@@ -198,7 +197,7 @@ def running(dags: Path, connection: str, say: Callable[[str], object]) -> Iterat
 
 def _connection(redis: RedisAddress) -> str:
     """Return the Airflow connection to Redis as JSON."""
-    place = {"host": airflow_ui.LOCALHOST, "port": redis.port, "password": redis.password}
+    place = {"host": LOCALHOST, "port": redis.port, "password": redis.password}
     return json.dumps({"conn_type": "redis", **place, "extra": {"db": TASKS}})
 
 

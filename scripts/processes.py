@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLONE = Path(__file__).resolve().parent.parent
+LOCALHOST = "127.0.0.1"
 SANDBOX_KEY = "sandbox-key"
 STOP_TIMEOUT = 20
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -211,6 +213,14 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def free_port() -> int:
+    """Return a port that nothing on 127.0.0.1 listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((LOCALHOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def airflow_environment(home: Path) -> dict[str, str]:
     """Return the caller's environment with its own Airflow settings replaced by those of the folder ``home``."""
     # Airflow is large: without byte code, each of its processes would take several seconds longer to start.
@@ -237,4 +247,4 @@ def start_sandbox(processes: Processes, *flags: str) -> str:
     command = ("airflow_provider_helpcrunch.sandbox", "--port", "0", "--port-file", str(port_file))
     processes.start("sandbox", *command, "--key", SANDBOX_KEY, *flags)
     processes.wait_until(lambda: port_file.exists() and port_file.read_text().strip(), "sandbox", pause=0.02)
-    return f"http://127.0.0.1:{port_file.read_text().strip()}/v1"
+    return f"http://{LOCALHOST}:{port_file.read_text().strip()}/v1"

@@ -11,8 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_ui import LOCALHOST, free_port
-from processes import CLONE, ProcessError, Processes
+from processes import CLONE, LOCALHOST, ProcessError, Processes, free_port
 from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
@@ -51,12 +50,17 @@ def throw_away_data() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def has_postgresql() -> bool:
+    """Say whether the programs of PostgreSQL are installed."""
+    return bool(_find("initdb") and _find("postgres"))
+
+
 def start_postgresql(processes: Processes, data: Path) -> str:
     """
     Start PostgreSQL.
 
     :param data: a folder of :func:`throw_away_data`
-    :return: the URL of an empty database, with user and password
+    :return: the URL of an empty database, with driver, user and password
     :raises ProcessError: it is not installed, or does not start
     """
     # PostgreSQL refuses to run as root.
@@ -80,7 +84,8 @@ def start_postgresql(processes: Processes, data: Path) -> str:
     processes.launch("postgresql", *command, user=user, stop=signal.SIGINT)
     log = processes.log("postgresql")
     processes.wait_until(lambda: "ready to accept connections" in log.read_text(), "postgresql", pause=0.1)
-    return f"postgresql://{USER}:{password}@{LOCALHOST}:{port}/postgres"
+    # Some pages of Airflow 3.3.2 are an error with psycopg 3: "operator does not exist: json #> character varying".
+    return f"postgresql+psycopg2://{USER}:{password}@{LOCALHOST}:{port}/postgres"
 
 
 def start_redis(processes: Processes, data: Path) -> RedisAddress:
@@ -130,10 +135,15 @@ def _secret_file(file: Path, text: str, user: str | None) -> Path:
     return file
 
 
-def _program(name: str) -> str:
+def _find(name: str) -> str | None:
     """Return the path of a program; Debian keeps those of PostgreSQL apart, by version."""
     places = [os.environ.get("PATH", os.defpath), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
-    if found := shutil.which(name, path=os.pathsep.join(places)):
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
+def _program(name: str) -> str:
+    """Return the path of a program that must be there."""
+    if found := _find(name):
         return found
     msg = f"There is no program {name}; scripts/servers.sh installs it or says how."
     raise ProcessError(msg)

@@ -125,8 +125,15 @@ def running(scripts: Any, account: Sandbox, tmp_path_factory: pytest.TempPathFac
         source = source.replace(shown, quick)
     (dags / f"{DAG_ID}.py").write_text(source)
     port = scripts.free_port()
-    environment = scripts.environment(home, port) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
-    with scripts.Processes(home, environment, cwd=home, patience=PATIENCE) as processes:
+    with (
+        scripts.metadata_database(home) as database,
+        scripts.Processes(
+            home,
+            scripts.environment(home, port, database) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)},
+            cwd=home,
+            patience=PATIENCE,
+        ) as processes,
+    ):
         password = scripts.start_airflow(processes, port, account.url)
         yield Airflow(home, port, password)
 
@@ -186,4 +193,4 @@ def test_a_busy_database_is_waited_for(scripts: Any, tmp_path: Path) -> None:
     """Otherwise a person who triggers or answers while another part writes would see an "Internal Server Error"."""
     url = scripts.environment(tmp_path, 8080)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     with sqlalchemy.create_engine(url).connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 20_000

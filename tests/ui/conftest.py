@@ -73,7 +73,8 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def page(browser: Browser, airflow: Stack, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of a user who has logged in."""
-    context = browser.new_context(viewport=WINDOW, base_url=airflow.url)
+    clipboard = ["clipboard-read", "clipboard-write"]
+    context = browser.new_context(viewport=WINDOW, base_url=airflow.url, permissions=clipboard)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     request.config.stash[EVIDENCE] = Evidence(page, airflow.home)

@@ -39,6 +39,7 @@ class Stack:
     password: str
     api_url: str
     home: Path
+    database: str
     key: str = SANDBOX_KEY
 
     @classmethod
@@ -58,6 +59,8 @@ class Stack:
             log = processes.log("airflow")
             processes.wait_until(lambda: "Ctrl-C" in log.read_text(), "airflow", pause=0.5)
             said = dict(re.findall(r"^(\w+) +(\S+)", log.read_text(), re.MULTILINE))
+            on_sqlite = said["database"].startswith("sqlite")
+            assert on_sqlite == ("--pages-only" in flags), "PostgreSQL is not installed: make servers"
             yield cls(
                 environment=environment,
                 python=python,
@@ -66,6 +69,7 @@ class Stack:
                 password=said["password"],
                 api_url=said["HelpCrunch"],
                 home=Path(said["logs"]),
+                database=said["database"],
             )
 
     def command(self, *arguments: str) -> str:
@@ -80,6 +84,7 @@ class Stack:
                 **os.environ,
                 "AIRFLOW_HOME": str(self.home),
                 "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database,
                 "TMPDIR": str(self.home / "tmp"),
             },
             cwd=self.home,
