@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROC = Path("/proc")
-STARTED = 19
-"""Position of a process' start time in ``/proc/PID/stat``, counted behind the name of its program."""
+STATE, STARTED = 0, 19
+"""Positions of a process' state and start time in ``/proc/PID/stat``, counted behind the name of its program."""
+
+PATIENCE = 60.0
+"""Seconds that a killed process may take to end: a busy machine does not run it at once."""
 
 
 def kill_tree(pid: int, sure: Callable[[], object]) -> bool:
@@ -52,10 +56,17 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 def end_remaining(processes: dict[int, str]) -> None:
-    """End those of the processes that still run, and not another one that got the number of one of them."""
+    """
+    End those of the processes that still run, and not another one that got the number of one of them.
+
+    Returns when they have ended: until a busy machine gets round to that, they may write files, and listen.
+    """
     for pid, started in processes.items():
-        if _started(pid) == started:
+        if _runs(pid, started):
             _signal(pid, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while any(_runs(pid, started) for pid, started in processes.items()) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _children(pid: int) -> list[int]:
@@ -67,13 +78,24 @@ def _children(pid: int) -> list[int]:
     return found
 
 
+def _runs(pid: int, started: str) -> bool:
+    fields = _stat(pid)
+    # One that has ended is a zombie until somebody asks how.
+    return bool(fields) and fields[STARTED] == started and fields[STATE] not in "ZX"
+
+
 def _started(pid: int) -> str | None:
+    return fields[STARTED] if (fields := _stat(pid)) else None
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the system says about a process, behind the name of its program."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()
     except OSError:
-        return None
+        return []
     # The name may hold spaces and parentheses.
-    return stat.rpartition(")")[2].split()[STARTED]
+    return stat.rpartition(")")[2].split()
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
