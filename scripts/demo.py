@@ -189,10 +189,12 @@ def run_agent_leaves(processes: Processes, account: Sandbox) -> None:
 
 def run_approval(processes: Processes) -> None:
     """Apply a plan after its approval, while people work on some of its chats; compare it with the account."""
-    account = Sandbox(agents=SMALL_AGENTS, chats=SMALL_CHATS, rate_limit=SANDBOX_LIMIT)
+    people = People(FOLDER)
+    account = Sandbox(agents=SMALL_AGENTS, chats=SMALL_CHATS, rate_limit=SANDBOX_LIMIT, clock=people.clock)
     leaver, *take_over, colleague = (agent["id"] for agent in account.agents[:4])
+    people.work_for(account, colleague)
     print()
-    with account, People(account, FOLDER, colleague) as people:
+    with account:
         connect(processes, {"password": account.key, "host": account.url})
         conf = {"from_agents": str(leaver), "to_agents": ", ".join(map(str, take_over))}
         with step(f"DAG {DAG_APPROVAL}, with a yes"):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from demo_moves import assignee
 from demo_result import ResultError, near, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-    from typing import Self
 
     from airflow_provider_helpcrunch.sandbox import Sandbox
 
@@ -36,55 +36,58 @@ class People:
 
     And they give others to an agent who is to get chats, so that there is no room for all of those.
 
-    :param account: the sandbox
+    They need no time: once the plan is there, the account looks at its clock for the next request, and they are done
+    before it reads that. A thread that watched for the plan might come after the chats were moved.
+
     :param folder: where the DAG writes its reports
-    :param colleague: id of the agent who takes a chat
     """
 
-    def __init__(self, account: Sandbox, folder: Path, colleague: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.touched: dict[int, dict[str, Any]] = {}
         """The chats that they have changed, as they are since then, by id."""
         self.full: int | None = None
         """The agent whom they give chats."""
-        self._account = account
         self._folder = folder
-        self._colleague = colleague
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._work)
+        self._work: Callable[[Path], object] | None = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def work_for(self, account: Sandbox, colleague: int) -> None:
+        """
+        Let them work as soon as there is a plan.
 
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
+        :param account: a sandbox that goes by their clock
+        :param colleague: id of the agent who takes a chat
+        """
+        self._work = lambda plan: self._change(account, colleague, plan)
 
-    def _work(self) -> None:
-        while not (plans := list(self._folder.glob("approvals/*/plan.csv"))):
-            if self._is_over.wait(0.05):
-                return
-        department = self._account.departments[0]["id"]
+    def clock(self) -> float:
+        """Tell the time to the account."""
+        if self._work and (plans := list(self._folder.glob("approvals/*/plan.csv"))):
+            # Each change looks at the clock, too.
+            work, self._work = self._work, None
+            work(plans[0])
+        return time.monotonic()
+
+    def _change(self, account: Sandbox, colleague: int, plan: Path) -> None:
+        department = account.departments[0]["id"]
         changes: list[dict[str, Any]] = [
-            {"assignee": self._colleague},
+            {"assignee": colleague},
             {"status": "closed"},
             {"department": department},
         ]
         # The moved one must not be in that department already.
-        rows = read_rows(plans[0])
-        chats = [self._account.chat(int(row["id"])) for row in rows]
+        rows = read_rows(plan)
+        chats = [account.chat(int(row["id"])) for row in rows]
         chats.sort(key=lambda chat: (chat["department"] or {}).get("id") == department, reverse=True)
         for chat, change in zip(chats[-3:], changes, strict=True):
-            self.touched[chat["id"]] = self._account.update_chat(chat["id"], **change)
-        self._fill(
-            int(rows[0]["after"]), {int(row["id"]) for row in rows if row["after"] == rows[0]["after"]}
-        )
+            self.touched[chat["id"]] = account.update_chat(chat["id"], **change)
+        crowded = rows[0]["after"]
+        self._fill(account, int(crowded), {int(row["id"]) for row in rows if row["after"] == crowded})
 
-    def _fill(self, agent: int, planned: set[int]) -> None:
+    def _fill(self, account: Sandbox, agent: int, planned: set[int]) -> None:
         """Give an agent so many chats that there is no room for the last of those that are planned for them."""
-        room = MOST - len(self._account.chats_of(agent)) - len(planned - self.touched.keys())
-        for chat in self._account.chats_of(None)[: room + TOO_MANY]:
-            self._account.update_chat(chat["id"], assignee=agent)
+        room = MOST - len(account.chats_of(agent)) - len(planned - self.touched.keys())
+        for chat in account.chats_of(None)[: room + TOO_MANY]:
+            account.update_chat(chat["id"], assignee=agent)
         self.full = agent
 
 
