@@ -16,10 +16,14 @@ COMMAND = shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that nobody listens on, and that nobody else is given before this process ends."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port: int = held.getsockname()[1]
+    # It stays bound: the system gives it to a server that wants just this port, and to none that takes any.
+    held.detach()
+    return port
 
 
 class RedisServer:
