@@ -239,7 +239,7 @@ def test_eight_threads_and_a_process_that_was_killed_never_pass_the_limit(
 
 
 def test_a_429_seen_by_one_process_stops_the_other(sandbox: Callable[..., Sandbox], shared: str) -> None:
-    account = sandbox(agents=1, faults=[Fault("status", status=429, retry_after="4", nth=30)])
+    account = sandbox(agents=1, faults=[Fault("status", status=429, retry_after="9", nth=30)])
     budget = open_rate_limiter(
         shared, api_key=account.key, base_url=account.url, requests_per_minute=200, period=1.0
     )

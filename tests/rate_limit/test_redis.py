@@ -418,19 +418,37 @@ def test_a_request_that_succeeded_does_not_fail_because_redis_went(
     killing.join()
 
 
-def test_a_redis_that_hangs_does_not_hang_the_task(
-    redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def stop(server: RedisServer, store: RedisStore) -> None:
+    """Let a server hang, and a store wait for it for a second: before, it may be busy for longer."""
+    set_timeout(store, 1.0)
+    server.signal(signal.SIGSTOP)
+
+
+def go_on(server: RedisServer, store: RedisStore) -> None:
+    """Let a server that hangs go on, and a store wait for it as before."""
+    server.signal(signal.SIGCONT)
+    set_timeout(store, module.TIMEOUT)
+
+
+def set_timeout(store: RedisStore, seconds: float) -> None:
+    """Let a store that is not in use wait for Redis for so long from now on."""
+    pool = store._redis.connection_pool
+    pool.connection_kwargs |= {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+    for connection in pool._available_connections:
+        connection.socket_timeout = connection.socket_connect_timeout = seconds
+        connection.disconnect()
+
+
+def test_a_redis_that_hangs_does_not_hang_the_task(redis_server: StartRedis) -> None:
     server = redis_server()
-    monkeypatch.setattr(module, "TIMEOUT", 1.0)
     budget = open_rate_limiter(server.url, api_key="k", base_url="u", period=0.0, on_failure="fail")
     started = time.monotonic()
     with budget.permit(5, NEVER):
-        server.signal(signal.SIGSTOP)
+        stop(server, budget._store)  # type: ignore[arg-type]
     with pytest.raises(HelpCrunchBudgetStoreError, match="[Tt]imeout"), budget.permit(600, NEVER):
         pass
-    server.signal(signal.SIGCONT)
     assert time.monotonic() - started < 60
+    go_on(server, budget._store)  # type: ignore[arg-type]
     with budget.permit(5, NEVER):  # not answered with what the hanging request had asked
         pass
     budget.close()
@@ -740,20 +758,17 @@ def test_a_count_with_gaps_starts_over(redis_server: StartRedis, opened: Open) -
     assert taken(known(big, server), 6) == [True] * 5 + [False]
 
 
-def test_answers_are_noted_although_redis_hangs(
-    redis_server: StartRedis, opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_are_noted_although_redis_hangs(redis_server: StartRedis, opened: Open) -> None:
     server = redis_server()
-    monkeypatch.setattr(module, "TIMEOUT", 1.0)
     store = known(opened(server, 20), server)
     slots = [store.acquire() for _ in range(20)]
-    server.signal(signal.SIGSTOP)
+    stop(server, store)
     assert isinstance(store.acquire(), Unreachable)
     started = time.monotonic()
     for slot in slots:
         store.release(slot)  # type: ignore[arg-type]
     assert time.monotonic() - started < 10  # a timeout for each would take 20 s
-    server.signal(signal.SIGCONT)
+    go_on(server, store)
     while isinstance(store.wait_time(1), Unreachable):
         time.sleep(0.05)
     let_pass(server, PERIOD + SLACK)
@@ -773,14 +788,11 @@ def test_what_a_fork_asks_is_not_answered_to_its_parent(redis_server: StartRedis
     assert (mine, os.waitstatus_to_exitcode(status)) == (10, 10)
 
 
-def test_a_signal_handler_may_close_what_it_interrupts(
-    redis_server: StartRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_handler_may_close_what_it_interrupts(redis_server: StartRedis) -> None:
     server = redis_server()
-    monkeypatch.setattr(module, "TIMEOUT", 1.0)
     budget = open_rate_limiter(server.url, api_key="k", base_url="u", on_failure="fail")
     budget.wait_time(1)
-    server.signal(signal.SIGSTOP)
+    stop(server, budget._store)  # type: ignore[arg-type]
     before = signal.signal(signal.SIGALRM, lambda *_: budget.close())
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     with pytest.raises(HelpCrunchBudgetStoreError):

@@ -69,7 +69,7 @@ def test_settling_and_pausing_never_fail(statement: str, code: int, store: SQLit
     sound = store._db
     store._db = Broken(sound, statement, code)  # type: ignore[assignment]
     store.release(slot)
-    store.pause(5.0)
+    store.pause(500.0)
     store._db = sound
     assert not sound.in_transaction
     waited = store.acquire()
