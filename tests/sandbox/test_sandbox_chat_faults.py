@@ -18,7 +18,7 @@ OPENED = {"field": "chats.status", "operator": "=", "value": "opened"}
 
 
 def call(
-    sandbox: Sandbox, method: str, path: str, body: Any = None, timeout: float = 10
+    sandbox: Sandbox, method: str, path: str, body: Any = None, timeout: float = 60
 ) -> requests.Response:
     headers = {"Authorization": f"Bearer {sandbox.key}"}
     return requests.request(
@@ -26,7 +26,7 @@ def call(
     )
 
 
-def assign(sandbox: Sandbox, chat: int, agent: int | None, timeout: float = 10) -> requests.Response:
+def assign(sandbox: Sandbox, chat: int, agent: int | None, timeout: float = 60) -> requests.Response:
     return call(sandbox, "PUT", "/chats/assignee", {"id": chat, "assignee": agent}, timeout)
 
 
@@ -280,7 +280,7 @@ def test_the_journal_over_http_tells_which_writes_happened():
     with sandbox:
         assign(sandbox, chat, 1002)
         assign(sandbox, chat, 1002)
-        journal = requests.get(sandbox.url.replace("/v1", "/_sandbox/journal"), timeout=5).json()
+        journal = requests.get(sandbox.url.replace("/v1", "/_sandbox/journal"), timeout=60).json()
         assert [entry["applied"] for entry in journal] == [False, True]
 
 

@@ -23,7 +23,7 @@ CHOICE = "The value you selected is not a valid choice."
 
 def call(sandbox: Sandbox, method: str, path: str, body: Any = None, **query: Any) -> requests.Response:
     headers = {"Authorization": f"Bearer {sandbox.key}"}
-    return requests.request(method, sandbox.url + path, json=body, params=query, headers=headers, timeout=10)
+    return requests.request(method, sandbox.url + path, json=body, params=query, headers=headers, timeout=60)
 
 
 def put(sandbox: Sandbox, what: str, **body: Any) -> requests.Response:

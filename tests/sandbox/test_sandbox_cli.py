@@ -65,7 +65,7 @@ def test_it_serves_until_a_signal_and_says_how_to_use_it(tmp_path, number):
     arguments = ["--agents", "7", "--key", "it's", "--fault", "status,status=503,nth=2"]
     with running(tmp_path / "port", *arguments) as (process, url):
         headers = {"Authorization": "Bearer it's"}
-        first, second = (requests.get(url + "/v1/agents", headers=headers, timeout=5) for _ in range(2))
+        first, second = (requests.get(url + "/v1/agents", headers=headers, timeout=60) for _ in range(2))
         assert (first.json()["meta"]["total"], second.status_code) == (7, 503)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
@@ -81,23 +81,23 @@ def test_it_serves_until_a_signal_and_says_how_to_use_it(tmp_path, number):
 def test_it_can_be_looked_into_and_steered_while_it_runs(tmp_path):
     with running(tmp_path / "port", "--rate-limit", "none", "--total", "1") as (_, url):
         headers = {"Authorization": "Bearer sandbox-key"}
-        added = requests.post(url + "/_sandbox/faults", json={"kind": "close"}, timeout=5)
+        added = requests.post(url + "/_sandbox/faults", json={"kind": "close"}, timeout=60)
         assert (added.status_code, added.json()["kind"]) == (200, "close")
         with pytest.raises(requests.ConnectionError):
-            requests.get(url + "/v1/agents", headers=headers, timeout=5)
-        answer = requests.get(url + "/v1/agents", params={"limit": 1}, headers=headers, timeout=5)
+            requests.get(url + "/v1/agents", headers=headers, timeout=60)
+        answer = requests.get(url + "/v1/agents", params={"limit": 1}, headers=headers, timeout=60)
         assert answer.json()["meta"] == {"total": 251}
-        journal = requests.get(url + "/_sandbox/journal", timeout=5).json()
+        journal = requests.get(url + "/_sandbox/journal", timeout=60).json()
         assert [(entry["status"], entry["fault"]) for entry in journal] == [(None, "close"), (200, None)]
-        assert requests.get(url + "/_sandbox/summary", timeout=5).json() == {
+        assert requests.get(url + "/_sandbox/summary", timeout=60).json() == {
             "requests": 2,
             "by_status": {"none": 1, "200": 1},
             "by_fault": {"close": 1},
             "connections": 2,
             "busiest_60_s": 2,
         }
-        assert requests.post(url + "/_sandbox/reset", timeout=5).status_code == 200
-        assert requests.get(url + "/_sandbox/journal", timeout=5).json() == []
+        assert requests.post(url + "/_sandbox/reset", timeout=60).status_code == 200
+        assert requests.get(url + "/_sandbox/journal", timeout=60).json() == []
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_it_can_be_looked_into_and_steered_while_it_runs(tmp_path):
 )
 def test_a_wrong_fault_over_http_is_explained(body, words):
     with Sandbox() as sandbox:
-        answer = requests.post(sandbox.url.replace("/v1", "/_sandbox/faults"), json=body, timeout=5)
+        answer = requests.post(sandbox.url.replace("/v1", "/_sandbox/faults"), json=body, timeout=60)
     assert answer.status_code == 400
     assert words in answer.json()["error"]
 
@@ -113,11 +113,11 @@ def test_a_wrong_fault_over_http_is_explained(body, words):
 def test_faults_can_be_dropped_and_unknown_control_paths_explained():
     with Sandbox() as sandbox:
         control = sandbox.url.replace("/v1", "/_sandbox/")
-        requests.post(control + "faults", json={"kind": "status", "times": 0}, timeout=5)
-        assert requests.delete(control + "faults", timeout=5).status_code == 200
+        requests.post(control + "faults", json={"kind": "status", "times": 0}, timeout=60)
+        assert requests.delete(control + "faults", timeout=60).status_code == 200
         headers = {"Authorization": "Bearer sandbox-key"}
-        assert requests.get(sandbox.url + "/agents", headers=headers, timeout=5).status_code == 200
-        wrong = requests.get(control + "nothing", timeout=5)
+        assert requests.get(sandbox.url + "/agents", headers=headers, timeout=60).status_code == 200
+        wrong = requests.get(control + "nothing", timeout=60)
         assert wrong.status_code == 404
         assert "GET journal" in wrong.json()["error"]
 

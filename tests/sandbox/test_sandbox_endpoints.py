@@ -12,7 +12,7 @@ from airflow_provider_helpcrunch.sandbox import Sandbox, account
 
 def get(sandbox: Sandbox, path: str, **query: Any) -> requests.Response:
     headers = {"Authorization": f"Bearer {sandbox.key}"}
-    return requests.get(sandbox.url + path, params=query, headers=headers, timeout=10)
+    return requests.get(sandbox.url + path, params=query, headers=headers, timeout=60)
 
 
 def test_agents_come_by_the_page_in_the_documented_shape():
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_account():
 def test_without_the_key_everything_is_401(header, errors, body):
     with Sandbox(errors=errors) as sandbox:
         answer = requests.get(
-            sandbox.url + "/agents", headers={"Authorization": header} if header else {}, timeout=10
+            sandbox.url + "/agents", headers={"Authorization": header} if header else {}, timeout=60
         )
         assert (answer.status_code, answer.json()) == (401, {"errors": body})
         assert not sandbox.journal[0].authorized
@@ -126,7 +126,7 @@ def test_an_unknown_path_is_404(path):
         answer = requests.get(
             sandbox.url.removesuffix("/v1") + path,
             headers={"Authorization": "Bearer sandbox-key"},
-            timeout=10,
+            timeout=60,
         )
     assert answer.status_code == 404
     assert answer.json()["errors"][1]["code"] == "not_found"
@@ -138,7 +138,7 @@ def test_an_unknown_method_is_404():
             sandbox.url + "/agents",
             json={"name": "Ada"},
             headers={"Authorization": "Bearer sandbox-key"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == 404
         assert sandbox.journal[0].body == {"name": "Ada"}

@@ -12,7 +12,7 @@ import requests
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 
-def get(sandbox: Sandbox, path: str = "/agents", timeout: float = 10, **query: Any) -> requests.Response:
+def get(sandbox: Sandbox, path: str = "/agents", timeout: float = 60, **query: Any) -> requests.Response:
     headers = {"Authorization": f"Bearer {sandbox.key}"}
     return requests.get(
         sandbox.url + path, params=query, headers=headers, timeout=timeout, allow_redirects=False
@@ -202,7 +202,7 @@ def test_redirect_leads_back_by_another_name():
             302,
             f"http://localhost:{sandbox.port}/v1/redirected",
         )
-        requests.get(answer.headers["Location"], timeout=5)
+        requests.get(answer.headers["Location"], timeout=60)
         assert [entry.path for entry in sandbox.journal] == ["/v1/agents", "/v1/redirected"]
 
 
@@ -268,7 +268,7 @@ def test_several_faults_change_delay_and_shape_one_answer():
 
 def test_faults_hit_only_what_the_account_accepts():
     with Sandbox(rate_limit=1, window=0.2, faults=[Fault("status")]) as sandbox:
-        assert requests.get(sandbox.url + "/agents", timeout=5).status_code == 401
+        assert requests.get(sandbox.url + "/agents", timeout=60).status_code == 401
         assert get(sandbox).status_code == 500
 
 

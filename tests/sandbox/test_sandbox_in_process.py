@@ -208,7 +208,7 @@ class TestClock:
             clock.sleep(seconds)
 
         with session(local, local.adapter(sleep=sleep)) as made:
-            answer = made.get("http://sandbox.example/v1/agents", timeout=10).json()
+            answer = made.get("http://sandbox.example/v1/agents", timeout=60).json()
         assert answer["meta"]["total"] == 4
 
 

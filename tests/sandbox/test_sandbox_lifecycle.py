@@ -17,7 +17,7 @@ from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
 def get(sandbox: Sandbox, path: str = "/agents", **query: int) -> requests.Response:
     headers = {"Authorization": f"Bearer {sandbox.key}"}
-    return requests.get(sandbox.url + path, params=query, headers=headers, timeout=10)
+    return requests.get(sandbox.url + path, params=query, headers=headers, timeout=60)
 
 
 def sandbox_threads() -> list[threading.Thread]:
@@ -51,7 +51,7 @@ def test_refused_requests_do_not_spend():
     clock = Clock()
     with Sandbox(rate_limit=1, window=0.3, clock=clock) as sandbox:
         for _ in range(5):
-            requests.get(sandbox.url + "/agents", timeout=5)
+            requests.get(sandbox.url + "/agents", timeout=60)
         assert get(sandbox).status_code == 200
         for _ in range(5):
             clock.now += 0.05
@@ -89,9 +89,9 @@ def test_the_journal_tells_what_reached_the_server():
         before = time.monotonic()
         with requests.Session() as session:
             session.headers.update({"Authorization": f"Bearer {sandbox.key}", "User-Agent": "me/1"})
-            session.get(sandbox.url + "/agents", params={"offset": 5, "limit": 2}, timeout=5)
-            session.get(sandbox.url + "/departments", timeout=5)
-        requests.put(sandbox.url + "/chats", data="no json", timeout=5)
+            session.get(sandbox.url + "/agents", params={"offset": 5, "limit": 2}, timeout=60)
+            session.get(sandbox.url + "/departments", timeout=60)
+        requests.put(sandbox.url + "/chats", data="no json", timeout=60)
         first, second, third = sandbox.journal
         assert before < first.at < second.at < third.at < time.monotonic()
         assert (first.method, first.path, first.query) == ("GET", "/v1/agents", {"offset": "5", "limit": "2"})
@@ -181,7 +181,7 @@ def test_reset_goes_back_to_the_start():
 )
 def test_stop_is_prompt_and_leaves_nothing_behind(fault):
     sandbox = Sandbox(faults=[fault]).start()
-    connection = socket.create_connection(("127.0.0.1", sandbox.port), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", sandbox.port), timeout=60)
     connection.sendall(b"GET /v1/agents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox-key\r\n\r\n")
     while not sandbox.journal:
         time.sleep(0.01)
@@ -198,7 +198,7 @@ def test_stop_is_prompt_and_leaves_nothing_behind(fault):
 def test_stop_with_an_idle_connection_is_prompt():
     with requests.Session() as session:
         with Sandbox() as sandbox:
-            session.get(sandbox.url + "/agents", timeout=5)
+            session.get(sandbox.url + "/agents", timeout=60)
             started = time.monotonic()
         assert time.monotonic() - started < 30
 

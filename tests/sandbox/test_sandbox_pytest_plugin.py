@@ -20,7 +20,7 @@ def total(sandbox):
     connection = json.loads(os.environ["AIRFLOW_CONN_HELPCRUNCH_DEFAULT"])
     assert connection["host"] == sandbox.url
     headers = {"Authorization": "Bearer " + connection["password"]}
-    answer = requests.get(connection["host"] + "/agents", headers=headers, timeout=5)
+    answer = requests.get(connection["host"] + "/agents", headers=headers, timeout=60)
     return answer.json()["meta"]["total"] if answer.ok else answer.status_code
 
 def test_as_it_comes(helpcrunch_sandbox):

@@ -19,7 +19,7 @@ MIDDLE = NOW - 150 * 300
 
 def post(sandbox: Sandbox, body: Any = None) -> requests.Response:
     headers = {"Authorization": f"Bearer {sandbox.key}"}
-    return requests.post(sandbox.url + "/chats/search", json=body, headers=headers, timeout=10)
+    return requests.post(sandbox.url + "/chats/search", json=body, headers=headers, timeout=60)
 
 
 def condition(field: str, operator: str, value: Any) -> dict[str, Any]:
