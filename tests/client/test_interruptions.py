@@ -47,6 +47,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a sh
 print("began", flush=True)
 for number, agent in enumerate(client.iter_agents(page_size=10)):
     if sys.argv[3] == "error" and number == 150:
+        sys.stdin.read()  # until the budget is spent
         raise SystemExit("the consumer failed")
 """
 
@@ -57,6 +58,7 @@ def test_an_interrupted_listing_keeps_no_process_alive(how: str, sandbox: Callab
     account = sandbox(agents=2000)
     process = subprocess.Popen(
         [sys.executable, "-c", LISTING, account.url, account.key, how],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -67,7 +69,7 @@ def test_an_interrupted_listing_keeps_no_process_alive(how: str, sandbox: Callab
         began = time.monotonic()
         if how != "error":
             process.send_signal({"interrupt": signal.SIGINT, "terminate": signal.SIGTERM}[how])
-        process.communicate(timeout=300)
+        process.communicate(timeout=300)  # closes its stdin
         assert time.monotonic() - began < 45
         assert len(account.journal) == 20
     finally:
