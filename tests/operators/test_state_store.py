@@ -6,18 +6,17 @@ Airflow keeps a task's state across tries from 3.3 on; what other versions do is
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from airflow_provider_helpcrunch.sandbox import Fault, Sandbox
 
@@ -31,8 +30,10 @@ if not hasattr(airflow_context, "TaskStateStoreAccessor"):
 
 pytestmark = pytest.mark.long
 
+Row = Mapping[str, Any]
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-PATIENCE = 300
+PATIENCE = 900
 CHANGES = 200
 KILL_AT = (80, 150)
 """Writes after which the task is killed; the notes of the second try begin in one chunk and end in the next."""
@@ -40,7 +41,7 @@ KILL_AT = (80, 150)
 MESSAGES = "/v1/messages"
 
 BUDGET = 45
-PERIOD = 12.0
+PERIOD = 30.0
 """Requests that the moving task may make at once, and the seconds until it gets them back."""
 
 DAGS = """
@@ -101,19 +102,18 @@ with DAG("deferred", **settings):
 class Airflow:
     """A running Airflow, seen through its database, and the state in which each task was seen."""
 
-    def __init__(self, home: Path, check: Callable[[], None]) -> None:
+    def __init__(self, home: Path, database: str, check: Callable[[], None]) -> None:
         self.home = home
+        self._engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
         self.seen: dict[str, list[str]] = {"killed": [], "deferred": [], "message": []}
         self.killed: list[int] = []
         self._check = check
 
-    def rows(self, query: str) -> list[sqlite3.Row]:
-        database = f"{(self.home / 'airflow.db').as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
-            connection.row_factory = sqlite3.Row
-            return connection.execute(query).fetchall()
+    def rows(self, query: str) -> list[Row]:
+        with self._engine.connect() as connection:
+            return list(connection.execute(sqlalchemy.text(query)).mappings())
 
-    def tasks(self) -> dict[str, sqlite3.Row]:
+    def tasks(self) -> dict[str, Row]:
         found = self.rows("SELECT dag_id, state, pid, try_number FROM task_instance")
         for row in found:
             states = self.seen[row["dag_id"]]
@@ -126,7 +126,7 @@ class Airflow:
         os.kill(pid, signal.SIGKILL)
         self.killed.append(pid)
 
-    def wait_until(self, ready: Callable[[dict[str, sqlite3.Row]], object], what: str) -> None:
+    def wait_until(self, ready: Callable[[dict[str, Row]], object], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while not ready(self.tasks()):
             self._check()
@@ -141,7 +141,7 @@ class Airflow:
         )
 
     def result(self, dag_id: str) -> dict[str, Any]:
-        rows = self.rows("SELECT dag_id, value FROM xcom WHERE key = 'return_value'")
+        rows = self.rows("SELECT dag_id, CAST(value AS TEXT) AS value FROM xcom WHERE key = 'return_value'")
         found = {row["dag_id"]: row["value"] for row in rows}
         return json.loads(found[dag_id])
 
@@ -159,8 +159,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
     with Sandbox(rate_limit=None, agents=10, chats=CHANGES) as server:
-        # The message is taken, and its response is late: so long, its worker is killed.
-        server.add_fault(Fault("latency", path=MESSAGES, seconds=20))
+        # The message is taken, and no response comes: so its worker cannot go on before it is killed.
+        server.add_fault(Fault("hang", path=MESSAGES))
         for writes in KILL_AT:
             # The chat is changed, and no response comes: so the task cannot end before it is killed.
             server.add_fault(Fault("hang", path="/v1/chats/assignee", nth=writes))
@@ -202,18 +202,25 @@ def airflow(home: Path, server: Sandbox, second: Sandbox, plan: object) -> Itera
             from processes import Processes
 
             port = airflow_ui.free_port()
-            env = airflow_ui.environment(home, port) | {
+            # Until its task is killed, a response that does not come is waited for.
+            first = server.connection(requests_per_minute=10_000, read_timeout=3600)
+            own = {
                 "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
                 "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-                "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": server.connection(requests_per_minute=10_000),
+                "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": first,
                 "AIRFLOW_CONN_SECOND_ACCOUNT": second.connection(requests_per_minute=BUDGET),
             }
-            with Processes(home, env, cwd=home, patience=PATIENCE) as processes:
+            with (
+                airflow_ui.metadata_database(home) as database,
+                Processes(
+                    home, airflow_ui.environment(home, port, database) | own, cwd=home, patience=PATIENCE
+                ) as processes,
+            ):
                 if processes.run("migrate", "airflow", "db", "migrate") != 0:
                     raise processes.failure("migrate")
                 for name, part in airflow_ui.PARTS.items():
                     processes.start(name, "airflow", *part)
-                yield Airflow(home, processes.check)
+                yield Airflow(home, database, processes.check)
     finally:
         # Processes ignores Ctrl-C while it ends them.
         for number, handler in handlers.items():
