@@ -137,7 +137,7 @@ def old_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redi
         yield start("redis"), start("replica")
 
 
-SHORT = 4.8
+SHORT = 9.8
 """Period of those servers: seconds, for which they have to be up."""
 
 
