@@ -40,7 +40,7 @@ def add_database(home: Path) -> None:
     shutil.copyfile(template, home / "airflow.db")
 
 
-def run(code: str, home: Path, *arguments: str, timeout: float = 300, **env: str) -> str:
+def run(code: str, home: Path, *arguments: str, timeout: float = 900, **env: str) -> str:
     """
     Run code to its end, with this folder's modules at hand and an empty, migrated database; return what it prints.
 
@@ -76,7 +76,7 @@ def _migrate(template: Path) -> None:
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
         (home / "airflow.db").rename(template)

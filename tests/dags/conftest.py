@@ -39,7 +39,7 @@ def run_python(dags_folder, tmp_path_factory):
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
