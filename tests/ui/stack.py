@@ -18,7 +18,9 @@ from typing import Any, Self
 from paused_tasks import is_paused
 from processes import CLONE, SANDBOX_KEY, Processes
 
-START_TIMEOUT = 300
+START_TIMEOUT = 900
+
+EXAMPLES = sorted(path.stem for path in (CLONE / "dags").glob("example_*.py"))
 
 AIRFLOWS = {
     "3.3.2": ("airflow3", "--agents", "12", "--chats", "120"),
@@ -61,7 +63,7 @@ class Stack:
             said = dict(re.findall(r"^(\w+) +(\S+)", log.read_text(), re.MULTILINE))
             on_sqlite = said["database"].startswith("sqlite")
             assert on_sqlite == ("--pages-only" in flags), "PostgreSQL is not installed: make servers"
-            yield cls(
+            stack = cls(
                 environment=environment,
                 python=python,
                 url=said["Airflow"],
@@ -71,6 +73,23 @@ class Stack:
                 home=Path(said["logs"]),
                 database=said["database"],
             )
+            if "--pages-only" not in flags:
+                processes.wait_until(stack.has_read_dags, "airflow", pause=1)
+            yield stack
+
+    def has_read_dags(self) -> bool:
+        """Say whether all example DAGs are there: a page about one that is not there stays an error."""
+        user = {"username": self.user, "password": self.password}
+        token = self._ask("/auth/token", json.dumps(user).encode())["access_token"]
+        dags = self._ask("/api/v2/dags?limit=100", Authorization=f"Bearer {token}")
+        return int(dags["total_entries"]) == len(EXAMPLES)
+
+    def _ask(self, path: str, body: bytes | None = None, **headers: str) -> dict[str, Any]:
+        headers |= {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
 
     def command(self, *arguments: str) -> str:
         """Run ``airflow arguments`` as a person beside this Airflow does, and return what it prints."""

@@ -61,12 +61,19 @@ def shown(page: Page, chats: list[dict[str, Any]]) -> dict[int, str]:
     return to
 
 
+def press(page: Page, answer: str) -> None:
+    """Answer the question, and wait until Airflow has the answer: a page that is left cuts its requests off."""
+    with page.expect_response(re.compile("/hitlDetails$")) as told:
+        page.get_by_role("button", name=answer).click()
+    assert (told.value.request.method, told.value.status) == ("PATCH", 200)
+
+
 def test_a_no_changes_nothing(dag: DagPages, leaver: int, airflow: Stack, pictures: Pictures) -> None:
     before = airflow.writes()
     path, planned = ask(dag, airflow, leaver)
     assert planned == len(airflow.open_chats(leaver))
     pictures.take(dag.page, "approval", height=900, home=airflow.home)
-    dag.page.get_by_role("button", name="Reject").click()
+    press(dag.page, "Reject")
     dag.page.goto(path)
     dag.wait("apply", "summary", until="Skipped")
     assert airflow.writes() == before
@@ -86,7 +93,7 @@ def test_a_yes_does_what_was_shown_and_leaves_alone_what_a_person_took(
     with HelpCrunchClient(airflow.key, base_url=airflow.api_url, rate_limit_store="memory://") as colleague:
         colleague.update_chat_assignee(taken, COLLEAGUE)
     before = len(airflow.writes())
-    page.get_by_role("button", name="Approve").click()
+    press(page, "Approve")
     page.goto(path)
     dag.wait("approve", "apply", "summary")
 

@@ -13,7 +13,7 @@ from connection_forms import FormOfAirflow3
 from dag_pages import RUN_TIMEOUT, DagPages, StartedRun
 from pictures import Pictures
 from playwright.sync_api import Page, expect
-from stack import AIRFLOWS, CLONE, Stack
+from stack import AIRFLOWS, EXAMPLES, Stack
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
 
@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.parametrize("airflow", [AIRFLOWS["3.3.2"]], ids=["3.3.2"], indirect=True),
 ]
 
-EXAMPLES = sorted(path.stem for path in (CLONE / "dags").glob("example_*.py"))
 HEIRS = (1003, 1004)
 
 
