@@ -21,7 +21,7 @@ pytestmark = pytest.mark.foreign
 
 KEY = "a signing key"
 REGION = "eu-central-1"
-PATIENCE = 300.0
+PATIENCE = 900.0
 
 
 def block(word: str) -> str:
@@ -97,11 +97,13 @@ def wait(
     aws = {"conn_type": "aws", "login": "x", "password": "x"}
     aws["extra"] = json.dumps({"endpoint_url": endpoint, "region_name": REGION})
     port = scripts.free_port()
-    environment = scripts.environment(home, port) | {
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws),
-    }
-    with scripts.Processes(home, environment, cwd=home, patience=PATIENCE) as processes:
+    own = {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws)}
+    with (
+        scripts.metadata_database(home) as database,
+        scripts.Processes(
+            home, scripts.environment(home, port, database) | own, cwd=home, patience=PATIENCE
+        ) as processes,
+    ):
         scripts.start_airflow(processes, port, account.url)
         yield functools.partial(processes.wait_until, pause=1.0)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from airflow.triggers import base
-from airflow_process import add_database
 from cryptography.fernet import Fernet
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
@@ -26,7 +24,7 @@ pytestmark = [
 HAS_SHARED_STREAMS = hasattr(getattr(base, "BaseEventTrigger", None), "shared_stream_key")
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-PATIENCE = 300
+PATIENCE = 900
 
 DAG_FILE = """
 from datetime import datetime
@@ -61,12 +59,12 @@ class Airflow:
     A running Airflow, seen through its database.
 
     :param processes: its scheduler, DAG processor and triggerer
-    :param home: where its database is
+    :param database: the URL of its database
     """
 
-    def __init__(self, processes: Any, home: Path) -> None:
+    def __init__(self, processes: Any, database: str) -> None:
         self._processes = processes
-        self._home = home
+        self._engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
 
     def kill_triggerer(self) -> None:
         """Kill it and its children, as the system does when memory is short."""
@@ -75,13 +73,14 @@ class Airflow:
     def start_triggerer(self) -> None:
         self._processes.start("triggerer", "airflow", "triggerer", "--skip-serve-logs")
 
-    def rows(self, query: str) -> list[tuple[str, ...]]:
-        with contextlib.closing(sqlite3.connect(self._home / "airflow.db", timeout=30)) as database:
-            return database.execute(query).fetchall()
+    def rows(self, query: str) -> list[Any]:
+        with self._engine.connect() as connection:
+            return list(connection.execute(sqlalchemy.text(query)))
 
     def events(self) -> list[tuple[str, int | None, int]]:
         """Return each chat of each stored event: the name of the asset, the department of the watcher, the chat."""
-        query = "select asset.name, asset_event.extra from asset_event join asset on asset.id = asset_id"
+        found = "asset.name, cast(asset_event.extra as text)"
+        query = f"select {found} from asset_event join asset on asset.id = asset_id"
         payloads = [(name, json.loads(extra)["payload"]) for name, extra in self.rows(query)]
         return [
             (name, payload["department"], chat) for name, payload in payloads for chat in payload["chats"]
@@ -103,8 +102,8 @@ def airflow(tmp_path: Path, account: Sandbox, monkeypatch: pytest.MonkeyPatch) -
     scripts = importlib.import_module("airflow_ui")
     (tmp_path / "tmp").mkdir()
     (tmp_path / "watch.py").write_text(DAG_FILE)
-    add_database(tmp_path)
-    environment = scripts.environment(tmp_path, scripts.free_port()) | {
+    port = scripts.free_port()
+    own = {
         "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
         # Processes that start together on an empty home would each make a key of their own.
         "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
@@ -113,13 +112,19 @@ def airflow(tmp_path: Path, account: Sandbox, monkeypatch: pytest.MonkeyPatch) -
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
     }
-    with scripts.Processes(tmp_path, environment, cwd=tmp_path, patience=PATIENCE) as processes:
+    with (
+        scripts.metadata_database(tmp_path) as database,
+        scripts.Processes(
+            tmp_path, scripts.environment(tmp_path, port, database) | own, cwd=tmp_path, patience=PATIENCE
+        ) as processes,
+    ):
+        assert processes.run("migrate", "airflow", "db", "migrate") == 0
         # In the database, not in the environment: the triggerer has to ask its supervisor for it.
         connection = ("helpcrunch_default", "--conn-json", account.connection(requests_per_minute=10_000))
         assert processes.run("connection", "airflow", "connections", "add", *connection) == 0
         for name in ("dag-processor", "scheduler", "triggerer"):
             processes.start(name, "airflow", *scripts.PARTS[name])
-        yield Airflow(processes, tmp_path)
+        yield Airflow(processes, database)
 
 
 @pytest.mark.skipif(HAS_SHARED_STREAMS, reason="Since 3.3, the test below shows more")
