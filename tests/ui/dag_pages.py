@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fields import field
 from playwright.sync_api import Locator, Page, expect
 
-RUN_TIMEOUT = 300_000
+RUN_TIMEOUT = 900_000
 """Milliseconds that a task may take to come to its end: each is a process that loads Airflow."""
 
 FOLDED = re.compile("^▶ (?!Log message source details|Pre Execute|Post Execute)")
