@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -63,3 +64,25 @@ def answer_404_for_nothing(monkeypatch: pytest.MonkeyPatch, resource: str = "cha
         )
 
     monkeypatch.setitem(endpoints.ROUTES, route, answer)
+
+
+def send_ids_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let accounts write the ids of all records, and of those inside of them, as text."""
+
+    def as_text(value: Any) -> Any:
+        if isinstance(value, list):
+            return [as_text(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        names = {"id", "lastMessageId", "chat"}
+        return {name: str(each) if name in names and each else as_text(each) for name, each in value.items()}
+
+    def sender(honest: endpoints.Endpoint) -> endpoints.Endpoint:
+        def answer(account: Any, settings: Any, request: Any) -> Answer:
+            answered = honest(account, settings, request)
+            return replace(answered, body=json.dumps(as_text(json.loads(answered.body))).encode())
+
+        return answer
+
+    for route, honest in list(endpoints.ROUTES.items()):
+        monkeypatch.setitem(endpoints.ROUTES, route, sender(honest))

@@ -111,10 +111,10 @@ class HelpCrunchClient:
     """
     A HelpCrunch account, through its REST API v1.
 
-    Every record is a dictionary as the API sent it, with these exceptions: ``status`` and ``rating`` of a chat have one
-    spelling each (the original values are in ``statusRaw`` and ``ratingRaw``), ``customData`` of a customer is always a
-    dictionary, and a message says whether it is ``private`` or ``tech``. Every change is checked: the record that
-    HelpCrunch sends back must show it.
+    Every record is a dictionary as the API sent it, with these exceptions: its ``id`` is always an integer, ``status``
+    and ``rating`` of a chat have one spelling each (the original values are in ``statusRaw`` and ``ratingRaw``),
+    ``customData`` of a customer is always a dictionary, and a message says whether it is ``private`` or ``tech``. Every
+    change is checked: the record that HelpCrunch sends back must show it.
 
     .. code-block:: python
 

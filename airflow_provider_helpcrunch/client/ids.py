@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_helpcrunch.exceptions import HelpCrunchConfigurationError, HelpCrunchResponseError
 from airflow_provider_helpcrunch.plurals import quoted
+
+if TYPE_CHECKING:
+    from airflow_provider_helpcrunch.schema import Record
 
 
 def integer_from(value: Any) -> int | None:
@@ -62,6 +65,15 @@ def id_of(value: Any) -> int | None:
     :return: the id; ``None`` if there is none or it is unreadable
     """
     return number_from(value.get("id") if isinstance(value, Mapping) else value)
+
+
+def with_integer_id(record: Record) -> Record:
+    """
+    Return a record whose ``id`` is an integer, also where HelpCrunch writes it as text.
+
+    :param record: a record with an id that can be read
+    """
+    return record if type(record["id"]) is int else {**record, "id": id_of(record)}
 
 
 def id_in(record: Mapping[str, Any], field: str) -> int | None:

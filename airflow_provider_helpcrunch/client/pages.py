@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.ids import id_of, number_from
+from airflow_provider_helpcrunch.client.ids import id_of, number_from, with_integer_id
 from airflow_provider_helpcrunch.client.response import error_details
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
@@ -154,7 +154,9 @@ def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
         rows = rows[0]
     by_id: dict[int, Record] = {}
     for row in rows:
-        if by_id.setdefault(_id_of(row), row) != row:
+        number = _id_of(row)
+        record = with_integer_id(row)
+        if by_id.setdefault(number, record) != record:
             msg = "two different records have the same id"
             raise ValueError(msg)
     return Page(list(by_id.values()), list(by_id), _total_of(payload))

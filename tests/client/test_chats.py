@@ -73,7 +73,7 @@ def test_a_chat_that_does_not_exist(sandbox: Start, client: Connect, generation:
 def test_a_chat_alone_or_under_data(client: Connect, payload: Any) -> None:
     with AnsweringServer(lambda _: payload) as server:
         chat = client(server).get_chat(7)
-    assert (int(chat["id"]), chat["x"], chat["statusRaw"]) == (7, 1, None)  # type: ignore[typeddict-item]
+    assert (chat["id"], chat["x"], chat["statusRaw"]) == (7, 1, None)  # type: ignore[typeddict-item]
 
 
 def test_an_old_chat_has_fewer_fields(sandbox: Start, client: Connect) -> None:

@@ -324,7 +324,7 @@ def test_every_shape_of_a_page(
 ) -> None:
     answer = http(body, "Content-Type: application/json")
     (agent,) = client(sandbox(), base_url=raw_server(answer)).list_agents()
-    assert int(agent["id"]) == 7
+    assert agent["id"] == 7
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import Killed, answer_404_for_nothing
+from in_process import Killed, answer_404_for_nothing, send_ids_as_text
 from upserting import Work, client_of, created, customer, outcomes, sent, upsert, writes
 
 from airflow_provider_helpcrunch.client import HelpCrunchClient
@@ -64,6 +64,12 @@ class TestCreated:
         # What only an update can set follows the creation.
         assert [set(request.body) for request in writes(account)][1:] == [{"lastSeen", "unsubscribed"}]
         assert upsert(account, [record]) == ["unchanged"]
+
+    def test_ids_that_are_texts(self, account: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = next(each for each in account.customers if each["userId"])
+        send_ids_as_text(monkeypatch)
+        row = {"id": found["id"], "userId": found["userId"], "name": "Ada"}
+        assert upsert(account, [row]) == ["updated"]
 
     def test_an_empty_account(self) -> None:
         account = Sandbox(rate_limit=None, agents=1, chats=0)

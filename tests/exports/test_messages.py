@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import client_of
+from in_process import client_of, send_ids_as_text
 
 from airflow_provider_helpcrunch.exceptions import (
     HelpCrunchConfigurationError,
@@ -52,7 +52,8 @@ class Messages:
         """
         chats = client_of(self.account).list_chats() if chats is None else chats
         for chat in chats:
-            chat["lastMessageId"] = (chat["lastMessageId"] or 0) + 10**9 * (chat["id"] == lying) or None
+            if chat["id"] == lying:
+                chat["lastMessageId"] = (chat["lastMessageId"] or 0) + 10**9
             if chat["id"] == nameless:
                 chat["lastMessageId"] = None
         with Run(self.base, Resource(MESSAGES, self.file_format), run) as started:
@@ -111,6 +112,21 @@ def test_only_chats_that_moved_are_read(messages: Messages, account: Sandbox) ->
     assert messages.read_since(place) == [f"/v1/chats/{chat}/messages" for chat in sorted(chats[3:5])]
     assert (manifest.inserted, manifest.updated, manifest.deleted) == (2, 0, 0)
     assert {row["id"] for row in messages.rows(manifest.snapshot)} == messages.true()
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_ids_that_are_texts(
+    file_format: str, tmp_path: Path, account: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_ids_as_text(monkeypatch)
+    messages = Messages(tmp_path / "m", account, file_format)
+    first = messages.run("day 0")
+    assert (first.warnings, {int(row["id"]) for row in messages.rows(first.snapshot)}) == (
+        [],
+        messages.true(),
+    )
+    second = messages.run("day 1")
+    assert (second.warnings, second.requests, second.unchanged) == ([], 0, first.records)
 
 
 @pytest.mark.parametrize("many", [99, 100, 101, 250])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from code_blocks import sample
+from in_process import send_ids_as_text
 from team import LEAVER, TARGETS, WRONG_RULES, Team
 
 from airflow_provider_helpcrunch.chats.eligibility import Eligibility, members_of_departments
@@ -215,6 +216,11 @@ class TestDepartment:
             each["id"]: frozenset(agent["id"] for agent in each["agents"])
             for each in team.account.departments
         }
+
+    def test_ids_may_be_texts(self, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+        members = members_of_departments(team.client)
+        send_ids_as_text(monkeypatch)
+        assert members_of_departments(team.client) == members
 
     def test_a_department_that_is_not_listed_has_no_members(self) -> None:
         eligibility = Eligibility(members={12: frozenset({1002})})
