@@ -67,6 +67,18 @@ class BearerAuth(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """
+    A session that knows no redirects.
+
+    ``requests`` looks at one even where it must not follow it: it reads the whole body, however large, and raises an
+    error of its own if the address is malformed.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return no address."""
+
+
 @dataclass(slots=True)
 class Usage:
     """
@@ -119,7 +131,7 @@ class Transport:
         self._observers: list[Callable[[Response], None]] = []
         self._closed = False
         self._watchdog = Watchdog(min(0.5, read_timeout / 4))
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = environment
         self._session.auth = BearerAuth(api_key)
         self._session.headers["User-Agent"] = f"airflow-provider-helpcrunch/{__version__}"

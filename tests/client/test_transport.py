@@ -309,6 +309,39 @@ def test_redirects_are_not_followed(sandbox: Start, client: Connect) -> None:
 
 
 @pytest.mark.parametrize(
+    "location",
+    [
+        "/login?reason=gesperrt f\u00fcr Sie",
+        "http://[::1",
+        "https://portal.example:port/login",
+        "http:///login",
+        "",
+    ],
+    ids=["not UTF-8", "no IPv6 address", "no port", "no host", "empty"],
+)
+def test_the_address_of_a_redirect_is_not_read(
+    location: str, raw_server: Callable[[bytes], str], client: Connect, sandbox: Start
+) -> None:
+    answer = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+    with pytest.raises(HelpCrunchApiError) as caught:
+        client(sandbox(), base_url=raw_server(answer)).list_agents()
+    assert caught.value.status_code == 302
+    assert str(caught.value) == (
+        f"GET /agents: HelpCrunch answered 302: with a redirect to {location}, which is not followed."
+    )
+
+
+def test_the_body_of_a_redirect_without_end_is_cut_off(
+    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start
+) -> None:
+    bomb = gzip.compress(b" " * 200_000_000, 9)
+    answer = http(bomb, "Content-Encoding: gzip", "Location: /login", status="302 Found")
+    caller = client(sandbox(), base_url=raw_server(answer), retry=RetryPolicy(max_attempts=1))
+    with pytest.raises(HelpCrunchConnectionError, match="more than 16777216 bytes"):
+        caller.list_agents()
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'\xef\xbb\xbf{"data":[{"id":7}],"meta":{"total":1}}',
