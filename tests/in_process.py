@@ -67,15 +67,16 @@ def answer_404_for_nothing(monkeypatch: pytest.MonkeyPatch, resource: str = "cha
 
 
 def send_ids_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let accounts write the ids of all records, and of those inside of them, as text."""
+    """Let accounts write the ids of all records, and of those that they name, as text."""
 
-    def as_text(value: Any) -> Any:
+    names = ("id", "chat", "customer", "applicationId", "lastCommunicatedAgentId", "lastMessageId")
+
+    def as_text(value: Any, name: str = "") -> Any:
         if isinstance(value, list):
-            return [as_text(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        names = {"id", "lastMessageId", "chat"}
-        return {name: str(each) if name in names and each else as_text(each) for name, each in value.items()}
+            return [as_text(each, name) for each in value]
+        if isinstance(value, dict) and name not in ("customData", "device"):
+            return {key: as_text(each, key) for key, each in value.items()}
+        return str(value) if name in names and type(value) is int else value
 
     def sender(honest: endpoints.Endpoint) -> endpoints.Endpoint:
         def answer(account: Any, settings: Any, request: Any) -> Answer:

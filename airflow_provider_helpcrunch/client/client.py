@@ -42,7 +42,7 @@ from airflow_provider_helpcrunch.client.customer_fields import (
     written_change,
     written_fields,
 )
-from airflow_provider_helpcrunch.client.ids import check_id, id_in
+from airflow_provider_helpcrunch.client.ids import check_id, id_in, id_of, with_integer_ids
 from airflow_provider_helpcrunch.client.message_body import message_body
 from airflow_provider_helpcrunch.client.models import chat_of, message_of
 from airflow_provider_helpcrunch.client.pages import ListRequest, Page
@@ -111,10 +111,10 @@ class HelpCrunchClient:
     """
     A HelpCrunch account, through its REST API v1.
 
-    Every record is a dictionary as the API sent it, with these exceptions: its ``id`` is always an integer, ``status``
-    and ``rating`` of a chat have one spelling each (the original values are in ``statusRaw`` and ``ratingRaw``),
-    ``customData`` of a customer is always a dictionary, and a message says whether it is ``private`` or ``tech``. Every
-    change is checked: the record that HelpCrunch sends back must show it.
+    Every record is a dictionary as the API sent it, with these exceptions: its ``id`` and those of the records that it
+    names are integers, ``status`` and ``rating`` of a chat have one spelling each (the original values are in
+    ``statusRaw`` and ``ratingRaw``), ``customData`` of a customer is always a dictionary, and a message says whether it
+    is ``private`` or ``tech``. Every change is checked: the record that HelpCrunch sends back must show it.
 
     .. code-block:: python
 
@@ -1112,7 +1112,7 @@ def _check_page_size(page_size: int) -> None:
 
 def _organization_in(payload: Any) -> Organization:
     data = payload.get("data", payload) if isinstance(payload, dict) else None
-    if not isinstance(data, dict) or "id" not in data:
+    if not isinstance(data, dict) or id_of(data) is None:
         msg = "the body holds no organization with an id"
         raise ValueError(msg)
-    return data  # type: ignore[return-value]
+    return with_integer_ids(data)  # type: ignore[return-value]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_helpcrunch.client.call import content_in
-from airflow_provider_helpcrunch.client.ids import id_of, with_integer_id
+from airflow_provider_helpcrunch.client.ids import id_of, with_integer_ids
 from airflow_provider_helpcrunch.client.models import chat_of, customer_of, message_of
 from airflow_provider_helpcrunch.client.response import error_details
 from airflow_provider_helpcrunch.exceptions import HelpCrunchResponseError
@@ -78,7 +78,7 @@ def record_in(payload: Any, noun: str, number: int | None = None) -> Record:
     if not isinstance(data, dict) or found is None or number not in (None, found):
         msg = f"the body holds no {noun}" if found is None else f"the body holds the {noun} {found}"
         raise ValueError(msg)
-    return with_integer_id(data)
+    return with_integer_ids(data)
 
 
 def customer_in(payload: Any, customer_id: int | None = None) -> Customer:
@@ -104,7 +104,7 @@ def customers_in(payload: Any) -> dict[int, Customer]:
     rows = payload.get("data", payload) if isinstance(payload, dict) else payload
     found = {id_of(row): row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)}
     return {
-        number: cast("Customer", customer_of(with_integer_id(row)))
+        number: cast("Customer", customer_of(with_integer_ids(row)))
         for number, row in found.items()
         if number is not None
     }

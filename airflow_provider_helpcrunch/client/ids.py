@@ -67,13 +67,39 @@ def id_of(value: Any) -> int | None:
     return number_from(value.get("id") if isinstance(value, Mapping) else value)
 
 
-def with_integer_id(record: Record) -> Record:
+REFERENCES = (
+    "agent",
+    "agents",
+    "applicationId",
+    "assignee",
+    "chat",
+    "customer",
+    "department",
+    "lastCommunicatedAgentId",
+    "lastMessageId",
+)
+"""Fields of a record that are ids of other records, or such records."""
+
+
+def with_integer_ids(record: Record) -> Record:
     """
-    Return a record whose ``id`` is an integer, also where HelpCrunch writes it as text.
+    Return a record whose ``id`` and ``REFERENCES`` are integers, also where HelpCrunch writes ids as text.
 
     :param record: a record with an id that can be read
     """
-    return record if type(record["id"]) is int else {**record, "id": id_of(record)}
+    if type(record["id"]) is int:
+        return record
+    references = {name: _with_integer_id(record[name]) for name in REFERENCES if name in record}
+    return {**record, "id": id_of(record), **references}
+
+
+def _with_integer_id(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_integer_id(each) for each in value]
+    number = id_of(value)
+    if number is None:
+        return value
+    return {**value, "id": number} if isinstance(value, dict) else number
 
 
 def id_in(record: Mapping[str, Any], field: str) -> int | None:

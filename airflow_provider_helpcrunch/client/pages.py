@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_helpcrunch.client.ids import id_of, number_from, with_integer_id
+from airflow_provider_helpcrunch.client.ids import id_of, number_from, with_integer_ids
 from airflow_provider_helpcrunch.client.response import error_details
 from airflow_provider_helpcrunch.exceptions import HelpCrunchPaginationError
 
@@ -155,7 +155,7 @@ def parse_page(payload: Any, redact: Callable[[object], str] = str) -> Page:
     by_id: dict[int, Record] = {}
     for row in rows:
         number = _id_of(row)
-        record = with_integer_id(row)
+        record = with_integer_ids(row)
         if by_id.setdefault(number, record) != record:
             msg = "two different records have the same id"
             raise ValueError(msg)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from in_process import client_of, send_ids_as_text
 
+from airflow_provider_helpcrunch.client.ids import with_integer_ids
 from airflow_provider_helpcrunch.client.models import chat_of, customer_of, message_of
+from airflow_provider_helpcrunch.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,34 @@ def test_a_message_says_whether_it_is_private_or_technical(kind: str | None) -> 
     record = {"id": 7, "type": kind, "text": "chat_status_changed", "new one": [1]}
     assert message_of(record) == {**record, "private": kind == "private", "tech": kind == "tech"}
     assert "private" not in record
+
+
+def test_all_ids_are_integers_also_where_helpcrunch_writes_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Sandbox(agents=3, chats=6, rate_limit=None, now="2023-11-20")
+    chat, customer = account.chats[0]["id"], account.customers[0]["id"]
+    client = client_of(account)
+
+    def everything() -> list[Any]:
+        lists = ("agents", "departments", "applications", "chats", "customers")
+        return [
+            client.get_organization(),
+            client.get_chat(chat),
+            client.get_customer(customer),
+            *(getattr(client, f"list_{name}")() for name in lists),
+            client.list_messages(chat),
+        ]
+
+    before = everything()
+    send_ids_as_text(monkeypatch)
+    assert everything() == before
+
+
+def test_what_is_no_id_stays_as_it_came() -> None:
+    record = {
+        "id": "7",
+        "assignee": None,
+        "customer": {"id": "x"},
+        "agents": ["?"],
+        "customData": {"id": "8"},
+    }
+    assert with_integer_ids(record) == {**record, "id": 7}
