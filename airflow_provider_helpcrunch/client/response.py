@@ -117,7 +117,7 @@ class Response:
         errors = self._errors()
         said = "; ".join(str(detail).removesuffix(".") for detail in errors[:5]) or f"with {self._kind()}"
         if 300 <= self.status < 400:
-            said = f"with a redirect to {self.redact(self.headers.get('Location', 'nowhere'))}, which is not followed"
+            said = f"with a redirect to {self.redact(self.headers.get('Location') or 'nowhere')}, which is not followed"
         msg = " ".join(
             [
                 f"{self.method} {self.path}: HelpCrunch answered {self.status}: {said}.",

@@ -327,18 +327,8 @@ def test_the_address_of_a_redirect_is_not_read(
         client(sandbox(), base_url=raw_server(answer)).list_agents()
     assert caught.value.status_code == 302
     assert str(caught.value) == (
-        f"GET /agents: HelpCrunch answered 302: with a redirect to {location}, which is not followed."
+        f"GET /agents: HelpCrunch answered 302: with a redirect to {location or 'nowhere'}, which is not followed."
     )
-
-
-def test_the_body_of_a_redirect_without_end_is_cut_off(
-    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start
-) -> None:
-    bomb = gzip.compress(b" " * 200_000_000, 9)
-    answer = http(bomb, "Content-Encoding: gzip", "Location: /login", status="302 Found")
-    caller = client(sandbox(), base_url=raw_server(answer), retry=RetryPolicy(max_attempts=1))
-    with pytest.raises(HelpCrunchConnectionError, match="more than 16777216 bytes"):
-        caller.list_agents()
 
 
 @pytest.mark.parametrize(
@@ -389,15 +379,17 @@ def test_what_is_no_page_is_loud(
         caller.list_agents()
 
 
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    return gzip.compress(b" " * 200_000_000, 9)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found"])
 def test_a_body_without_end_is_cut_off(
-    raw_server: Callable[[bytes], str], client: Connect, sandbox: Start
+    status: str, bomb: bytes, raw_server: Callable[[bytes], str], client: Connect, sandbox: Start
 ) -> None:
-    bomb = gzip.compress(b" " * 200_000_000, 9)
-    caller = client(
-        sandbox(),
-        base_url=raw_server(http(bomb, "Content-Encoding: gzip")),
-        retry=RetryPolicy(max_attempts=1),
-    )
+    answer = http(bomb, "Content-Encoding: gzip", "Location: /login", status=status)
+    caller = client(sandbox(), base_url=raw_server(answer), retry=RetryPolicy(max_attempts=1))
     with pytest.raises(HelpCrunchConnectionError, match="more than 16777216 bytes"):
         caller.list_agents()
 
