@@ -67,8 +67,8 @@ def measure(bench: Bench) -> Section:
         with airflow.running(home, dags, connections) as running:
             done = running.run(list(accounts), PATIENCE)
         rows = [
-            _row(account, *kind, *done[name])
-            for (name, account), kind in zip(accounts.items(), kinds, strict=True)
+            _row(account, size, later, *done[name])
+            for (name, account), (size, later) in zip(accounts.items(), kinds, strict=True)
         ]
     return _section(rows)
 

@@ -14,7 +14,7 @@ from harness.paths import BENCHMARKS
 sys.path.append(str(BENCHMARKS.parent / "scripts"))
 
 import airflow_ui
-from processes import Processes
+from processes import Processes, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ def running(home: Path, dags: Path, connections: Mapping[str, str]) -> Iterator[
     :param connections: JSON of connections, by id
     """
     (home / "tmp").mkdir()
-    port = airflow_ui.free_port()
+    port = free_port()
     env = airflow_ui.environment(home, port) | {
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__PARALLELISM": "16",
@@ -102,7 +102,7 @@ def running(home: Path, dags: Path, connections: Mapping[str, str]) -> Iterator[
         _do(processes, "db", "migrate")
         for name, part in airflow_ui.PARTS.items():
             processes.start(name, "airflow", *part)
-        processes.wait_until(lambda: airflow_ui.healthy(port), "api-server", pause=0.5)
+        processes.wait_until(lambda: airflow_ui.is_healthy(port), "api-server", pause=0.5)
         processes.wait_until(lambda: _parsed(home, len(connections)), "dag-processor", pause=0.5)
         yield Airflow(home, processes)
 
