@@ -1,10 +1,10 @@
 """
 The real Airflow UI beside a local HelpCrunch: ``make airflow``.
 
-Starts the sandbox and the four parts of Airflow on 127.0.0.1 with a home that is thrown away, stores the connection
-``helpcrunch_default`` in Airflow's database, and serves until Ctrl-C. Parts are started one by one, as ``airflow
-standalone`` does it, because that one serves task logs on every network interface. With ``--pages-only`` the server of
-the pages is the only part: enough for the connection form, and the only way on Airflow 2.
+Starts the sandbox, PostgreSQL and the four parts of Airflow on 127.0.0.1 with a home that is thrown away, stores the
+connection ``helpcrunch_default`` in Airflow's database, and serves until Ctrl-C. Parts are started one by one, as
+``airflow standalone`` does it, because that one serves task logs on every network interface. With ``--pages-only`` the
+server of the pages is the only part: enough for the connection form, and the only way on Airflow 2.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from processes import (
     raise_on_signals,
     start_sandbox,
 )
-from servers import has_postgresql, start_postgresql, throw_away_data
+from servers import can_start_postgresql, start_postgresql, throw_away_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -93,13 +93,13 @@ def postgresql(home: Path) -> Iterator[str]:
 
 def metadata_database(home: Path, *, pages_only: bool = False) -> contextlib.AbstractContextManager[str]:
     """
-    Return a database for the time of a ``with`` block: PostgreSQL, or SQLite where that is not needed or not installed.
+    Return a database for the time of a ``with`` block: PostgreSQL, or SQLite where that is not needed or not there.
 
     :param home: Airflow's home
     :param pages_only: whether no tasks run
     :return: its URL, once entered
     """
-    if not pages_only and has_postgresql():
+    if not pages_only and can_start_postgresql():
         return postgresql(home)
     return contextlib.nullcontext(sqlite(home))
 
@@ -196,8 +196,8 @@ def advice(database: str, *, pages_only: bool) -> str:
     if pages_only or not database.startswith("sqlite"):
         return ""
     return (
-        "PostgreSQL is not installed, so Airflow runs on SQLite. When you trigger or answer something while tasks\n"
-        "run, it may stand still for 20 s and then show an error; do it again, or install PostgreSQL.\n\n"
+        "PostgreSQL, or a driver for it, is missing, so Airflow runs on SQLite. When you trigger or answer something\n"
+        "while tasks run, it may stand still for 20 s and then show an error; do it again, or install PostgreSQL.\n\n"
     )
 
 

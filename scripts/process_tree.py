@@ -59,7 +59,8 @@ def end_remaining(processes: dict[int, str]) -> None:
     """
     End those of the processes that still run, and not another one that got the number of one of them.
 
-    Returns when they have ended: until a busy machine gets round to that, they may write files, and listen.
+    Returns when they have ended, or after ``PATIENCE``: until a busy machine gets round to that, they may write files,
+    and listen.
     """
     for pid, started in processes.items():
         if _runs(pid, started):

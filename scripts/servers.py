@@ -1,13 +1,15 @@
-"""PostgreSQL and Redis for the time of a test: on free ports of 127.0.0.1, with data that is thrown away."""
+"""PostgreSQL and Redis while a script or a test needs them: on free ports of 127.0.0.1, with throw-away data."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import secrets
 import shutil
 import signal
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,9 +52,10 @@ def throw_away_data() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def has_postgresql() -> bool:
-    """Say whether the programs of PostgreSQL are installed."""
-    return bool(_find("initdb") and _find("postgres"))
+def can_start_postgresql() -> bool:
+    """Say whether PostgreSQL is there, for root with its user, and Airflow's drivers for it are in this environment."""
+    needed = (*map(_find, ("initdb", "postgres")), *map(find_spec, ("asyncpg", "psycopg2")))
+    return all(needed) and (not _is_root() or _has_user("postgres"))
 
 
 def start_postgresql(processes: Processes, data: Path) -> str:
@@ -151,6 +154,14 @@ def _program(name: str) -> str:
 
 def _is_root() -> bool:
     return os.geteuid() == 0
+
+
+def _has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _own_user(name: str) -> str | None:
