@@ -27,6 +27,7 @@ from airflow_provider_helpcrunch.rate_limit.memory import MemoryStore
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 
 from in_process import SERVING, ShortCut
 from redis_server import RedisServer

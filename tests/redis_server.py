@@ -10,20 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import free_port
 from redis import Redis
 
 COMMAND = shutil.which("redis-server") or shutil.which("valkey-server")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, and that nobody else is given before this process ends."""
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    port: int = held.getsockname()[1]
-    # It stays bound: the system gives it to a server that wants just this port, and to none that takes any.
-    held.detach()
-    return port
 
 
 class RedisServer:

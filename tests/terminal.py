@@ -14,7 +14,7 @@ from pathlib import Path
 
 from airflow_process import add_database, settings
 from code_blocks import CLONE
-from redis_server import free_port
+from processes import free_port
 
 SANDBOX = "python -m airflow_provider_helpcrunch.sandbox"
 KEY = "sandbox-key"

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import sys
 from collections.abc import Callable
 from configparser import ConfigParser
 from pathlib import Path
 
+import demo
+import demo_nights
 import pytest
 from code_blocks import CLONE, blocks, missing_tests, sample
 
 from airflow_provider_helpcrunch.operators import exports
 from airflow_provider_helpcrunch.sandbox import Sandbox
-
-sys.path.append(str(CLONE / "scripts"))
-
-import demo
-import demo_nights
 
 PACKAGE = CLONE / "airflow_provider_helpcrunch"
 

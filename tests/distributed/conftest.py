@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_helpcrunch.sandbox import Sandbox
 
-sys.path += [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parent)]
+sys.path.append(str(Path(__file__).parent))
 
 import cluster as clusters
 from processes import ProcessError, raise_on_signals

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from airflow_process import add_database, settings
 from code_blocks import blocks
-from redis_server import free_port
+from processes import free_port
 from terminal import running
 
 pytestmark = pytest.mark.distributed
