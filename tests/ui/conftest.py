@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parent)]
+sys.path.append(str(Path(__file__).parent))
 
 if find_spec("playwright"):
     from evidence import Evidence
@@ -36,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--pictures", type=Path, help="directory for the pictures of the documentation; default: none"
     )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let each test tell what it has asked for itself."""
+    if evidence := item.config.stash.get(EVIDENCE, None):
+        evidence.forget()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,6 +33,10 @@ class Evidence:
         self.page.on("requestfinished", self._end)
         self.page.on("requestfailed", self._end)
 
+    def forget(self) -> None:
+        """Forget what the page has asked for so far, but for what it still waits for."""
+        self._ended.clear()
+
     def lines(self) -> Iterator[str]:
         """Yield the page's address, its requests that were refused or slow, and the errors in Airflow's logs."""
         yield f"on {self.page.url}"
