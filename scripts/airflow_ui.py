@@ -37,10 +37,11 @@ from processes import (
 from servers import can_start_postgresql, start_postgresql, throw_away_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 USER = "admin"
 CONNECTION = "helpcrunch_default"
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 START_TIMEOUT = 300
 IS_AIRFLOW2 = importlib.metadata.version("apache-airflow").startswith("2.")
 SERVER = "webserver" if IS_AIRFLOW2 else "api-server"
@@ -124,7 +125,7 @@ def environment(home: Path, port: int, database: str = "") -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or sqlite(home),
+        DATABASE: database or sqlite(home),
         # What Airflow 3 reads from the section api.
         "AIRFLOW__WEBSERVER__BASE_URL": url,
         "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
@@ -135,6 +136,30 @@ def environment(home: Path, port: int, database: str = "") -> dict[str, str]:
         # The rate limit store is a temporary file too.
         "TMPDIR": str(home / "tmp"),
     }
+
+
+@contextlib.contextmanager
+def parts_of_airflow(
+    home: Path,
+    port: int,
+    settings: Mapping[str, str] | None = None,
+    *,
+    patience: float = START_TIMEOUT,
+    pages_only: bool = False,
+) -> Iterator[Processes]:
+    """
+    Yield what starts parts of Airflow in their environment, beside their database, which is all that runs so far.
+
+    :param home: their home, and where their logs are
+    :param port: port of the pages
+    :param settings: environment variables of the caller's own; default: none
+    :param patience: seconds that anything may take
+    :param pages_only: whether no tasks run
+    """
+    with metadata_database(home, pages_only=pages_only) as database:
+        env = environment(home, port, database) | dict(settings or {})
+        with Processes(home, env, cwd=home, patience=patience) as processes:
+            yield processes
 
 
 def start_airflow(processes: Processes, port: int, api_url: str, *, pages_only: bool = False) -> str:
@@ -204,10 +229,8 @@ def advice(database: str, *, pages_only: bool) -> str:
 def serve(options: argparse.Namespace, home: Path) -> None:
     """Serve until interrupted."""
     port = options.port or free_port()
-    with (
-        metadata_database(home, pages_only=options.pages_only) as database,
-        Processes(home, environment(home, port, database), cwd=home, patience=START_TIMEOUT) as processes,
-    ):
+    with parts_of_airflow(home, port, pages_only=options.pages_only) as processes:
+        database = processes.env[DATABASE]
         try:
             size = ("--agents", str(options.agents), "--chats", str(options.chats))
             api_url = start_sandbox(processes, *size)

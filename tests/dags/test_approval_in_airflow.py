@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import signal
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -107,11 +106,7 @@ class Airflow:
 @pytest.fixture(scope="module")
 def scripts() -> Any:
     """Return the module that starts Airflow for ``make airflow``."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        yield importlib.import_module("airflow_ui")
-    finally:
-        sys.path.remove(str(ROOT / "scripts"))
+    return importlib.import_module("airflow_ui")
 
 
 @pytest.fixture(scope="module")
@@ -138,15 +133,8 @@ def running(scripts: Any, account: Sandbox, tmp_path_factory: pytest.TempPathFac
         assert text.count(shown) == times
         file.write_text(text.replace(shown, instead))
     port = scripts.free_port()
-    with (
-        scripts.metadata_database(home) as database,
-        scripts.Processes(
-            home,
-            scripts.environment(home, port, database) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)},
-            cwd=home,
-            patience=PATIENCE,
-        ) as processes,
-    ):
+    own = {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
+    with scripts.parts_of_airflow(home, port, own, patience=PATIENCE) as processes:
         password = scripts.start_airflow(processes, port, account.url)
         started = Airflow(home, port, password)
         started.wait_for_dags(DAG_ID, HASTY)

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
-from code_blocks import CLONE, MESSAGING, blocks
+from code_blocks import MESSAGING, blocks
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_helpcrunch.client.webhooks import SIGNATURE_HEADER, sign
@@ -70,9 +70,8 @@ def gateway(queue: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int],
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
+def scripts() -> Any:
     """Return the module that starts Airflow for ``make airflow``."""
-    monkeypatch.syspath_prepend(str(CLONE / "scripts"))
     return importlib.import_module("airflow_ui")
 
 
@@ -98,12 +97,7 @@ def wait(
     aws["extra"] = json.dumps({"endpoint_url": endpoint, "region_name": REGION})
     port = scripts.free_port()
     own = {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws)}
-    with (
-        scripts.metadata_database(home) as database,
-        scripts.Processes(
-            home, scripts.environment(home, port, database) | own, cwd=home, patience=PATIENCE
-        ) as processes,
-    ):
+    with scripts.parts_of_airflow(home, port, own, patience=PATIENCE) as processes:
         scripts.start_airflow(processes, port, account.url)
         yield functools.partial(processes.wait_until, pause=1.0)
 

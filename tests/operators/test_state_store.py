@@ -32,7 +32,6 @@ pytestmark = pytest.mark.long
 
 Row = Mapping[str, Any]
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 PATIENCE = 900
 CHANGES = 200
 KILL_AT = (80, 150)
@@ -194,37 +193,23 @@ def airflow(home: Path, server: Sandbox, second: Sandbox, plan: object) -> Itera
     (home / "dags" / "dags.py").write_text(
         DAGS.format(period=PERIOD, kills=len(KILL_AT), chat=server.chats[0]["id"])
     )
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.syspath_prepend(str(SCRIPTS))
-            import airflow_ui
-            from processes import Processes
+    import airflow_ui
 
-            port = airflow_ui.free_port()
-            # Until its task is killed, a response that does not come is waited for.
-            first = server.connection(requests_per_minute=10_000, read_timeout=3600)
-            own = {
-                "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-                "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-                "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": first,
-                "AIRFLOW_CONN_SECOND_ACCOUNT": second.connection(requests_per_minute=BUDGET),
-            }
-            with (
-                airflow_ui.metadata_database(home) as database,
-                Processes(
-                    home, airflow_ui.environment(home, port, database) | own, cwd=home, patience=PATIENCE
-                ) as processes,
-            ):
-                if processes.run("migrate", "airflow", "db", "migrate") != 0:
-                    raise processes.failure("migrate")
-                for name, part in airflow_ui.PARTS.items():
-                    processes.start(name, "airflow", *part)
-                yield Airflow(home, database, processes.check)
-    finally:
-        # Processes ignores Ctrl-C while it ends them.
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    port = airflow_ui.free_port()
+    # Until its task is killed, a response that does not come is waited for.
+    first = server.connection(requests_per_minute=10_000, read_timeout=3600)
+    own = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW_CONN_HELPCRUNCH_DEFAULT": first,
+        "AIRFLOW_CONN_SECOND_ACCOUNT": second.connection(requests_per_minute=BUDGET),
+    }
+    with airflow_ui.parts_of_airflow(home, port, own, patience=PATIENCE) as processes:
+        if processes.run("migrate", "airflow", "db", "migrate") != 0:
+            raise processes.failure("migrate")
+        for name, part in airflow_ui.PARTS.items():
+            processes.start(name, "airflow", *part)
+        yield Airflow(home, processes.env[airflow_ui.DATABASE], processes.check)
 
 
 @pytest.fixture(scope="module")

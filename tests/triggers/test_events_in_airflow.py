@@ -23,7 +23,6 @@ pytestmark = [
 ]
 HAS_SHARED_STREAMS = hasattr(getattr(base, "BaseEventTrigger", None), "shared_stream_key")
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 PATIENCE = 900
 
 DAG_FILE = """
@@ -97,8 +96,7 @@ def account() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def airflow(tmp_path: Path, account: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Airflow]:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
+def airflow(tmp_path: Path, account: Sandbox) -> Iterator[Airflow]:
     scripts = importlib.import_module("airflow_ui")
     (tmp_path / "tmp").mkdir()
     (tmp_path / "watch.py").write_text(DAG_FILE)
@@ -112,19 +110,14 @@ def airflow(tmp_path: Path, account: Sandbox, monkeypatch: pytest.MonkeyPatch) -
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
     }
-    with (
-        scripts.metadata_database(tmp_path) as database,
-        scripts.Processes(
-            tmp_path, scripts.environment(tmp_path, port, database) | own, cwd=tmp_path, patience=PATIENCE
-        ) as processes,
-    ):
+    with scripts.parts_of_airflow(tmp_path, port, own, patience=PATIENCE) as processes:
         assert processes.run("migrate", "airflow", "db", "migrate") == 0
         # In the database, not in the environment: the triggerer has to ask its supervisor for it.
         connection = ("helpcrunch_default", "--conn-json", account.connection(requests_per_minute=10_000))
         assert processes.run("connection", "airflow", "connections", "add", *connection) == 0
         for name in ("dag-processor", "scheduler", "triggerer"):
             processes.start(name, "airflow", *scripts.PARTS[name])
-        yield Airflow(processes, database)
+        yield Airflow(processes, processes.env[scripts.DATABASE])
 
 
 @pytest.mark.skipif(HAS_SHARED_STREAMS, reason="Since 3.3, the test below shows more")

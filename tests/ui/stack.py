@@ -81,18 +81,11 @@ class Stack:
         """Say whether all example DAGs are there: a page about one that is not there stays an error."""
         user = {"username": self.user, "password": self.password}
         try:
-            token = self._ask("/auth/token", json.dumps(user).encode())["access_token"]
-            dags = self._ask("/api/v2/dags?limit=100", Authorization=f"Bearer {token}")
+            token = fetched(f"{self.url}/auth/token", json.dumps(user).encode())["access_token"]
+            dags = fetched(f"{self.url}/api/v2/dags?limit=100", Authorization=f"Bearer {token}")
         except OSError:
             return False
         return int(dags["total_entries"]) == len(EXAMPLES)
-
-    def _ask(self, path: str, body: bytes | None = None, **headers: str) -> dict[str, Any]:
-        headers |= {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}{path}", body, headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
 
     def command(self, *arguments: str) -> str:
         """Run ``airflow arguments`` as a person beside this Airflow does, and return what it prints."""
@@ -161,8 +154,12 @@ class Stack:
         )
 
     def _sandbox(self, path: str) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(
-            f"{self.api_url.removesuffix('/v1')}/_sandbox/{path}", timeout=60
-        ) as answer:
-            records: list[dict[str, Any]] = json.load(answer)
-            return records
+        records: list[dict[str, Any]] = fetched(f"{self.api_url.removesuffix('/v1')}/_sandbox/{path}")
+        return records
+
+
+def fetched(url: str, body: bytes | None = None, **headers: str) -> Any:
+    """Return the JSON at an address, or what a POST of a body there is answered with."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
