@@ -170,14 +170,22 @@ def start_airflow(processes: Processes, port: int, api_url: str, *, pages_only: 
     run(processes, "migrate", "db", "migrate")
     add_user(processes, password)
     run(processes, "connection", "connections", "add", CONNECTION, "--conn-json", json.dumps(connection))
-    parts = [SERVER] if pages_only else list(PARTS)
-    for name in parts:
-        processes.start(name, "airflow", *PARTS[name])
-    processes.wait_until(lambda: is_healthy(port, parts), SERVER, pause=0.5)
-    if not pages_only:
-        # The API that tasks call is built at its first call, which takes 7 s, and on a busy machine half a minute.
-        processes.wait_until(lambda: response(port, "/execution/health"), SERVER, pause=0.5)
+    if pages_only:
+        processes.start(SERVER, "airflow", *PARTS[SERVER])
+    else:
+        start_parts(processes, port)
+    processes.wait_until(lambda: is_healthy(port, [SERVER] if pages_only else PARTS), SERVER, pause=0.5)
     return password
+
+
+def start_parts(processes: Processes, port: int) -> None:
+    """Start all parts of Airflow, once its server can be called by tasks: those that start before that fail."""
+    processes.start(SERVER, "airflow", *PARTS[SERVER])
+    # The API that tasks call is built at its first call, which takes 7 s, and on a busy machine half a minute.
+    processes.wait_until(lambda: response(port, "/execution/health"), SERVER, pause=0.5)
+    for name, part in PARTS.items():
+        if name != SERVER:
+            processes.start(name, "airflow", *part)
 
 
 def run(processes: Processes, name: str, *command: str) -> None:

@@ -207,8 +207,7 @@ def airflow(home: Path, server: Sandbox, second: Sandbox, plan: object) -> Itera
     with airflow_ui.parts_of_airflow(home, port, own, patience=PATIENCE) as processes:
         if processes.run("migrate", "airflow", "db", "migrate") != 0:
             raise processes.failure("migrate")
-        for name, part in airflow_ui.PARTS.items():
-            processes.start(name, "airflow", *part)
+        airflow_ui.start_parts(processes, port)
         yield Airflow(home, processes.env[airflow_ui.DATABASE], processes.check)
 
 
